@@ -1,0 +1,1 @@
+//! The contracts: what an extension is given and what it must provide.

@@ -1,0 +1,1 @@
+//! From the bytes of a document to a typed config, with diagnostics that carry spans.

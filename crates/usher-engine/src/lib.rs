@@ -1,0 +1,1 @@
+//! The path of a request, snapshots and upstream clusters; opens no socket itself.

@@ -1,0 +1,1 @@
+//! Every built-in filter, balancer and sink: one folder each.

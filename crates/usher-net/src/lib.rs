@@ -1,0 +1,1 @@
+//! Sockets, the PROXY protocol, dialing, splice; the only place with unsafe code.

@@ -1,0 +1,1 @@
+//! A fake endpoint, a raw client and the scenario runner.

@@ -1,0 +1,1 @@
+//! HTTP/1 drivers: bytes to and from an exchange.
