@@ -1,0 +1,1 @@
+//! Which route a request takes: a compiled matcher, and the reasons when asked; pure.
