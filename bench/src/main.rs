@@ -1,2 +1,41 @@
-//! Placeholder.
-fn main() {}
+//! `usher-bench`: what a request costs in Usher, nginx and HAProxy, measured in one interleaved run.
+//!
+//! One binary with four subcommands: `run` is what `cargo xtask bench` calls; `endpoint` and `load` are its two ends,
+//! usable by hand; `pinned` is how it starts every other process. Start reading at `run.rs`.
+
+mod cpu;
+mod endpoint;
+mod extras;
+mod http;
+mod load;
+mod machine;
+mod options;
+mod peers;
+mod process;
+mod report;
+mod run;
+mod stats;
+mod works;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((first, rest)) if first == "endpoint" => endpoint::main(rest),
+        Some((first, rest)) if first == "load" => load::main(rest),
+        Some((first, rest)) if first == "pinned" => process::pinned(rest),
+        Some((first, rest)) if first == "run" => run::main(rest),
+        _ => {
+            print!("{}", options::HELP);
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("usher-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,29 @@
 //! The contracts: what an extension is given and what it must provide.
+//!
+//! An extension is a folder in `usher-extensions`; the engine knows it only through the traits here.
+//!
+//! - [`Exchange`]: one request and its response, as filters see and edit it.
+//! - [`Filter`]: looks at an exchange on its way in and out; [`Flow`] is its answer.
+//! - [`Balancer`]: chooses an endpoint.
+//! - [`AccessSink`]: takes the record of a finished exchange.
+//! - [`Template`]: text with variables such as `{client.ip}`.
+//! - [`Error`]: what went wrong, on which side, and whether another endpoint may be tried.
+
+pub mod balancer;
+pub mod build;
+pub mod error;
+pub mod exchange;
+pub mod filter;
+pub mod metrics;
+pub mod record;
+pub mod reply;
+pub mod template;
+
+pub use balancer::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
+pub use build::{BuildContext, Carry};
+pub use error::{Error, ErrorKind, Side};
+pub use exchange::{Client, Exchange, RequestId};
+pub use filter::{Filter, FilterFactory, Flow, Phase, Resume};
+pub use record::{AccessSink, Record, RecordView};
+pub use reply::{Piece, Reply};
+pub use template::{Template, TemplateError};

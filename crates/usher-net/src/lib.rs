@@ -1,1 +1,34 @@
 //! Sockets, the PROXY protocol, dialing, splice; the only place with unsafe code.
+//!
+//! - [`Transport`]: what the wire drivers need of a byte stream; [`Stream`] and [`MemoryStream`] are such.
+//! - [`Pipe`]: a kernel pipe through which bytes go from socket to socket.
+//! - [`bind`] and [`Listener`]: listening, one queue per worker, drained at the end.
+//! - [`Dialer`]: how the engine reaches endpoints without opening sockets itself.
+//! - [`proxy_protocol`]: who the client is when a load balancer stands before us.
+//! - [`pin_to_core`], [`raise_open_files`]: what a worker asks of the system before it starts.
+
+mod address;
+mod affinity;
+mod dial;
+mod listen;
+mod memory;
+mod options;
+mod pipe;
+pub mod proxy_protocol;
+mod stream;
+mod sys;
+#[cfg(test)]
+mod testing;
+mod transport;
+
+pub use address::{Address, Peer};
+pub use affinity::{allowed_cores, pin_to_core, raise_open_files};
+pub use dial::{Dialer, SystemDialer};
+pub use listen::{
+    AcceptFault, BindError, BoundSocket, DEFAULT_BACKLOG, Drain, ListenOptions, Listener, bind,
+};
+pub use memory::MemoryStream;
+pub use options::{Keepalive, SocketOptions};
+pub use pipe::{IDLE_PIPES_PER_THREAD, PIPE_CAPACITY, Pipe};
+pub use stream::Stream;
+pub use transport::Transport;

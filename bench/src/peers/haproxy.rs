@@ -1,0 +1,52 @@
+//! HAProxy: one thread, connections to the endpoint shared by all clients, splicing where HAProxy finds it worthwhile.
+//! Why each setting is as it is: `bench/README.md`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+
+use super::{MAX_CONNECTIONS, POOL, Place, Settings};
+
+/// The fields of the combined log format, with the two request fields captured.
+const LOG: &str = r#"  log global
+  http-request capture req.hdr(Referer) len 128
+  http-request capture req.hdr(User-Agent) len 128
+  log-format "%ci - - [%trl] %{+Q}r %ST %B %[capture.req.hdr(0)] %[capture.req.hdr(1)]"
+"#;
+
+/// Writes the config and gives the arguments.
+pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
+    let (listen, endpoint) = (place.listen, settings.endpoint);
+    let (log_to, log) = if settings.access_log { ("log stdout format raw local0", LOG) } else { ("", "") };
+    let text = format!(
+        r#"global
+  nbthread 1
+  maxconn {MAX_CONNECTIONS}
+  no strict-limits
+  {log_to}
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 300s
+  timeout server 300s
+  timeout http-keep-alive 300s
+  option splice-auto
+  http-reuse always
+frontend door
+  bind {listen}
+{log}  http-request set-header X-Forwarded-For %[src]
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+  http-request set-header X-Forwarded-Port %[dst_port]
+  http-request set-header X-Real-IP %[src]
+  http-request set-header X-Request-Id %[uuid()]
+  http-request set-header Via "1.1 haproxy"
+  default_backend endpoint
+backend endpoint
+  server endpoint {endpoint} pool-max-conn {POOL} pool-purge-delay 300s
+"#
+    );
+    let file = place.file("haproxy.cfg");
+    fs::write(&file, text)?;
+    Ok(vec!["-db".into(), "-f".into(), file.into()])
+}

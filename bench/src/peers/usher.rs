@@ -1,0 +1,47 @@
+//! Usher: one worker, everything else as it comes out of the box.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+
+use super::{Place, Settings};
+
+/// Writes the config and gives the arguments.
+pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
+    write(place, settings, 0)?;
+    Ok(vec!["run".into(), "--config".into(), place.file("usher.toml").into()])
+}
+
+/// The host whose redirect names the generation of the config.
+pub(crate) const GENERATION_HOST: &str = "generation.example.com";
+
+/// Writes the config; a route of its own shows which generation serves.
+pub(super) fn write(place: &Place<'_>, settings: &Settings, generation: u32) -> io::Result<()> {
+    let log = place.file("access.log");
+    let log = if settings.access_log {
+        format!("{{ path = \"{}\", format = \"combined\" }}", log.display())
+    } else {
+        "\"off\"".to_owned()
+    };
+    let mut text = format!(
+        "workers = 1\naccess_log = {log}\nadmin = \"off\"\n\n[[listener]]\nbind = \"{}\"\n\n[[route]]\nto = \"{}\"\n",
+        place.listen, settings.endpoint
+    );
+    for number in 0..settings.extra_routes {
+        let route = format!(
+            "\n[[route]]\nhost = \"site-{number}.example.com\"\npath = \"/app-{}/*\"\nto = \"{}\"\n",
+            number % 100,
+            settings.endpoint
+        );
+        text.push_str(&route);
+    }
+    if settings.extra_routes > 0 {
+        let _ = write!(
+            text,
+            "\n[[route]]\nhost = \"{GENERATION_HOST}\"\n\
+             redirect = {{ to = \"https://example.com/{generation}\", status = 308 }}\n"
+        );
+    }
+    fs::write(place.file("usher.toml"), text)
+}

@@ -1,0 +1,207 @@
+//! The run: rounds of each work, the proxies in turn, then the rows that are not CPU per request, then the report.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::load::{Batch, Load};
+use crate::options::Options;
+use crate::peers::{self, Proxy, Settings};
+use crate::process::Scratch;
+use crate::report::{self, Report};
+use crate::stats::Spread;
+use crate::works::{self, Work};
+use crate::{cpu, extras, machine};
+
+/// The longest that one window may take.
+const WINDOW_WITHIN: Duration = Duration::from_secs(60);
+/// Requests before each window, as a share of the window: pools fill, branch predictors and allocators settle.
+const WARM_UP_SHARE: u64 = 8;
+/// Time for log writers and the like to finish what a window gave them.
+const SETTLE: Duration = Duration::from_millis(30);
+/// `--quick` divides the requests of a window by this.
+const QUICK: u64 = 10;
+
+/// `usher-bench run`.
+pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
+    let options = Options::parse(arguments)?;
+    let mut versions = BTreeMap::new();
+    for &proxy in &options.proxies {
+        versions.insert(proxy.name(), proxy.version(&options)?);
+    }
+    Scratch::sweep();
+    let facts = machine::facts();
+    cpu::pin(options.load_core)?;
+    let endpoint = Endpoint::start(&options)?;
+    let bench = Bench { options: &options, endpoint: endpoint.address };
+    let mut works = Vec::new();
+    for &log in &options.logs {
+        for work in works::ALL.iter().filter(|work| options.wants(work.name)) {
+            works.push(bench.work(work, log)?);
+        }
+    }
+    let rows = extras::all(&bench)?;
+    let report = Report { facts, versions, rounds: options.rounds, works, rows };
+    print!("\n{}", report.markdown());
+    if options.keep {
+        report::keep(&report, &options.out)?;
+    }
+    Ok(())
+}
+
+/// What every measurement needs.
+pub(crate) struct Bench<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) endpoint: SocketAddr,
+}
+
+/// One window of one proxy.
+pub(crate) struct Sample {
+    /// User and system time per request, in nanoseconds.
+    pub(crate) ns_per_request: f64,
+    /// The user part, 0 to 1.
+    pub(crate) user_share: f64,
+    /// Requests per second of wall clock; load and endpoint share the other core, so this is no capacity.
+    pub(crate) per_second: f64,
+    pub(crate) batch: Batch,
+}
+
+/// All rounds of one work.
+pub(crate) struct Measured {
+    pub(crate) work: &'static Work,
+    pub(crate) log: bool,
+    /// By proxy, one sample per round.
+    pub(crate) samples: Vec<(Proxy, Vec<Sample>)>,
+}
+
+impl Measured {
+    fn of(&self, proxy: Proxy) -> &[Sample] {
+        self.samples.iter().find(|(name, _)| *name == proxy).map_or(&[], |(_, samples)| samples)
+    }
+
+    /// Microseconds of CPU per request over the rounds without errors.
+    pub(crate) fn microseconds(&self, proxy: Proxy) -> Option<Spread> {
+        Spread::of(
+            self.of(proxy).iter().filter(|sample| sample.sound()).map(|sample| sample.ns_per_request / 1e3),
+        )
+    }
+
+    /// What `proxy` costs as a share of `other`, round by round.
+    pub(crate) fn ratio(&self, proxy: Proxy, other: Proxy) -> Option<Spread> {
+        let pairs = self.of(proxy).iter().zip(self.of(other));
+        let sound = pairs.filter(|(one, two)| one.sound() && two.sound());
+        Spread::of(sound.map(|(one, two)| one.ns_per_request / two.ns_per_request))
+    }
+
+    /// Errors of all rounds, and the first one.
+    pub(crate) fn errors(&self, proxy: Proxy) -> (u64, Option<&str>) {
+        let samples = self.of(proxy);
+        let first = samples.iter().find_map(|sample| sample.batch.first_error.as_deref());
+        (samples.iter().map(|sample| sample.batch.errors).sum(), first)
+    }
+}
+
+impl Sample {
+    /// A window with errors says nothing about cost.
+    fn sound(&self) -> bool {
+        self.batch.errors == 0 && self.batch.done > 0
+    }
+}
+
+impl Bench<'_> {
+    /// The proxies in the order of this round: each is first, second and last equally often.
+    pub(crate) fn turn(&self, round: u64) -> Vec<Proxy> {
+        let mut proxies = self.options.proxies.clone();
+        let by = usize::try_from(round).unwrap_or(0) % proxies.len();
+        proxies.rotate_left(by);
+        proxies
+    }
+
+    fn work(&self, work: &'static Work, log: bool) -> io::Result<Measured> {
+        let mut samples: Vec<(Proxy, Vec<Sample>)> =
+            self.options.proxies.iter().map(|&proxy| (proxy, Vec::new())).collect();
+        for round in 0..self.options.rounds {
+            for proxy in self.turn(round) {
+                let sample = self.window(work, proxy, log)?;
+                if let Some((_, samples)) = samples.iter_mut().find(|(name, _)| *name == proxy) {
+                    samples.push(sample);
+                }
+            }
+        }
+        let measured = Measured { work, log, samples };
+        progress(&measured, &self.options.proxies);
+        Ok(measured)
+    }
+
+    /// Starts a proxy, warms it up, and measures one window.
+    fn window(&self, work: &Work, proxy: Proxy, log: bool) -> io::Result<Sample> {
+        let settings = Settings { access_log: log, spooled: work.spooled, ..Settings::plain(self.endpoint) };
+        let running = peers::start(proxy, &settings, self.options)?;
+        let requests = if self.options.quick { (work.requests / QUICK).max(16) } else { work.requests };
+        let (job, deadline) = (work.job(), Instant::now() + WINDOW_WITHIN);
+        let mut load = Load::open(running.address, work.connections)?;
+        load.batch(&job, requests / WARM_UP_SHARE, deadline)?;
+        std::thread::sleep(SETTLE);
+        let before = cpu::used(&running.pids)?;
+        let batch = load.batch(&job, requests, deadline)?;
+        std::thread::sleep(SETTLE);
+        let used = cpu::used(&running.pids)? - before;
+        let ticks = (used.user_ticks + used.system_ticks).max(1);
+        Ok(Sample {
+            ns_per_request: used.total_ns as f64 / batch.done.max(1) as f64,
+            user_share: used.user_ticks as f64 / ticks as f64,
+            per_second: batch.done as f64 / batch.elapsed.as_secs_f64(),
+            batch,
+        })
+    }
+}
+
+fn progress(measured: &Measured, proxies: &[Proxy]) {
+    let log = if measured.log { ", access log" } else { "" };
+    let mut line = format!("{}{log}:", measured.work.name);
+    for &proxy in proxies {
+        match measured.microseconds(proxy) {
+            Some(cost) => line += &format!(" {} {:.1} µs", proxy.title(), cost.median),
+            None => line += &format!(" {} failed", proxy.title()),
+        }
+    }
+    eprintln!("{line}");
+}
+
+/// The endpoint in a process of its own, on the load's core.
+struct Endpoint {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Endpoint {
+    fn start(options: &Options) -> io::Result<Self> {
+        let me = std::env::current_exe()?;
+        let mut command = Command::new(&me);
+        command.arg("pinned").arg(options.load_core.to_string()).arg(&me).arg("endpoint");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let address = line.trim().strip_prefix("listening ").and_then(|address| address.parse().ok());
+        let address = address.ok_or_else(|| io::Error::other("the endpoint did not start"));
+        match address {
+            Ok(address) => Ok(Self { child, address }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

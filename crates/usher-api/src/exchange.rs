@@ -1,0 +1,132 @@
+//! One request and its response, as filters see and edit it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
+
+use usher_http::{Request, Response};
+
+use crate::record::Record;
+
+/// Who sent the request, and through which door it came.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// The client's address: the peer's, or what a trusted proxy says of it. `None` on Unix sockets.
+    pub ip: Option<IpAddr>,
+    /// The peer of the connection (after the PROXY protocol, if that is in use).
+    pub peer: Option<SocketAddr>,
+    /// The address that the client connected to.
+    pub local: Option<SocketAddr>,
+    /// Whether the peer is one of the trusted proxies.
+    pub trusted: bool,
+    /// The listener's name.
+    pub listener: Arc<str>,
+}
+
+/// A request's identifier: 32 characters at most, kept inline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestId {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl RequestId {
+    /// The longest identifier that is kept (bytes).
+    pub const MAX: usize = 64;
+
+    /// An identifier of letters, digits and `-_.:/+=`; `None` if it is anything else or too long.
+    pub fn new(text: &[u8]) -> Option<Self> {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+        if text.is_empty() || text.len() > Self::MAX || !text.iter().all(plain) {
+            return None;
+        }
+        let mut id = Self { bytes: [0; Self::MAX], len: text.len() as u8 };
+        id.bytes[..text.len()].copy_from_slice(text);
+        Some(id)
+    }
+
+    /// 128 bits as 32 hexadecimal digits.
+    pub fn from_bits(bits: u128) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut id = Self { bytes: [0; Self::MAX], len: 32 };
+        for (i, byte) in bits.to_be_bytes().into_iter().enumerate() {
+            id.bytes[2 * i] = DIGITS[usize::from(byte >> 4)];
+            id.bytes[2 * i + 1] = DIGITS[usize::from(byte & 15)];
+        }
+        id
+    }
+
+    /// The identifier as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+/// One request and its response. Reused from request to request; `clear` begins a new one.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// The request; filters may edit it until it is forwarded.
+    pub request: Request,
+    /// The response; filters may edit it until it is sent.
+    pub response: Response,
+    /// Who sent the request.
+    pub client: Client,
+    /// The request's identifier.
+    pub id: RequestId,
+    /// The request's whole body, if a filter asked for it with [`crate::Filter::body_limit`].
+    pub body: Option<Vec<u8>>,
+    /// What the route's path pattern captured.
+    pub captures: Captures,
+    /// What a filter authenticated the client as.
+    pub user: Option<String>,
+    /// What will be written to logs and metrics.
+    pub record: Record,
+}
+
+impl Exchange {
+    /// Empties everything but the client, which belongs to the connection.
+    pub fn clear(&mut self) {
+        self.request.clear();
+        self.response.clear();
+        self.id = RequestId::default();
+        self.body = None;
+        self.captures.clear();
+        self.user = None;
+        self.record = Record::default();
+    }
+}
+
+/// What a path pattern captured, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Captures {
+    text: String,
+    parts: Vec<(Arc<str>, Range<u32>)>,
+}
+
+impl Captures {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.parts.clear();
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, name: Arc<str>, value: &str) {
+        let start = self.text.len() as u32;
+        self.text.push_str(value);
+        self.parts.push((name, start..self.text.len() as u32));
+    }
+
+    /// The value captured under `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, range) = self.parts.iter().find(|(key, _)| &**key == name)?;
+        self.text.get(range.start as usize..range.end as usize)
+    }
+
+    /// All names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parts.iter().map(|(name, range)| {
+            (&**name, self.text.get(range.start as usize..range.end as usize).unwrap_or_default())
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Filters: what happens to a request on its way in and to its response on its way out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use usher_config::document::Node;
+use usher_config::schema::Schema;
+
+use crate::build::BuildContext;
+use crate::exchange::Exchange;
+use crate::reply::Reply;
+
+/// When a filter runs. The order is fixed by the engine, so that nobody can put the cache before the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Rate and connection limits: the cheapest refusals first.
+    Limit,
+    /// Inspection of the request for attacks.
+    Inspect,
+    /// Who is asking?
+    Authenticate,
+    /// May they?
+    Authorise,
+    /// Changes to path, query, host and fields.
+    Rewrite,
+    /// Makes the response itself: redirects, fixed responses, files. At most one per route.
+    Respond,
+}
+
+impl Phase {
+    /// The phase's name in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::Inspect => "inspect",
+            Self::Authenticate => "authenticate",
+            Self::Authorise => "authorise",
+            Self::Rewrite => "rewrite",
+            Self::Respond => "respond",
+        }
+    }
+}
+
+/// A filter's answer to a request.
+pub enum Flow {
+    /// Go on with the next filter.
+    Continue,
+    /// End here with this reply; response filters still see it.
+    Respond(Box<Reply>),
+    /// Wait, then do what the future says. Only filters that really wait pay for this allocation.
+    Wait(Pin<Box<dyn Future<Output = Resume>>>),
+}
+
+/// What to do when a wait is over: edits the exchange and answers anew.
+pub type Resume = Box<dyn FnOnce(&mut Exchange) -> Flow>;
+
+/// One configured filter of one route. Shared by all workers.
+pub trait Filter: Send + Sync {
+    /// Looks at and edits the request. Runs in the order of phases, and within a phase in the order of the config.
+    fn on_request(&self, exchange: &mut Exchange) -> Flow {
+        let _ = exchange;
+        Flow::Continue
+    }
+
+    /// Looks at and edits the response head before it is sent, in reverse order; also for replies of the proxy.
+    fn on_response(&self, exchange: &mut Exchange) {
+        let _ = exchange;
+    }
+
+    /// The request body is wanted whole, in [`Exchange::body`], up to so many bytes, before `on_request` runs. A
+    /// larger body is refused with 413.
+    fn body_limit(&self) -> Option<u64> {
+        None
+    }
+
+    /// What it is set to do, in a few words, for `usher explain`.
+    fn describe(&self) -> String {
+        String::new()
+    }
+
+    /// What it would do to this request, for `usher explain`: must not count, wait or answer anything but in words.
+    /// `None`: run `on_request`, which has no side effects.
+    fn dry_run(&self, exchange: &mut Exchange) -> Option<String> {
+        let _ = exchange;
+        None
+    }
+}
+
+/// What the engine and the tools know of a kind of filter: one `FACTORY` per extension folder.
+pub struct FilterFactory {
+    /// The key on a route.
+    pub name: &'static str,
+    /// When it runs.
+    pub phase: Phase,
+    /// One line for `--help`, the manual and the schema.
+    pub summary: &'static str,
+    /// What may be written under the key.
+    pub schema: fn() -> Schema,
+    /// Reads the section and builds the filter; problems go to the context. `None` after an error, or for a section
+    /// that turns the filter off (as `basic_auth = false` on a route turns off the one in `[defaults]`).
+    pub build: fn(&Node, &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>>,
+}

@@ -1,0 +1,75 @@
+//! TOML, by the `toml` crate, which goes on after an error and so reports several.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::Diagnostic;
+use crate::document::{Key, Node, Value};
+use crate::source::{SourceId, Span};
+
+/// The root table and the errors of syntax.
+pub(super) fn read(text: &str, source: SourceId) -> (Option<Node>, Vec<Diagnostic>) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader { source, errors: errors.iter().map(|error| syntax(error, source)).collect() };
+    let root = reader.table(table.get_ref());
+    (Some(Node::new(Span::new(source, 0..0), root)), reader.errors)
+}
+
+fn syntax(error: &toml::de::Error, source: SourceId) -> Diagnostic {
+    let span = error.span().map_or(Span::NONE, |range| Span::new(source, range));
+    match error.message() {
+        "duplicate key" => Diagnostic::error("a key or table is set twice")
+            .at(span, "set before")
+            .help("keep one; in TOML a table that repeats is written `[[double]]`"),
+        message => Diagnostic::error(format!("not valid TOML: {message}")).at(span, ""),
+    }
+}
+
+struct Reader {
+    source: SourceId,
+    errors: Vec<Diagnostic>,
+}
+
+impl Reader {
+    fn span<T>(&self, item: &Spanned<T>) -> Span {
+        Span::new(self.source, item.span())
+    }
+
+    /// The library sorts keys by name; the text's order is that of the keys' places.
+    fn table(&mut self, table: &DeTable<'_>) -> Value {
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let nodes = entries.into_iter().map(|(key, value)| {
+            let key_span = self.span(key);
+            (Key { name: key.get_ref().to_string(), span: key_span }, self.node(value))
+        });
+        Value::Table(nodes.collect())
+    }
+
+    fn node(&mut self, item: &Spanned<DeValue<'_>>) -> Node {
+        let span = self.span(item);
+        let value = match item.get_ref() {
+            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::Integer(number) => self.integer(number.as_str(), number.radix(), span),
+            DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Boolean(value) => Value::Bool(*value),
+            DeValue::Datetime(_) => self.date(span),
+            DeValue::Array(items) => Value::List(items.iter().map(|item| self.node(item)).collect()),
+            DeValue::Table(table) => self.table(table),
+        };
+        Node::new(span, value)
+    }
+
+    fn integer(&mut self, digits: &str, radix: u32, span: Span) -> Value {
+        Value::Integer(i64::from_str_radix(digits, radix).unwrap_or_else(|_| {
+            self.errors.push(Diagnostic::error("the number does not fit into 64 bits").at(span, ""));
+            0
+        }))
+    }
+
+    fn date(&mut self, span: Span) -> Value {
+        let error = Diagnostic::error("no setting is a date or a time of day").at(span, "");
+        self.errors.push(error.help("put it in quotes if it is meant as text"));
+        Value::Null
+    }
+}

@@ -1,0 +1,134 @@
+//! The reference page of the manual.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt::Write;
+
+use super::{Field, Kind, Known, Schema, Table, complete};
+use crate::decode::plain;
+
+/// The reference page, in Markdown: every section and key, with the sections of the extensions that are known.
+pub fn reference(known: &Known<'_>) -> String {
+    let root = complete(known);
+    let mut writer = Writer { out: String::new(), seen: HashSet::new(), waiting: VecDeque::new() };
+    let _ = writeln!(writer.out, "# Configuration reference\n\n{}\n", root.doc);
+    writer.out.push_str(UNITS);
+    writer.section("Top level", &Table { doc: String::new(), ..root });
+    while let Some((path, table)) = writer.waiting.pop_front() {
+        writer.section(&path, &table);
+    }
+    writer.out
+}
+
+const UNITS: &str = "\
+Values with units are texts: durations `100ms`, `5s`, `1m30s`, `1h`; sizes `64KiB`, `10MB`, `1GiB`; rates `100/s`, \
+`10/m`, `1000/h`; shares `12.5%`. In any text `${NAME}` is replaced by the environment variable of that name, \
+`${NAME:-default}` has a default, and `$${` is a literal `${`.\n\n";
+
+struct Writer {
+    out: String,
+    /// Headings that are written or waiting.
+    seen: HashSet<String>,
+    waiting: VecDeque<(String, Table)>,
+}
+
+impl Writer {
+    fn section(&mut self, title: &str, table: &Table) {
+        let _ = writeln!(self.out, "## {title}\n");
+        if !table.doc.is_empty() {
+            let _ = writeln!(self.out, "{}\n", table.doc);
+        }
+        if let Some(bare) = table.bare {
+            let _ = writeln!(self.out, "Anything but a table is short for `{{ {bare} = … }}`.\n");
+        }
+        let parent = if title == "Top level" { "" } else { title.trim_matches('`') };
+        for field in &table.fields {
+            self.field(parent, field);
+        }
+        if let Some(rest) = &table.rest {
+            let _ = writeln!(self.out, "- *other keys*: {}", continued(rest));
+        }
+        self.out.push('\n');
+    }
+
+    fn field(&mut self, parent: &str, field: &Field) {
+        let kind = self.kind(parent, &field.key, &field.schema);
+        let mut facts = vec![kind];
+        match (&field.min, &field.max) {
+            (Some(min), Some(max)) => facts.push(format!("`{}` to `{}`", plain(min), plain(max))),
+            (Some(min), None) => facts.push(format!("at least `{}`", plain(min))),
+            (None, Some(max)) => facts.push(format!("at most `{}`", plain(max))),
+            (None, None) => {}
+        }
+        match &field.default {
+            _ if field.required => facts.push("required".to_owned()),
+            Some(serde_json::Value::Object(_)) | None => {}
+            Some(default) => facts.push(format!("default `{}`", plain(default))),
+        }
+        let _ = writeln!(self.out, "- **`{}`** ({})  \n  {}", field.key, facts.join(", "), continued(&field.doc));
+        self.names(&field.schema);
+    }
+
+    /// The meaning of each name of an enum, as a list below its key.
+    fn names(&mut self, schema: &Schema) {
+        match &schema.kind {
+            Kind::Names(names) => {
+                for (name, doc) in names.iter().filter(|(_, doc)| !doc.is_empty()) {
+                    let doc = doc.lines().next().unwrap_or_default();
+                    let _ = writeln!(self.out, "  - `{name}`: {doc}");
+                }
+            }
+            Kind::OneOrMany(inner) | Kind::List(inner) => self.names(inner),
+            Kind::AnyOf(all) if all.len() > 1 && all.iter().all(|one| one.as_table().is_none()) => {
+                all.iter().for_each(|one| self.names(one));
+            }
+            _ => {}
+        }
+    }
+
+    /// What may be written, in words; tables get a section of their own, each once.
+    fn kind(&mut self, parent: &str, key: &str, schema: &Schema) -> String {
+        match &schema.kind {
+            Kind::Any => "see the manual of the extension".to_owned(),
+            Kind::Bool => "`true` or `false`".to_owned(),
+            Kind::Integer { min: Some(min), max: Some(max) } => format!("whole number, `{min}` to `{max}`"),
+            Kind::Integer { .. } => "whole number".to_owned(),
+            Kind::Number => "number".to_owned(),
+            Kind::Text { what, examples } if examples.is_empty() => (*what).to_owned(),
+            Kind::Text { what, examples } => format!("{what}: `{}`", examples.join("`, `")),
+            Kind::Names(names) => {
+                let names: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+                names.join(" or ")
+            }
+            Kind::List(inner) => match inner.as_table() {
+                Some(table) if table.bare.is_none() => self.link(&format!("[[{}]]", path(parent, key)), table, "tables"),
+                _ => format!("list of {}", self.kind(parent, key, inner)),
+            },
+            Kind::OneOrMany(inner) => format!("one or a list of {}", self.kind(parent, key, inner)),
+            Kind::Map(inner) => format!("names, each with: {}", self.kind(parent, &format!("{key}.NAME"), inner)),
+            Kind::Table(table) => self.link(&format!("[{}]", path(parent, key)), table, "table"),
+            Kind::AnyOf(all) => {
+                let all: Vec<String> = all.iter().map(|one| self.kind(parent, key, one)).collect();
+                all.join(" or ")
+            }
+        }
+    }
+
+    fn link(&mut self, heading: &str, table: &Table, word: &str) -> String {
+        let id = format!("{heading} {}", table.name);
+        if self.seen.insert(id) {
+            self.waiting.push_back((format!("`{heading}`"), table.clone()));
+        }
+        format!("{word} `{heading}`")
+    }
+}
+
+/// The dotted path of a key under a heading such as `[[route]]`.
+fn path(parent: &str, key: &str) -> String {
+    let parent = parent.trim_matches(['[', ']']);
+    if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
+}
+
+/// A text as the continuation of a list item.
+fn continued(text: &str) -> String {
+    text.replace('\n', "\n  ")
+}

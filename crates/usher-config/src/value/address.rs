@@ -1,0 +1,272 @@
+//! Addresses: where to listen, and where an endpoint is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::ValueError;
+use crate::decode::{Context, Decode};
+use crate::document::{Node, Value};
+use crate::schema::Schema;
+
+/// Bytes that the path of a Unix socket may have: `sun_path` of Linux without its final NUL.
+const MAX_UNIX_PATH: usize = 107;
+/// Bytes that a host name may have (RFC 1035, section 2.3.4).
+const MAX_NAME: usize = 253;
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum BindAddress {
+    /// `:80`: this port on all addresses, IPv4 and IPv6.
+    Any(u16),
+    /// An address and a port.
+    Socket(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// Where an endpoint is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EndpointAddress {
+    /// An address and a port.
+    Socket(SocketAddr),
+    /// A name to resolve, in lower case, and a port.
+    Name {
+        /// The name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+fn unix(path: &str) -> Result<PathBuf, ValueError> {
+    if !path.starts_with('/') {
+        return Err(ValueError::new(format!("`unix:{path}` is not an absolute path")).help("write `unix:/run/name.sock`"));
+    }
+    if path.len() > MAX_UNIX_PATH {
+        return Err(ValueError::new(format!("the path of a Unix socket is at most {MAX_UNIX_PATH} bytes long")));
+    }
+    if path.contains('\0') {
+        return Err(ValueError::new("the path of a Unix socket holds a NUL"));
+    }
+    Ok(path.into())
+}
+
+/// An IPv6 address that is followed by a port but not in brackets, as it should be written.
+fn bracketed(text: &str) -> Option<String> {
+    let (address, port) = text.rsplit_once(':')?;
+    let inside = address.contains(':') && address.parse::<IpAddr>().is_ok() && is_port(port);
+    inside.then(|| format!("[{address}]:{port}"))
+}
+
+impl BindAddress {
+    /// Whether both cannot be bound at once. `only` says of each whether an IPv6 socket refuses IPv4.
+    pub fn overlaps(&self, other: &Self, only: (bool, bool)) -> bool {
+        match (self, other) {
+            (Self::Unix(one), Self::Unix(two)) => one == two,
+            (Self::Unix(_), _) | (_, Self::Unix(_)) => false,
+            _ if self.port() == Some(0) || self.port() != other.port() => false,
+            _ => {
+                let (one, two) = (self.families(only.0), other.families(only.1));
+                (one.0 && two.0 || one.1 && two.1) && (self.ip() == other.ip() || self.is_all() && other.is_all())
+            }
+        }
+    }
+
+    /// The port, if there is one.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Any(port) => Some(*port),
+            Self::Socket(address) => Some(address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Socket(address) => Some(address.ip()),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes every address of its families.
+    fn is_all(&self) -> bool {
+        self.ip().is_none_or(|address| address.is_unspecified())
+    }
+
+    /// Whether it takes IPv4, and whether IPv6.
+    fn families(&self, only_ipv6: bool) -> (bool, bool) {
+        match self.ip() {
+            None => (true, true),
+            Some(IpAddr::V4(_)) => (true, false),
+            Some(IpAddr::V6(address)) => (address.is_unspecified() && !only_ipv6, true),
+        }
+    }
+}
+
+impl std::str::FromStr for BindAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix(path).map(Self::Unix);
+        }
+        if let Some(port) = text.strip_prefix(':').filter(|port| is_port(port)) {
+            return port.parse().map(Self::Any).map_err(|_| ValueError::new("not a port"));
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Socket(address));
+        }
+        let help = if is_port(text) {
+            format!("write `:{text}` for all addresses or `127.0.0.1:{text}` for this machine only")
+        } else if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+            format!("add a port: `{}`", SocketAddr::new(address, 80))
+        } else if let Some(repair) = bracketed(text) {
+            format!("write `{repair}`")
+        } else if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| is_port(port)) {
+            if host == "*" { format!("write `:{port}`") } else { listen_help(host, port) }
+        } else {
+            "write it like `:80`, `192.0.2.1:80`, `[::1]:80` or `unix:/run/usher.sock`".to_owned()
+        };
+        Err(ValueError::new(format!("`{text}` is not an address to listen on")).help(help))
+    }
+}
+
+fn listen_help(host: &str, port: &str) -> String {
+    match host {
+        "localhost" => format!("names are not resolved here: write `[\"127.0.0.1:{port}\", \"[::1]:{port}\"]`"),
+        _ => format!("names are not resolved here: write an IP address, or `:{port}` for all of them"),
+    }
+}
+
+impl std::fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Any(port) => write!(f, ":{port}"),
+            Self::Socket(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl std::str::FromStr for EndpointAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix(path).map(Self::Unix);
+        }
+        let Some((scheme, rest)) = text.split_once("://") else { return host_and_port(text, None) };
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" => host_and_port(without_path(rest)?, Some(80)),
+            "https" => Err(ValueError::new("TLS to endpoints is not available yet").help(format!(
+                "write `http://{rest}` if the endpoint also speaks plain HTTP"
+            ))),
+            _ => Err(ValueError::new(format!("`{scheme}://` is not a scheme of an endpoint")).help("write `host:port`")),
+        }
+    }
+}
+
+fn without_path(rest: &str) -> Result<&str, ValueError> {
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    if host.contains(['/', '?', '#']) {
+        let error = ValueError::new("an endpoint is a host and a port, without a path");
+        return Err(error.help("change the path of requests by a `rewrite` on the route"));
+    }
+    Ok(host)
+}
+
+fn host_and_port(text: &str, default_port: Option<u16>) -> Result<EndpointAddress, ValueError> {
+    let fault = || ValueError::new(format!("`{text}` is not the address of an endpoint"));
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return if address.port() == 0 { Err(fault().help("a port is 1 to 65535")) } else { Ok(EndpointAddress::Socket(address)) };
+    }
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        let example = SocketAddr::new(address, 80);
+        return default_port
+            .map(|port| EndpointAddress::Socket(SocketAddr::new(address, port)))
+            .ok_or_else(|| fault().help(format!("add the port: `{example}`")));
+    }
+    if let Some(repair) = bracketed(text) {
+        return Err(fault().help(format!("write `{repair}`")));
+    }
+    if is_port(text) {
+        return Err(fault().help(format!("write `localhost:{text}`")));
+    }
+    let (host, port) = match (text.rsplit_once(':'), default_port) {
+        (Some((host, port)), _) if is_port(port) && port.parse() != Ok(0_u16) => (host, port.parse().ok()),
+        (None, port) => (text, port),
+        _ => return Err(fault().help("after `:` stands a port, 1 to 65535")),
+    };
+    if !is_host_name(host) {
+        return Err(fault().help("write it like `10.0.0.1:3000`, `[::1]:3000`, `name:3000` or `unix:/run/app.sock`"));
+    }
+    let port = port.ok_or_else(|| fault().help(format!("add the port: `{host}:80`")))?;
+    Ok(EndpointAddress::Name { host: host.to_ascii_lowercase(), port })
+}
+
+/// Labels of letters, digits, `-` and `_` (service names have it), not all digits in the last one.
+fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let label = |label: &str| {
+        let plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let last_is_number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    name.len() <= MAX_NAME && name.split('.').all(label) && !last_is_number
+}
+
+impl std::fmt::Display for EndpointAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(address) => write!(f, "{address}"),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Decode for BindAddress {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        if let Value::Integer(port) = &node.value {
+            let help = format!("write `\":{port}\"` for all addresses or `\"127.0.0.1:{port}\"` for this machine only");
+            cx.error_help(node.span, format!("`{port}` is not an address to listen on"), help);
+            return None;
+        }
+        cx.parse(node, "an address to listen on", str::parse)
+    }
+
+    fn schema() -> Schema {
+        Schema::text("address to listen on").example(":80").example("[::1]:8080").example("unix:/run/usher.sock")
+    }
+
+    fn encode(&self) -> serde_json::Value {
+        json!(self.to_string())
+    }
+}
+
+impl Decode for EndpointAddress {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        if let Value::Integer(port) = &node.value {
+            let help = format!("write `\"localhost:{port}\"`");
+            cx.error_help(node.span, format!("`{port}` is not the address of an endpoint"), help);
+            return None;
+        }
+        cx.parse(node, "the address of an endpoint", str::parse)
+    }
+
+    fn schema() -> Schema {
+        Schema::text("address").example("10.0.0.1:3000").example("name:3000").example("unix:/run/app.sock")
+    }
+
+    fn encode(&self) -> serde_json::Value {
+        json!(self.to_string())
+    }
+}

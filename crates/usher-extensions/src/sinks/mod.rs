@@ -1,0 +1,1 @@
+//! Sinks: where the records of finished exchanges go.

@@ -1,0 +1,292 @@
+//! The fields of a head: the bytes as they came, an index of names and values, and edits on top.
+//!
+//! Nothing is allocated per field and nothing is hashed: a proxy passes on nearly every line unchanged, so runs of
+//! unchanged lines are copied out in one piece. An edit appends a line to the same buffer; a removal clears a flag.
+
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub use name::FieldId;
+
+/// One field line inside [`Fields`]' buffer. Offsets are bytes from the start of the buffer.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    start: u32,
+    value: u32,
+    value_end: u32,
+    /// One past the CRLF.
+    end: u32,
+    name_len: u16,
+    id: FieldId,
+    live: bool,
+}
+
+/// One field as it is seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name as it was written; compare without case.
+    pub name: &'a [u8],
+    /// The value without the white space around it.
+    pub value: &'a [u8],
+    /// Which of the names that the proxy knows this is.
+    pub id: FieldId,
+}
+
+/// Why an edit was refused: a name that is not a token, or a value with control bytes (RFC 9110 section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidField;
+
+/// An ordered list of field lines over one buffer; reused from message to message.
+#[derive(Debug, Default)]
+pub struct Fields {
+    buf: Vec<u8>,
+    lines: Vec<Line>,
+    /// A superset of the identifiers of live lines: absent means certainly absent.
+    present: u64,
+}
+
+/// Edits may not let a head grow past this; one more line is refused (bytes).
+const MAX_BUFFER: usize = 1 << 20;
+
+impl Fields {
+    /// Empties the list and keeps its memory.
+    pub fn clear(&mut self) {
+        self.buf.clear();
+        self.lines.clear();
+        self.present = 0;
+    }
+
+    /// Gives memory back after an unusually large head (a connection's heads are mostly small).
+    pub fn shrink(&mut self, limit: usize) {
+        if self.buf.capacity() > limit {
+            self.buf = Vec::new();
+        }
+        if self.lines.capacity() > 256 {
+            self.lines = Vec::new();
+        }
+    }
+
+    /// The number of live fields.
+    pub fn len(&self) -> usize {
+        self.lines.iter().filter(|line| line.live).count()
+    }
+
+    /// Whether there is no live field.
+    pub fn is_empty(&self) -> bool {
+        !self.lines.iter().any(|line| line.live)
+    }
+
+    /// Whether a live field with this identifier may exist; false is certain.
+    #[inline]
+    pub fn may_have(&self, id: FieldId) -> bool {
+        self.present & id.bit() != 0
+    }
+
+    /// All live fields in order.
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        self.lines.iter().filter(|line| line.live).map(|line| self.view(line))
+    }
+
+    /// The values of a known name, in order.
+    pub fn all(&self, id: FieldId) -> impl Iterator<Item = &[u8]> {
+        let lines = if self.may_have(id) { self.lines.as_slice() } else { &[] };
+        lines.iter().filter(move |line| line.live && line.id == id).map(|line| self.value_of(line))
+    }
+
+    /// The first value of a known name.
+    #[inline]
+    pub fn get(&self, id: FieldId) -> Option<&[u8]> {
+        self.all(id).next()
+    }
+
+    /// The values of any name, in order.
+    pub fn all_named<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let id = FieldId::of(name);
+        let absent = id != FieldId::Other && !self.may_have(id);
+        let lines = if absent { &[] } else { self.lines.as_slice() };
+        lines.iter().filter(move |line| line.live && self.is_named(line, id, name)).map(|line| self.value_of(line))
+    }
+
+    /// The first value of any name.
+    pub fn get_named<'a>(&'a self, name: &'a [u8]) -> Option<&'a [u8]> {
+        self.all_named(name).next()
+    }
+
+    /// Removes every field of a known name; true if there was one.
+    pub fn remove(&mut self, id: FieldId) -> bool {
+        let had = self.may_have(id);
+        if had {
+            self.lines.iter_mut().filter(|line| line.id == id).for_each(|line| line.live = false);
+            self.present &= !id.bit();
+        }
+        had
+    }
+
+    /// Removes every field of this name; true if there was one.
+    pub fn remove_named(&mut self, name: &[u8]) -> bool {
+        let id = FieldId::of(name);
+        if id != FieldId::Other {
+            return self.remove(id);
+        }
+        let mut had = false;
+        for i in 0..self.lines.len() {
+            if self.lines[i].live && self.is_named(&self.lines[i], id, name) {
+                self.lines[i].live = false;
+                had = true;
+            }
+        }
+        had
+    }
+
+    /// Adds a field of a known name behind the others. The value must be valid; it is checked in debug builds.
+    pub fn push(&mut self, id: FieldId, value: &[u8]) {
+        self.push_parts(id, &[value]);
+    }
+
+    /// As [`Fields::push`], with the value given in parts.
+    pub fn push_parts(&mut self, id: FieldId, parts: &[&[u8]]) {
+        self.write_line(id, id.as_str().as_bytes(), |buf| parts.iter().for_each(|part| buf.extend_from_slice(part)));
+    }
+
+    /// Adds a field of any name behind the others.
+    pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
+        if !is_token(name) || !is_value(value) || name.len() > 256 || self.buf.len() + value.len() > MAX_BUFFER {
+            return Err(InvalidField);
+        }
+        self.write_line(FieldId::of(name), name, |buf| buf.extend_from_slice(value));
+        Ok(())
+    }
+
+    /// Replaces every field of this name by one.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
+        if !is_token(name) || !is_value(value) {
+            return Err(InvalidField);
+        }
+        self.remove_named(name);
+        self.add(name, value)
+    }
+
+    /// Keeps the fields for which `keep` answers true.
+    #[inline]
+    pub fn retain(&mut self, mut keep: impl FnMut(Field<'_>) -> bool) {
+        for i in 0..self.lines.len() {
+            let line = self.lines[i];
+            if line.live && !keep(self.view(&line)) {
+                self.lines[i].live = false;
+            }
+        }
+    }
+
+    /// Writes all live lines, each with its CRLF, without the empty line that ends a head.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let (mut from, mut to) = (0usize, 0usize);
+        for line in &self.lines {
+            if !line.live {
+                continue;
+            }
+            if line.start as usize != to {
+                out.extend_from_slice(&self.buf[from..to]);
+                from = line.start as usize;
+            }
+            to = line.end as usize;
+        }
+        out.extend_from_slice(&self.buf[from..to]);
+    }
+
+    /// The bytes that spans of a head's first line point into.
+    pub(crate) fn buffer(&self) -> &[u8] {
+        &self.buf
+    }
+
+    /// Takes over a parsed head: its bytes, once, behind an index made by [`Fields::index`].
+    #[inline]
+    pub(crate) fn fill(&mut self, head: &[u8]) {
+        self.buf.clear();
+        self.buf.extend_from_slice(head);
+    }
+
+    /// Notes a parsed line; offsets are those that the line will have after [`Fields::fill`].
+    #[inline]
+    pub(crate) fn index(&mut self, start: usize, name_len: usize, value: (usize, usize), end: usize, id: FieldId) {
+        self.present |= id.bit();
+        self.lines.push(Line {
+            start: start as u32,
+            value: value.0 as u32,
+            value_end: value.1 as u32,
+            end: end as u32,
+            name_len: name_len as u16,
+            id,
+            live: true,
+        });
+    }
+
+    #[inline]
+    fn write_line(&mut self, id: FieldId, name: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.buf.len();
+        self.buf.extend_from_slice(name);
+        self.buf.extend_from_slice(b": ");
+        let value_start = self.buf.len();
+        value(&mut self.buf);
+        let value_end = self.buf.len();
+        debug_assert!(is_value(&self.buf[value_start..value_end]));
+        self.buf.extend_from_slice(b"\r\n");
+        self.index(start, name.len(), (value_start, value_end), value_end + 2, id);
+    }
+
+    #[inline]
+    fn view(&self, line: &Line) -> Field<'_> {
+        Field { name: self.name_of(line), value: self.value_of(line), id: line.id }
+    }
+
+    #[inline]
+    fn name_of(&self, line: &Line) -> &[u8] {
+        &self.buf[line.start as usize..line.start as usize + line.name_len as usize]
+    }
+
+    #[inline]
+    fn value_of(&self, line: &Line) -> &[u8] {
+        &self.buf[line.value as usize..line.value_end as usize]
+    }
+
+    #[inline]
+    fn is_named(&self, line: &Line, id: FieldId, name: &[u8]) -> bool {
+        line.id == id && (id != FieldId::Other || self.name_of(line).eq_ignore_ascii_case(name))
+    }
+}
+
+/// Whether the bytes are a token (RFC 9110 section 5.6.2).
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Whether one byte may stand in a token.
+#[inline]
+pub const fn is_token_byte(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+static TOKEN: [bool; 256] = token_table();
+
+const fn token_table() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric()
+            || matches!(
+                b,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+        byte += 1;
+    }
+    table
+}
+
+/// Whether the bytes may be a field value: no control bytes but tab (RFC 9110 section 5.5), no space at the ends.
+pub fn is_value(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
+        && !matches!(bytes.first(), Some(b' ' | b'\t'))
+        && !matches!(bytes.last(), Some(b' ' | b'\t'))
+}

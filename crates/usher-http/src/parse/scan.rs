@@ -1,0 +1,59 @@
+//! Where a run of allowed bytes ends: eight bytes at a time where that pays, a table elsewhere.
+
+use crate::fields::is_token_byte;
+
+/// The length of the token at the beginning.
+#[inline]
+pub(super) fn name_end(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(bytes.len())
+}
+
+/// The length of the run that may stand in a field value: visible bytes, space, tab and 0x80 to 0xFF.
+#[inline]
+pub(super) fn value_end(bytes: &[u8]) -> usize {
+    run(bytes, |byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f), |word| below(word, 0x20) | equal(word, 0x7f))
+}
+
+/// The length of the run that may stand in a request target: visible bytes, and 0x80 to 0xFF, which some clients
+/// send unencoded (normalizing encodes them).
+#[inline]
+pub(super) fn target_end(bytes: &[u8]) -> usize {
+    run(bytes, |byte| byte > 0x20 && byte != 0x7f, |word| below(word, 0x21) | equal(word, 0x7f))
+}
+
+/// Walks over bytes that `allowed` accepts; `suspects` marks, in the high bits of a word, bytes to look at singly.
+#[inline]
+fn run(bytes: &[u8], allowed: impl Fn(u8) -> bool, suspects: impl Fn(u64) -> u64) -> usize {
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
+        let marks = suspects(word);
+        if marks == 0 {
+            at += 8;
+            continue;
+        }
+        // The lowest mark is exact; higher ones may come from its borrow.
+        at += (marks.trailing_zeros() / 8) as usize;
+        if !allowed(bytes[at]) {
+            return at;
+        }
+        at += 1;
+    }
+    at + bytes[at..].iter().position(|&byte| !allowed(byte)).unwrap_or(bytes.len() - at)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Marks bytes below `limit` (at most 0x80); exact for the lowest mark.
+#[inline]
+fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS
+}
+
+/// Marks bytes equal to `byte`; exact for the lowest mark.
+#[inline]
+fn equal(word: u64, byte: u8) -> u64 {
+    let zeroed = word ^ (ONES * u64::from(byte));
+    zeroed.wrapping_sub(ONES) & !zeroed & HIGHS
+}
