@@ -11,7 +11,8 @@ usher-bench: what a request costs in Usher, nginx and HAProxy, measured in one i
 
   usher-bench run [OPTIONS]            measure and print the tables (`cargo xtask bench` builds and calls this)
       --only NAME…                     only these works: 1k-128 1k-16 new-connection 100k 10m upload-1m
-                                       upload-1m-spooled latency memory startup reload
+                                       upload-1m-spooled 100k-tuned 10m-tuned upload-1m-tuned
+                                       latency memory startup reload
       --proxies A,B,…                  only these of nginx,haproxy,usher
       --rounds N                       rounds of each work, 7 unless told
       --quick                          3 short rounds: to see that it works, not to believe

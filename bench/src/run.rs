@@ -38,7 +38,9 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let bench = Bench { options: &options, endpoint: endpoint.address };
     let mut works = Vec::new();
     for &log in &options.logs {
-        for work in works::ALL.iter().filter(|work| options.wants(work.name)) {
+        // What has no goal is there to put the first table into perspective, and is not repeated.
+        let rows = works::ALL.iter().filter(|work| !log || work.goals.is_some());
+        for work in rows.filter(|work| options.wants(work.name)) {
             works.push(bench.work(work, log)?);
         }
     }
@@ -137,7 +139,7 @@ impl Bench<'_> {
 
     /// Starts a proxy, warms it up, and measures one window.
     fn window(&self, work: &Work, proxy: Proxy, log: bool) -> io::Result<Sample> {
-        let settings = Settings { access_log: log, spooled: work.spooled, ..Settings::plain(self.endpoint) };
+        let settings = Settings { access_log: log, tuning: work.tuning, ..Settings::plain(self.endpoint) };
         let running = peers::start(proxy, &settings, self.options)?;
         let requests = if self.options.quick { (work.requests / QUICK).max(16) } else { work.requests };
         let (job, deadline) = (work.job(), Instant::now() + WINDOW_WITHIN);

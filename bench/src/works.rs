@@ -24,8 +24,19 @@ pub(crate) struct Work {
     pub(crate) requests: u64,
     /// What Usher may cost as a share of nginx's and of HAProxy's cost.
     pub(crate) goals: Option<[f64; 2]>,
-    /// Whether nginx spools request bodies before it forwards them, its default.
-    pub(crate) spooled: bool,
+    /// How the peers are set; Usher is always as it comes.
+    pub(crate) tuning: Tuning,
+}
+
+/// How nginx and HAProxy are set for a work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tuning {
+    /// Their defaults, and request bodies streamed.
+    Usual,
+    /// nginx stores a request body before it forwards it: its default.
+    Spooled,
+    /// Buffers and pipes as large as helps with large bodies, at the cost of memory per connection.
+    LargeBodies,
 }
 
 impl Work {
@@ -53,7 +64,7 @@ pub(crate) const ALL: &[Work] = &[
         connections: 128,
         requests: 80_000,
         goals: Some([0.80, 0.75]),
-        spooled: false,
+        tuning: Tuning::Usual,
     },
     Work {
         name: "1k-16",
@@ -62,7 +73,7 @@ pub(crate) const ALL: &[Work] = &[
         connections: 16,
         requests: 80_000,
         goals: Some([0.85, 0.85]),
-        spooled: false,
+        tuning: Tuning::Usual,
     },
     Work {
         name: "new-connection",
@@ -71,7 +82,7 @@ pub(crate) const ALL: &[Work] = &[
         connections: 64,
         requests: 30_000,
         goals: Some([0.90, 0.85]),
-        spooled: false,
+        tuning: Tuning::Usual,
     },
     Work {
         name: "100k",
@@ -80,7 +91,7 @@ pub(crate) const ALL: &[Work] = &[
         connections: 64,
         requests: 12_000,
         goals: Some([0.60, 0.85]),
-        spooled: false,
+        tuning: Tuning::Usual,
     },
     Work {
         name: "10m",
@@ -89,7 +100,7 @@ pub(crate) const ALL: &[Work] = &[
         connections: 16,
         requests: 120,
         goals: Some([0.35, 0.50]),
-        spooled: false,
+        tuning: Tuning::Usual,
     },
     Work {
         name: "upload-1m",
@@ -98,7 +109,7 @@ pub(crate) const ALL: &[Work] = &[
         connections: 16,
         requests: 1_200,
         goals: Some([0.60, 0.85]),
-        spooled: false,
+        tuning: Tuning::Usual,
     },
     Work {
         name: "upload-1m-spooled",
@@ -107,6 +118,33 @@ pub(crate) const ALL: &[Work] = &[
         connections: 16,
         requests: 1_200,
         goals: None,
-        spooled: true,
+        tuning: Tuning::Spooled,
+    },
+    Work {
+        name: "100k-tuned",
+        what: "100 KiB responses, peers with large buffers",
+        kind: Kind::Get { path: "/100k", size: 100 * KIB },
+        connections: 64,
+        requests: 12_000,
+        goals: None,
+        tuning: Tuning::LargeBodies,
+    },
+    Work {
+        name: "10m-tuned",
+        what: "10 MiB responses, peers with large buffers",
+        kind: Kind::Get { path: "/10m", size: 10 * MIB },
+        connections: 16,
+        requests: 120,
+        goals: None,
+        tuning: Tuning::LargeBodies,
+    },
+    Work {
+        name: "upload-1m-tuned",
+        what: "1 MiB request bodies, peers with large buffers",
+        kind: Kind::Upload { size: MIB },
+        connections: 16,
+        requests: 1_200,
+        goals: None,
+        tuning: Tuning::LargeBodies,
     },
 ];

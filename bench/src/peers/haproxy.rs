@@ -6,6 +6,12 @@ use std::fs;
 use std::io;
 
 use super::{MAX_CONNECTIONS, POOL, Place, Settings};
+use crate::works::Tuning;
+
+/// Larger reads, and as much in a pipe as the kernel allows.
+const LARGE: &str = "  tune.bufsize 65536
+  tune.pipesize 1048576
+";
 
 /// The fields of the combined log format, with the two request fields captured.
 const LOG: &str = r#"  log global
@@ -18,19 +24,21 @@ const LOG: &str = r#"  log global
 pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
     let (listen, endpoint) = (place.listen, settings.endpoint);
     let (log_to, log) = if settings.access_log { ("log stdout format raw local0", LOG) } else { ("", "") };
+    let large = settings.tuning == Tuning::LargeBodies;
+    let (tune, splice) = if large { (LARGE, "splice-response") } else { ("", "splice-auto") };
     let text = format!(
         r#"global
   nbthread 1
   maxconn {MAX_CONNECTIONS}
   no strict-limits
-  {log_to}
+{tune}  {log_to}
 defaults
   mode http
   timeout connect 5s
   timeout client 300s
   timeout server 300s
   timeout http-keep-alive 300s
-  option splice-auto
+  option {splice}
   http-reuse always
 frontend door
   bind {listen}

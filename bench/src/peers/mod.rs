@@ -14,6 +14,7 @@ use crate::cpu;
 use crate::load::{Job, Load};
 use crate::options::Options;
 use crate::process::{Launch, Process, Scratch};
+use crate::works::Tuning;
 
 pub(crate) use self::usher::GENERATION_HOST;
 
@@ -37,15 +38,15 @@ pub(crate) struct Settings {
     pub(crate) endpoint: SocketAddr,
     /// Whether each request is logged, to a file in memory.
     pub(crate) access_log: bool,
-    /// Whether nginx spools request bodies.
-    pub(crate) spooled: bool,
+    /// How nginx and HAProxy are set besides.
+    pub(crate) tuning: Tuning,
     /// Routes besides the one that serves; Usher only.
     pub(crate) extra_routes: usize,
 }
 
 impl Settings {
     pub(crate) fn plain(endpoint: SocketAddr) -> Self {
-        Self { endpoint, access_log: false, spooled: false, extra_routes: 0 }
+        Self { endpoint, access_log: false, tuning: Tuning::Usual, extra_routes: 0 }
     }
 }
 

@@ -6,6 +6,15 @@ use std::fs;
 use std::io;
 
 use super::{MAX_CONNECTIONS, POOL, Place, Settings};
+use crate::works::Tuning;
+
+/// Fewer, larger reads and writes, and no file between the two sides.
+const LARGE: &str = "  proxy_max_temp_file_size 0;
+  proxy_buffer_size 16k;
+  proxy_buffers 16 64k;
+  proxy_busy_buffers_size 512k;
+  client_body_buffer_size 256k;
+";
 
 /// Writes the config and gives the arguments.
 pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
@@ -15,7 +24,8 @@ pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Ve
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let access_log =
         if settings.access_log { format!("{folder}/access.log combined") } else { "off".to_owned() };
-    let buffering = if settings.spooled { "on" } else { "off" };
+    let buffering = if settings.tuning == Tuning::Spooled { "on" } else { "off" };
+    let large = if settings.tuning == Tuning::LargeBodies { LARGE } else { "" };
     let text = format!(
         r#"{user}
 daemon off;
@@ -27,7 +37,7 @@ http {{
   sendfile on;
   tcp_nopush on;
   access_log {access_log};
-  client_body_temp_path {folder}/body;
+{large}  client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use usher_config::document::Node;
+use usher_config::Node;
 use usher_config::schema::Schema;
 
 use crate::build::BuildContext;

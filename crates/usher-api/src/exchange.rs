@@ -24,10 +24,16 @@ pub struct Client {
 }
 
 /// A request's identifier: 32 characters at most, kept inline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId {
     bytes: [u8; Self::MAX],
     len: u8,
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self { bytes: [0; Self::MAX], len: 0 }
+    }
 }
 
 impl RequestId {

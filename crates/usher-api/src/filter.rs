@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use usher_config::document::Node;
+use usher_config::Node;
 use usher_config::schema::Schema;
 
 use crate::build::BuildContext;

@@ -61,7 +61,8 @@ impl Template {
                 rest = after;
             } else {
                 let (name, after) = after.split_once('}').ok_or(TemplateError::Unclosed)?;
-                let variable = Variable::parse(name).ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
+                let variable =
+                    Variable::parse(name).ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain).into()));
                 }

@@ -32,7 +32,7 @@ pub use config::Config;
 pub use decode::{Context, Decode, Named, OneOrMany, Section, Spanned, decode};
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
 pub use document::{Document, Key, Node, Value};
-pub use load::{Input, LoadOptions, Loaded, load};
+pub use load::{Input, LoadOptions, Loaded, environment, load};
 pub use read::Format;
 pub use schema::{Known, Schema, json_schema, reference};
 pub use source::{Place, Source, SourceId, Sources, Span};

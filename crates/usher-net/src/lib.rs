@@ -29,6 +29,6 @@ pub use listen::{
 };
 pub use memory::MemoryStream;
 pub use options::{Keepalive, SocketOptions};
-pub use pipe::{IDLE_PIPES_PER_THREAD, PIPE_CAPACITY, Pipe};
+pub use pipe::{IDLE_PIPES_PER_THREAD, MIN_PIPE_CAPACITY, PIPE_CAPACITY, Pipe};
 pub use stream::Stream;
 pub use transport::Transport;

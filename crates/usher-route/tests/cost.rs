@@ -105,7 +105,7 @@ fn judge() -> ExitCode {
 fn per_search(shape: usize, routes: usize) -> [f64; 2] {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--dump-after=*search_in_one_pass*"])
+        .args(["--tool=callgrind", "--compress-strings=no", "--dump-after=*search_in_one_pass*"])
         .arg(format!("--callgrind-out-file={}", folder.path().join("part").display()))
         .arg(std::env::current_exe().unwrap())
         .args(["measure", &shape.to_string(), &routes.to_string()])
@@ -121,6 +121,7 @@ fn per_search(shape: usize, routes: usize) -> [f64; 2] {
     assert!(part(1).contains("malloc"), "building allocates, and callgrind shows it");
     [2, 4].map(|number| {
         let text = part(number);
+        assert!(text.contains("search_in_one_pass"), "the names are there");
         assert!(!text.contains("malloc"), "a search allocates: {}", SHAPES[shape].name);
         total(&text) / searches as f64
     })

@@ -152,7 +152,11 @@ fn cookie_value<'a>(exchange: &'a Exchange, name: &str) -> &'a str {
 
 /// The first value of a query parameter, as it is written (percent-encoded).
 fn query_value<'a>(query: &'a str, name: &str) -> &'a str {
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map_or("", |(_, value)| value)
 }
 
 fn push_bytes(out: &mut String, bytes: &[u8]) {

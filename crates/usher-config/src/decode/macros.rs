@@ -24,7 +24,7 @@
 /// - `#[key("use")]`, `#[range(1..=9)]`, `#[check(function)]` may follow a field's doc comment, in this order. A check
 ///   is a `fn(&Type) -> Result<(), impl Display>`.
 /// - `#[bare(field)]` after the struct's doc comment: anything but a table is short for `{ field = … }`.
-/// - `..name` as the last line keeps every other key in `pub name: Vec<(Key, Node)>`.
+/// - `..` and `/// comment` and `name` as the last lines keep every other key in `pub name: Vec<(Key, Node)>`.
 #[macro_export]
 macro_rules! section {
     (@key $field:ident) => { $crate::decode::key_name(stringify!($field)) };
@@ -42,7 +42,7 @@ macro_rules! section {
     (@implement_default $name:ident {
         $( $(#[doc = $fdoc:literal])* $(#[key($key:literal)])? $(#[range($range:expr)])? $(#[check($check:path)])?
            pub $field:ident : $ty:ty $(= $default:expr)? , )*
-        $( $(#[doc = $rdoc:literal])* .. $rest:ident $(,)? )?
+        $( .. $(#[doc = $rdoc:literal])* $rest:ident $(,)? )?
     }) => {
         impl ::core::default::Default for $name {
             fn default() -> Self {
@@ -65,7 +65,7 @@ macro_rules! section {
         $vis:vis struct $name:ident {
             $( $(#[doc = $fdoc:literal])* $(#[key($key:literal)])? $(#[range($range:expr)])? $(#[check($check:path)])?
                pub $field:ident : $ty:ty $(= $default:expr)? , )*
-            $( $(#[doc = $rdoc:literal])* .. $rest:ident $(,)? )?
+            $( .. $(#[doc = $rdoc:literal])* $rest:ident $(,)? )?
         }
     ) => {
         $(#[doc = $doc])*

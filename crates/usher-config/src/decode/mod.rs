@@ -3,7 +3,7 @@
 mod collection;
 mod macros;
 mod scalar;
-mod table;
+pub(crate) mod table;
 
 use std::path::{Path, PathBuf};
 

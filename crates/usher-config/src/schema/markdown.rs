@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt::Write;
 
 use super::{Field, Kind, Known, Schema, Table, complete};
-use crate::decode::plain;
+use crate::decode::table::plain;
 
 /// The reference page, in Markdown: every section and key, with the sections of the extensions that are known.
 pub fn reference(known: &Known<'_>) -> String {

@@ -75,7 +75,7 @@ impl Decode for Secret {
 
 crate::section! {
     /// A secret in a file of its own.
-    pub struct SecretFile {
+    struct SecretFile {
         /// The file. A line end at its end does not count.
         pub file: std::path::PathBuf,
     }

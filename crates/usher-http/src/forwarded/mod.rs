@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 mod elements;
 pub(crate) mod syntax;
 
-pub use elements::{Element, Malformed, elements};
+pub use elements::{Element, Elements, Malformed, elements};
 
 /// The most proxies on the way that are looked at; further to the left nobody is trusted.
 pub const MAX_HOPS: usize = 32;

@@ -24,7 +24,7 @@ impl ByteRange {
     /// How many bytes it has; at least one.
     #[expect(clippy::len_without_is_empty, reason = "a range is never empty")]
     pub fn len(&self) -> u64 {
-        (self.last - self.first).saturating_add(1)
+        self.last.saturating_sub(self.first).saturating_add(1)
     }
 
     /// Appends `bytes first-last/length`.

@@ -86,7 +86,8 @@ impl Listener {
     /// left to them.
     ///
     /// # Errors
-    /// When the kernel refuses the filter; [`drain`](Self::drain) then still gives what is in the queue.
+    /// PermissionDenied where the kernel lets only CAP_NET_ADMIN filter TCP sockets (Linux 6.18 does). Nothing is lost
+    /// but the guarantee: new clients keep coming until the close, and one whose handshake is then under way is reset.
     pub fn refuse_new(&mut self) -> io::Result<()> {
         if !self.share.leave() {
             return Ok(());
@@ -105,7 +106,7 @@ impl Listener {
     /// # Errors
     /// When the socket cannot be taken back from the runtime.
     pub fn drain(mut self) -> io::Result<Drain> {
-        // Without the filter the queue is emptied all the same, only with a wider gap before the close.
+        // Without the filter the queue is emptied all the same, only newcomers can slip in before the close.
         let _ = self.refuse_new();
         let socket = match self.socket {
             Socket::Tcp(socket) => drain::Queue::Tcp(socket.into_std()?),

@@ -23,7 +23,7 @@ fn an_empty_pipe_is_used_again() {
     assert_eq!(idle(), 1);
     let pipe = Pipe::take().expect("a pipe");
     assert_eq!(idle(), 0);
-    assert!(pipe.is_empty() && !pipe.is_full() && pipe.capacity() >= 4096);
+    assert!(pipe.is_empty() && !pipe.is_full() && pipe.capacity() >= MIN_PIPE_CAPACITY);
 }
 
 #[test]

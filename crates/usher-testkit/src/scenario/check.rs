@@ -35,6 +35,52 @@ pub(super) enum What {
     Lacks(Vec<u8>),
 }
 
+impl What {
+    /// A check line; `None` when the word is not one.
+    pub(super) fn parse(word: &str, rest: &str) -> Result<Option<Self>, String> {
+        let named = |rest: &str| -> Result<(String, Pattern), String> {
+            let (name, value) = rest.split_once(':').ok_or("`NAME: value` is due")?;
+            Ok((name.to_owned(), Pattern::parse(value.trim_start())?))
+        };
+        Ok(Some(match word {
+            "status" => {
+                let codes: Result<Vec<u16>, String> = rest.split_whitespace().map(status).collect();
+                What::Status(codes?)
+            }
+            "line" => What::Line(Pattern::parse(rest)?),
+            "reason" => What::Reason(Pattern::parse(rest)?),
+            "method" => What::Method(Pattern::parse(rest)?),
+            "target" => What::Target(Pattern::parse(rest)?),
+            "version" => What::Version(Pattern::parse(rest)?),
+            "field" => named(rest).map(|(name, value)| What::Field(name, value))?,
+            "any-field" => named(rest).map(|(name, value)| What::AnyField(name, value))?,
+            "absent" => What::Absent(rest.split_whitespace().map(str::to_owned).collect()),
+            "trailer" => named(rest).map(|(name, value)| What::Trailer(name, value))?,
+            "no-trailers" => What::NoTrailers,
+            "body" => What::Body(Pattern::parse_quoted(rest)?),
+            "body-length" => What::BodyLength(number(rest)?),
+            "framing" => What::Framing(match rest {
+                "none" => Framing::None,
+                "length" => Framing::Length,
+                "chunked" => Framing::Chunked,
+                "close" => Framing::Close,
+                _ => return Err(format!("`{rest}` is not none, length, chunked or close")),
+            }),
+            "contains" => What::Contains(Pattern::parse_quoted(rest)?.bytes()),
+            "lacks" => What::Lacks(Pattern::parse_quoted(rest)?.bytes()),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+pub(super) fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number"))
+}
+
+pub(super) fn status(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|code| (100..600).contains(code)).ok_or_else(|| format!("`{text}` is not a status"))
+}
+
 /// What can be looked at; empty texts where a message has no such thing.
 pub(super) struct Seen<'a> {
     status: u16,

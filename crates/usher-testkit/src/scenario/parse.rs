@@ -1,11 +1,10 @@
 //! The lines of a script: what is sent, what is expected, and the checks below an expectation.
 
-use super::check::{Check, What};
+use super::check::{Check, What, number, status};
 use super::failure::Mismatch;
 use super::pattern::{Pattern, ends_in_backslash};
 use super::script::{Action, Answer, Expect, Part, Role, Side, Step};
 use super::section::{Line, error, verbatim};
-use crate::Framing;
 use std::time::Duration;
 
 /// Longest pause and longest timeout that a scenario may ask for.
@@ -114,13 +113,11 @@ impl Script {
             self.push(line.number, Action::Expect(expect));
         } else if word == "expect" {
             self.expect(rest, line.number)?;
-        } else if let Some(what) = what(word, rest).map_err(|message| error(line.number, message))? {
+        } else if let Some(what) = What::parse(word, rest).map_err(|message| error(line.number, message))? {
             self.check(Check { line: line.number, what })?;
         } else {
             let action = self.action(word, rest).map_err(|message| error(line.number, message))?;
-            if !matches!(action, Action::Send(ref bytes) if bytes.is_empty()) {
-                self.push(line.number, action);
-            }
+            self.push(line.number, action);
         }
         Ok(())
     }
@@ -183,7 +180,7 @@ impl Script {
         Ok(match (self.side, word, &words[..]) {
             (Side::Client, "connect", words) => connect(words)?,
             (Side::Endpoint, "accept", []) => Action::Accept,
-            // An empty send only ends what is joined into one write.
+            // It only ends what is joined into one write, as any step does.
             (_, "flush", []) => Action::Send(Vec::new()),
             (_, "split", [size]) => Action::Split { size: number(size)?, pause: Duration::ZERO },
             (_, "split", [size, pause]) => Action::Split { size: number(size)?, pause: duration(pause)? },
@@ -225,50 +222,6 @@ fn connect(words: &[&str]) -> Result<Action, String> {
         [to, "from", address] => Action::Connect { to: Some((*to).to_owned()), from: Some(from(address)?) },
         _ => return Err("`connect [ADDRESS] [from IP]` is due".to_owned()),
     })
-}
-
-/// A check line; `None` when the word is not one.
-fn what(word: &str, rest: &str) -> Result<Option<What>, String> {
-    let named = |rest: &str| -> Result<(String, Pattern), String> {
-        let (name, value) = rest.split_once(':').ok_or("`NAME: value` is due")?;
-        Ok((name.to_owned(), Pattern::parse(value.trim_start())?))
-    };
-    Ok(Some(match word {
-        "status" => {
-            let codes: Result<Vec<u16>, String> = rest.split_whitespace().map(status).collect();
-            What::Status(codes?)
-        }
-        "line" => What::Line(Pattern::parse(rest)?),
-        "reason" => What::Reason(Pattern::parse(rest)?),
-        "method" => What::Method(Pattern::parse(rest)?),
-        "target" => What::Target(Pattern::parse(rest)?),
-        "version" => What::Version(Pattern::parse(rest)?),
-        "field" => named(rest).map(|(name, value)| What::Field(name, value))?,
-        "any-field" => named(rest).map(|(name, value)| What::AnyField(name, value))?,
-        "absent" => What::Absent(rest.split_whitespace().map(str::to_owned).collect()),
-        "trailer" => named(rest).map(|(name, value)| What::Trailer(name, value))?,
-        "no-trailers" => What::NoTrailers,
-        "body" => What::Body(Pattern::parse_quoted(rest)?),
-        "body-length" => What::BodyLength(number(rest)?),
-        "framing" => What::Framing(match rest {
-            "none" => Framing::None,
-            "length" => Framing::Length,
-            "chunked" => Framing::Chunked,
-            "close" => Framing::Close,
-            _ => return Err(format!("`{rest}` is not none, length, chunked or close")),
-        }),
-        "contains" => What::Contains(Pattern::parse_quoted(rest)?.bytes()),
-        "lacks" => What::Lacks(Pattern::parse_quoted(rest)?.bytes()),
-        _ => return Ok(None),
-    }))
-}
-
-fn number(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a number"))
-}
-
-fn status(text: &str) -> Result<u16, String> {
-    text.parse().ok().filter(|code| (100..600).contains(code)).ok_or_else(|| format!("`{text}` is not a status"))
 }
 
 fn code(text: &str, line: usize) -> Result<u16, Mismatch> {

@@ -8,7 +8,7 @@ use crate::stream::{Cancel, Listener};
 use crate::{Addresses, Connection, Endpoint, Error, Port, Reply, Usher, lock};
 use std::path::Path;
 use std::sync::Mutex;
-use std::thread::Scope;
+use std::thread::{Scope, ScopedJoinHandle};
 use tempfile::TempDir;
 
 /// Runs one file.
@@ -110,7 +110,7 @@ impl Stage {
     fn play(&mut self, scenario: &Scenario, path: &Path) -> Vec<Failure> {
         let (marks, cancel) = (Marks::default(), Cancel::default());
         let board = Board { path, cancel: cancel.clone(), found: Mutex::new(Vec::new()) };
-        let mut ends: Vec<(String, Vec<Open>)> = Vec::new();
+        let mut ends = Vec::new();
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
             for (plan, upstream) in scenario.endpoints.iter().zip(&mut self.upstreams) {
@@ -125,30 +125,35 @@ impl Stage {
                 let mut actor = Actor::new(Source::Dial(self.listen.clone()), &marks, cancel.clone());
                 let who = named("client", &plan.name);
                 board.note(&who, 0, actor.play(&plan.steps));
-                ends.push((who, actor.connections));
+                ends.push(End { who, line: 0, connections: actor.connections, source: actor.source });
                 if cancel.is_raised() {
                     break;
                 }
             }
-            ends.extend(threads.into_iter().filter_map(|thread| thread.join().ok()));
+            ends.extend(threads.into_iter().filter_map(|thread| thread.join().ok().flatten()));
         });
         if !cancel.is_raised() {
-            self.check_ends(scenario, ends, &board);
+            self.check_ends(scenario, &mut ends, &board);
         }
         board.found.into_inner().unwrap_or_default()
     }
 
     /// With the proxy gone, reads every connection to its end: nothing may be left that no script asked for.
-    fn check_ends(&mut self, scenario: &Scenario, mut ends: Vec<(String, Vec<Open>)>, board: &Board<'_>) {
+    fn check_ends(&mut self, scenario: &Scenario, ends: &mut [End], board: &Board<'_>) {
         match &mut self.usher {
             Some(usher) => drop(usher.kill()),
-            None => ends.iter_mut().flat_map(|(_, opens)| opens).for_each(|open| {
+            None => ends.iter_mut().flat_map(|end| &mut end.connections).for_each(|open| {
                 let _ = open.connection.shutdown_write();
             }),
         }
-        for (who, opens) in &mut ends {
-            for open in opens.iter_mut().filter(|open| !open.ignored) {
-                board.note(who, 0, left_over(&mut open.connection));
+        for end in ends.iter() {
+            if let Source::Accept(listener) = &end.source {
+                board.note(&end.who, end.line, untouched(listener));
+            }
+        }
+        for end in ends {
+            for open in end.connections.iter_mut().filter(|open| !open.ignored) {
+                board.note(&end.who, end.line, left_over(&mut open.connection));
             }
         }
         for (plan, upstream) in scenario.endpoints.iter().zip(&self.upstreams) {
@@ -213,30 +218,29 @@ impl Board<'_> {
     }
 }
 
-type End = (String, Vec<Open>);
+/// A script that has ended, with what it leaves open.
+struct End {
+    who: String,
+    line: usize,
+    connections: Vec<Open>,
+    source: Source,
+}
 
+/// Plays an endpoint's script in a thread. What it opened closes with a script that fails, so that the others see the
+/// end; else it stays open, so that bytes or connections beyond the script are seen.
 fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut actor: Actor<'scope>,
     (who, line): (String, usize),
     steps: &'scope [Step],
     board: &'scope Board<'_>,
-) -> std::thread::ScopedJoinHandle<'scope, End> {
+) -> ScopedJoinHandle<'scope, Option<End>> {
     scope.spawn(move || {
-        let mut outcome = actor.play(steps);
-        if outcome.is_ok()
-            && let Source::Accept(listener) = &actor.source
-        {
-            // The listener stays open to the end, so that one connection too many is seen and not refused.
-            outcome = beyond_script(listener, &actor);
-        }
+        let outcome = actor.play(steps);
+        let is_whole = outcome.is_ok();
         board.note(&who, line, outcome);
-        (who, actor.connections)
+        is_whole.then(|| End { who, line, connections: actor.connections, source: actor.source })
     })
-}
-
-fn beyond_script(_listener: &Listener, _actor: &Actor<'_>) -> Result<(), Mismatch> {
-    Ok(())
 }
 
 fn left_over(connection: &mut Connection) -> Result<(), Mismatch> {

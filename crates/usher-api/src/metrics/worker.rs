@@ -1,0 +1,306 @@
+//! What each worker counts.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::families::{EndpointKey, Families};
+use super::histogram::Histogram;
+use super::number::{Counter, Gauge};
+use super::tables::{ByClass, ByKind, ByReason, ByRefusal, Refusal};
+use crate::error::ErrorKind;
+use crate::record::Record;
+
+/// Defines a group of numbers that can be added up over workers.
+macro_rules! group {
+    ($(#[doc = $doc:literal])* pub struct $name:ident { $( $(#[doc = $fdoc:literal])* pub $field:ident : $ty:ty, )* }) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Default)]
+        pub struct $name { $( $(#[doc = $fdoc])* pub $field: $ty, )* }
+
+        impl $name {
+            pub(super) fn absorb(&self, other: &Self) {
+                $( self.$field.absorb(&other.$field); )*
+            }
+        }
+    };
+}
+
+group! {
+    /// All that a worker counts beside routes and endpoints.
+    pub struct Totals {
+        /// Connections from clients.
+        pub connections: Connections,
+        /// Requests.
+        pub requests: Requests,
+        /// Upgraded connections.
+        pub tunnels: Tunnels,
+        /// Connections to endpoints.
+        pub upstream: Upstream,
+    }
+}
+
+group! {
+    /// Connections from clients.
+    pub struct Connections {
+        /// Accepted so far, also those refused right after.
+        pub accepted: Counter,
+        /// Open now.
+        pub active: Gauge,
+        /// Refused so far, by reason.
+        pub refused: ByRefusal,
+    }
+}
+
+group! {
+    /// Requests.
+    pub struct Requests {
+        /// Under way now.
+        pub in_flight: Gauge,
+        /// Finished so far, by class of status.
+        pub by_class: ByClass,
+        /// From the end of the request's head to the end of the exchange.
+        pub latency: Histogram,
+        /// Answered by the proxy itself or broken off, by reason.
+        pub by_reason: ByReason,
+        /// Bytes from clients: heads and bodies.
+        pub received: Counter,
+        /// Bytes to clients: heads and bodies.
+        pub sent: Counter,
+    }
+}
+
+group! {
+    /// Upgraded connections, such as WebSockets.
+    pub struct Tunnels {
+        /// Begun so far.
+        pub opened: Counter,
+        /// Open now.
+        pub active: Gauge,
+    }
+}
+
+group! {
+    /// Connections to endpoints, of all clusters.
+    pub struct Upstream {
+        /// Connections made.
+        pub connects: Counter,
+        /// Requests sent on a connection that was already there.
+        pub reuses: Counter,
+        /// Idle connections in the pool now.
+        pub idle: Gauge,
+        /// Requests under way now.
+        pub in_flight: Gauge,
+        /// Errors by kind.
+        pub errors: ByKind,
+    }
+}
+
+group! {
+    /// What a worker counts for one route.
+    pub struct RouteMetrics {
+        /// Finished requests by class of status.
+        pub by_class: ByClass,
+        /// From the end of the request's head to the end of the exchange.
+        pub latency: Histogram,
+        /// Bytes from clients.
+        pub received: Counter,
+        /// Bytes to clients.
+        pub sent: Counter,
+    }
+}
+
+group! {
+    /// What a worker counts for one endpoint of one cluster.
+    pub struct EndpointMetrics {
+        /// Requests sent.
+        pub requests: Counter,
+        /// Requests and connections that failed.
+        pub errors: Counter,
+        /// Connections made.
+        pub connects: Counter,
+        /// Requests sent on a connection that was already there.
+        pub reuses: Counter,
+        /// Requests under way now.
+        pub in_flight: Gauge,
+        /// Idle connections in the pool now.
+        pub idle: Gauge,
+        /// From sending the request to the end of the response's head.
+        pub first_byte: Histogram,
+    }
+}
+
+/// A worker's numbers; dereferences to its [`Totals`]. Only the worker that registered it may count.
+#[derive(Debug)]
+pub struct WorkerMetrics {
+    totals: Arc<Totals>,
+    id: usize,
+    families: Arc<Families>,
+}
+
+impl WorkerMetrics {
+    pub(super) fn new(totals: Arc<Totals>, id: usize, families: Arc<Families>) -> Self {
+        Self { totals, id, families }
+    }
+
+    /// This worker's numbers of a route: the same ones for the same name, also after a reload. Takes a lock: call it
+    /// when a snapshot begins, not for each request.
+    pub fn route(&self, name: &str) -> Arc<RouteMetrics> {
+        self.families.route(self.id, name)
+    }
+
+    /// This worker's numbers of an endpoint; see [`WorkerMetrics::route`].
+    pub fn endpoint(&self, cluster: &str, address: &str) -> Arc<EndpointMetrics> {
+        self.families.endpoint(self.id, EndpointKey { cluster: cluster.into(), address: address.into() })
+    }
+}
+
+impl Deref for WorkerMetrics {
+    type Target = Totals;
+    fn deref(&self) -> &Totals {
+        &self.totals
+    }
+}
+
+impl Connections {
+    /// A connection was accepted and will be served.
+    #[inline]
+    pub fn opened(&self) {
+        self.accepted.increment();
+        self.active.increment();
+    }
+
+    /// A connection that was `opened` is closed.
+    #[inline]
+    pub fn closed(&self) {
+        self.active.decrement();
+    }
+
+    /// A connection was not served.
+    pub fn refused(&self, refusal: Refusal) {
+        self.refused.of(refusal).increment();
+    }
+}
+
+impl Requests {
+    /// A request has begun.
+    #[inline]
+    pub fn started(&self) {
+        self.in_flight.increment();
+    }
+
+    /// A request that was `started` has ended with this status (0: none was sent) after so many microseconds.
+    #[inline]
+    pub fn finished(&self, status: u16, micros: u64) {
+        self.in_flight.decrement();
+        self.by_class.class(status).increment();
+        self.latency.observe(micros);
+    }
+
+    /// Bytes went in and out.
+    #[inline]
+    pub fn moved(&self, received: u64, sent: u64) {
+        self.received.add(received);
+        self.sent.add(sent);
+    }
+
+    /// The proxy answered itself or broke off; nothing happens if the reason is empty.
+    #[inline]
+    pub fn reason(&self, reason: &'static str) {
+        if !reason.is_empty() {
+            self.by_reason.of(reason).increment();
+        }
+    }
+
+    /// A request that was `started` has ended: all of the above at once.
+    #[inline]
+    pub fn record(&self, record: &Record) {
+        self.finished(record.status, record.total);
+        self.moved(record.received, record.sent);
+        self.reason(record.reason);
+    }
+}
+
+impl Tunnels {
+    /// A connection was upgraded.
+    pub fn opened(&self) {
+        self.opened.increment();
+        self.active.increment();
+    }
+
+    /// An upgraded connection ended.
+    pub fn closed(&self) {
+        self.active.decrement();
+    }
+}
+
+impl Upstream {
+    /// A request is sent to an endpoint, on a new connection or on one that was there.
+    #[inline]
+    pub fn started(&self, reused: bool) {
+        if reused {
+            self.reuses.increment()
+        } else {
+            self.connects.increment()
+        }
+        self.in_flight.increment();
+    }
+
+    /// A request that was `started` has ended.
+    #[inline]
+    pub fn finished(&self) {
+        self.in_flight.decrement();
+    }
+
+    /// A connection or a request failed.
+    pub fn failed(&self, kind: ErrorKind) {
+        self.errors.of(kind).increment();
+    }
+}
+
+impl RouteMetrics {
+    /// A request has ended with this status (0: none was sent) after so many microseconds.
+    #[inline]
+    pub fn finished(&self, status: u16, micros: u64) {
+        self.by_class.class(status).increment();
+        self.latency.observe(micros);
+    }
+
+    /// A request has ended: status, duration and bytes.
+    #[inline]
+    pub fn record(&self, record: &Record) {
+        self.finished(record.status, record.total);
+        self.received.add(record.received);
+        self.sent.add(record.sent);
+    }
+}
+
+impl EndpointMetrics {
+    /// A request is sent, on a new connection or on one that was there.
+    #[inline]
+    pub fn started(&self, reused: bool) {
+        self.requests.increment();
+        if reused {
+            self.reuses.increment()
+        } else {
+            self.connects.increment()
+        }
+        self.in_flight.increment();
+    }
+
+    /// The response's head is complete, so many microseconds after the request was sent.
+    #[inline]
+    pub fn first_byte(&self, micros: u64) {
+        self.first_byte.observe(micros);
+    }
+
+    /// A request that was `started` has ended.
+    #[inline]
+    pub fn finished(&self) {
+        self.in_flight.decrement();
+    }
+
+    /// A connection or a request failed.
+    pub fn failed(&self) {
+        self.errors.increment();
+    }
+}

@@ -1,0 +1,176 @@
+//! What sections say about one another: names that must exist, names and addresses that must not repeat.
+//!
+//! Which names there are is read from the document rather than from the decoded config, so that a cluster with a
+//! mistake in it does not count as missing.
+
+use std::collections::HashMap;
+
+use super::route::is_token_byte;
+use super::{Config, Listener, Route, SplitTarget};
+use crate::decode::table::unknown_key;
+use crate::decode::{Context, Section, Spanned};
+use crate::diagnostic::Diagnostic;
+use crate::document::{Document, Key, Node};
+use crate::source::Span;
+use crate::suggest;
+
+/// All checks.
+pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], cx: &mut Context<'_>) {
+    let names = Names::of(document);
+    for route in &config.routes {
+        targets(route, cx);
+        references(route, &names, cx);
+        methods(route, cx);
+        filters(&route.extensions, Route::KEYS, known_filters, cx);
+    }
+    let bundles = config.bundles.iter().map(|(_, bundle)| bundle);
+    for bundle in bundles.chain([&config.defaults]) {
+        filters(&bundle.extensions, super::Bundle::KEYS, known_filters, cx);
+    }
+    repeated("route", config.routes.iter().filter_map(|route| route.name.as_ref()), cx);
+    repeated("listener", config.listeners.iter().filter_map(|listener| listener.name.as_ref()), cx);
+    for listener in &config.listeners {
+        proxy_protocol(listener, cx);
+    }
+    binds(config, cx);
+    clusters(config, cx);
+}
+
+/// The names that others refer to.
+struct Names<'d> {
+    clusters: Vec<&'d str>,
+    bundles: Vec<&'d str>,
+    listeners: Vec<&'d str>,
+}
+
+impl<'d> Names<'d> {
+    fn of(document: &'d Document) -> Self {
+        let keys = |name: &str| {
+            let entries = document.root.get(name).and_then(Node::as_table).unwrap_or_default();
+            entries.iter().map(|(key, _)| key.name.as_str()).collect()
+        };
+        let listeners = document.root.get("listener").and_then(Node::as_list).unwrap_or_default();
+        let listeners = listeners.iter().filter_map(|listener| listener.get("name")?.as_str()).collect();
+        Self { clusters: keys("cluster"), bundles: keys("bundle"), listeners }
+    }
+}
+
+/// At most one of `to`, `cluster` and `split`; exactly one in each target of a split.
+fn targets(route: &Route, cx: &mut Context<'_>) {
+    let to = |to: &crate::OneOrMany<Spanned<super::Endpoint>>| to.first().map_or(Span::NONE, |first| first.span);
+    let mut places = Vec::new();
+    places.extend(route.to.as_ref().map(|found| ("to", to(found))));
+    places.extend(route.cluster.as_ref().map(|name| ("cluster", name.span)));
+    places.extend(route.split.as_ref().map(|split| ("split", split.span)));
+    if let [(first, at), (second, again), ..] = places.as_slice() {
+        let error = Diagnostic::error(format!("the route has two targets: `{first}` and `{second}`"));
+        let error = error.at(*again, format!("`{second}` here")).at(*at, format!("`{first}` here"));
+        cx.push(error.help("keep one; to send requests to several, use `split`"));
+    }
+    let Some(split) = &route.split else { return };
+    for target in &split.between {
+        if target.cluster.is_some() == target.to.is_some() {
+            let error = "a target of a split has either `cluster` or `to`";
+            cx.error_help(target.span, error, "write one of the two");
+        }
+    }
+    let total: u64 = split.between.iter().map(|target| u64::from(target.weight)).sum();
+    if total == 0 {
+        cx.error_help(split.span, "the weights of the split add up to nothing", "give at least one target a weight");
+    }
+}
+
+fn references(route: &Route, names: &Names<'_>, cx: &mut Context<'_>) {
+    let of_split = |target: &'_ Spanned<SplitTarget>| target.cluster.clone();
+    let split = route.split.iter().flat_map(|split| split.between.iter().filter_map(of_split));
+    for cluster in route.cluster.iter().cloned().chain(split) {
+        exists("cluster", &cluster, &names.clusters, "define it as `[cluster.NAME]`", cx);
+    }
+    for bundle in &route.bundles {
+        exists("bundle", bundle, &names.bundles, "define it as `[bundle.NAME]`", cx);
+    }
+    for listener in &route.listener {
+        exists("listener", listener, &names.listeners, "give a `[[listener]]` this name", cx);
+    }
+}
+
+fn exists(what: &str, name: &Spanned<String>, known: &[&str], otherwise: &str, cx: &mut Context<'_>) {
+    if known.contains(&name.as_str()) {
+        return;
+    }
+    let help = suggest::help(name, known).unwrap_or_else(|| otherwise.to_owned());
+    cx.error_help(name.span, format!("there is no {what} `{}`", name.value), help);
+}
+
+/// Methods are tokens and case matters (RFC 9110, section 9.1), so `get` would never match.
+fn methods(route: &Route, cx: &mut Context<'_>) {
+    for method in &route.method {
+        if method.is_empty() || method.len() > 32 || !method.bytes().all(is_token_byte) {
+            cx.error(method.span, format!("`{}` is not a method", method.value));
+        } else if method.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            let help = format!("write `{}`: the case of methods matters", method.to_ascii_uppercase());
+            cx.error_help(method.span, format!("no client sends the method `{}`", method.value), help);
+        }
+    }
+}
+
+fn filters(extensions: &[(Key, Node)], own: &[&str], known_filters: &[&str], cx: &mut Context<'_>) {
+    let all: Vec<&str> = own.iter().chain(known_filters).copied().collect();
+    for (key, _) in extensions.iter().filter(|(key, _)| !known_filters.contains(&key.name.as_str())) {
+        cx.push(unknown_key(key, &all));
+    }
+}
+
+fn repeated<'a>(what: &str, names: impl Iterator<Item = &'a Spanned<String>>, cx: &mut Context<'_>) {
+    let mut seen: HashMap<&str, Span> = HashMap::new();
+    for name in names {
+        if name.is_empty() {
+            cx.error(name.span, format!("the name of a {what} is empty"));
+        } else if let Some(first) = seen.insert(&name.value, name.span) {
+            let error = Diagnostic::error(format!("two {what}s have the name `{}`", name.value));
+            cx.push(error.at(name.span, "again here").at(first, "first here").help("give each a name of its own"));
+        }
+    }
+}
+
+/// With nobody trusted, every header would be refused, and so every connection.
+fn proxy_protocol(listener: &Listener, cx: &mut Context<'_>) {
+    let Some(proxy) = listener.proxy_protocol.as_ref().filter(|proxy| proxy.trusted.is_empty()) else { return };
+    let help = "name the addresses of your load balancers: whoever is trusted here can claim any client address";
+    cx.error_help(proxy.trusted.span, "`proxy_protocol` trusts nobody, so no connection could be used", help);
+}
+
+/// No address twice. Compared by port first, so that many listeners cost little.
+fn binds(config: &Config, cx: &mut Context<'_>) {
+    let mut seen: HashMap<Option<u16>, Vec<(&Spanned<crate::BindAddress>, bool)>> = HashMap::new();
+    for listener in &config.listeners {
+        for bind in &listener.bind {
+            let others = seen.entry(bind.port()).or_default();
+            let clash = others.iter().find(|(other, only)| bind.overlaps(other, (listener.ipv6_only, *only)));
+            if let Some((other, _)) = clash {
+                cx.push(clashing(bind, other));
+            }
+            others.push((bind, listener.ipv6_only));
+        }
+    }
+}
+
+fn clashing(again: &Spanned<crate::BindAddress>, first: &Spanned<crate::BindAddress>) -> Diagnostic {
+    if again.value == first.value {
+        let error = Diagnostic::error(format!("`{}` is bound twice", again.value));
+        return error.at(again.span, "again here").at(first.span, "first here").help("keep one of the two");
+    }
+    let error = Diagnostic::error(format!("`{}` and `{}` cannot both be bound", first.value, again.value));
+    let error = error.at(again.span, "this also takes what the other one takes").at(first.span, "the other one");
+    error.help("`:PORT` and `[::]:PORT` take IPv4 too; set `ipv6_only = true` or keep one of the two")
+}
+
+fn clusters(config: &Config, cx: &mut Context<'_>) {
+    for (key, cluster) in &config.clusters {
+        if cluster.dns.min_ttl > cluster.dns.max_ttl {
+            let message = format!("in the cluster `{}`, `dns.min_ttl` is longer than `dns.max_ttl`", key.name);
+            cx.error(key.span, message);
+        }
+        repeated("endpoint", cluster.endpoints.iter().filter_map(|endpoint| endpoint.name.as_ref()), cx);
+    }
+}

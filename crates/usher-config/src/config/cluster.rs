@@ -1,0 +1,123 @@
+//! `[cluster.NAME]`
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::RouteTimeouts;
+use crate::decode::{Context, Decode, OneOrMany, Spanned};
+use crate::document::Node;
+use crate::schema::Schema;
+use crate::value::{EndpointAddress, ValueError};
+
+crate::section! {
+    /// A group of endpoints that serve the same thing.
+    pub struct Cluster {
+        /// The endpoints: addresses, or tables with more about each.
+        pub endpoints: OneOrMany<Spanned<Endpoint>>,
+        /// How an endpoint is chosen: the name of a balancer, or a table with the name as `policy` and its options.
+        /// Without it, requests go round all endpoints by weight.
+        pub balance: Option<Node>,
+        /// What endpoints see as `Host`: what the client sent (`preserve`), the endpoint's own address (`endpoint`),
+        /// or this text.
+        pub host: HostPolicy = HostPolicy::Preserve,
+        /// Timeouts for this cluster in place of those in `[timeouts]`.
+        pub timeouts: RouteTimeouts = RouteTimeouts::default(),
+        /// Connections to the endpoints that are kept and used again.
+        pub pool: Pool = Pool::default(),
+        /// How often names of endpoints are resolved again.
+        pub dns: DnsRefresh = DnsRefresh::default(),
+    }
+}
+
+crate::section! {
+    /// One server behind Usher.
+    #[bare(address)]
+    pub struct Endpoint {
+        /// Where it is: `10.0.0.1:3000`, `[2001:db8::1]:3000`, `name:3000` or `unix:/run/app.sock`. A name stands for
+        /// all addresses that it resolves to.
+        pub address: Spanned<EndpointAddress>,
+        /// Its share of the requests, compared with the others'. `0` takes no new requests.
+        #[range(0..=65_535)]
+        pub weight: u32 = 1,
+        /// A name for logs and metrics, in place of the address.
+        pub name: Option<Spanned<String>>,
+        /// Labels by which others can choose it.
+        pub labels: BTreeMap<String, String> = BTreeMap::new(),
+    }
+}
+
+crate::section! {
+    /// Connections to the endpoints of a cluster.
+    pub default struct Pool {
+        /// Connections without a request that are kept, per endpoint and worker. `0` keeps none.
+        #[range(0..=65_535)]
+        pub idle: u32 = 64,
+        /// How long a connection without a request is kept. It should be shorter than the endpoint's own keep-alive
+        /// time, or a request may meet a connection that is just being closed.
+        #[range(Duration::from_millis(1)..=Duration::from_secs(86_400))]
+        pub idle_timeout: Duration = Duration::from_secs(60),
+        /// Connections that may be open at once to one endpoint, per worker; `0` is no limit.
+        pub connections: u32 = 0,
+    }
+}
+
+crate::section! {
+    /// How often names are resolved again. Between these bounds, the time that the name server tells counts.
+    pub default struct DnsRefresh {
+        /// Not more often than this.
+        #[range(Duration::from_millis(100)..=Duration::from_secs(86_400))]
+        pub min_ttl: Duration = Duration::from_secs(5),
+        /// Not less often than this.
+        #[range(Duration::from_millis(100)..=Duration::from_secs(86_400))]
+        pub max_ttl: Duration = Duration::from_secs(300),
+    }
+}
+
+/// What endpoints see as `Host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPolicy {
+    /// What the client sent.
+    Preserve,
+    /// The endpoint's address as it is written in the config.
+    Endpoint,
+    /// This text.
+    Literal(String),
+}
+
+impl Decode for HostPolicy {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        cx.parse(node, "`preserve`, `endpoint` or a host name", |text| match text {
+            "preserve" => Ok(Self::Preserve),
+            "endpoint" => Ok(Self::Endpoint),
+            _ if is_host(text) => Ok(Self::Literal(text.to_owned())),
+            _ => {
+                let error = ValueError::new(format!("`{text}` is not a host name"));
+                Err(error.help("write `preserve`, `endpoint`, or a name such as `app.example.com`"))
+            }
+        })
+    }
+
+    fn schema() -> Schema {
+        let names = [
+            ("preserve", "What the client sent."),
+            ("endpoint", "The endpoint's address as it is written in the config."),
+        ];
+        Schema::any_of(vec![Schema::names(&names), Schema::text("host name").example("app.example.com")])
+    }
+
+    fn encode(&self) -> serde_json::Value {
+        match self {
+            Self::Preserve => json!("preserve"),
+            Self::Endpoint => json!("endpoint"),
+            Self::Literal(text) => json!(text),
+        }
+    }
+}
+
+/// The characters of `uri-host [":" port]` (RFC 9110, section 7.2) that real hosts use.
+fn is_host(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'[' | b']');
+    !text.is_empty() && text.len() <= 255 && text.bytes().all(allowed)
+}

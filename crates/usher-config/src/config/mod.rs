@@ -1,0 +1,89 @@
+//! The sections that Usher itself knows. Their doc comments are the manual: they are written for operators.
+
+mod access_log;
+mod admin;
+mod check;
+mod cluster;
+mod error_page;
+mod limits;
+mod listener;
+mod pattern;
+mod resolve;
+mod route;
+mod timeouts;
+
+use std::path::PathBuf;
+
+pub use access_log::{AccessLog, AccessLogTo, LogFormat, LogTarget, SyslogAddress};
+pub use admin::{Admin, AdminListener};
+pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, Pool};
+pub use error_page::{ErrorPage, ErrorPages, PageContent, StatusPattern};
+pub use limits::{Limits, ListenerLimits, RouteLimits};
+pub use listener::{FileMode, Listener, ProxyProtocol};
+pub use pattern::ValuePattern;
+pub use resolve::RouteSettings;
+pub use route::{Bundle, Route, Split, SplitTarget, Sticky, Target};
+pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
+
+use crate::decode::{Context, Decode, Named, OneOrMany, Spanned};
+use crate::document::Document;
+use crate::value::Cidr;
+
+crate::section! {
+    /// The configuration of Usher. It is written in TOML, YAML or JSON; the keys are the same.
+    pub default struct Config {
+        /// Further files to read, relative to this one. `*` and `?` stand for parts of a file's name; the files are
+        /// read in the order of their names. Their listeners and routes are added behind those of this file, their
+        /// clusters and bundles beside them; what two files set is an error. A pattern with a wildcard may match
+        /// nothing.
+        pub include: Option<OneOrMany<Spanned<String>>>,
+        /// Threads that serve requests. Without it, one for each CPU that the process may use.
+        #[range(1..=256)]
+        pub workers: Option<u16>,
+        /// Read the config again when one of its files changes. A config with errors is reported and changes nothing.
+        pub watch: bool = false,
+        /// A file to write the process's number to.
+        pub pid_file: Option<PathBuf>,
+        /// The proxies in front of Usher: networks whose `X-Forwarded-*` and `Forwarded` fields are believed. What
+        /// anybody else sends in them is replaced.
+        pub trusted_proxies: OneOrMany<Cidr> = OneOrMany::default(),
+        /// Where a line about each request goes: `stdout`, `off`, a file, or a table.
+        pub access_log: AccessLog = AccessLog::default(),
+        /// The listener for metrics, health and control: an address, a table, or `off`. Whoever reaches it can control
+        /// this process, so it belongs on a loopback address or a Unix socket.
+        pub admin: Admin = Admin::default(),
+        /// What one client may ask for, and all of them together.
+        pub limits: Limits = Limits::default(),
+        /// How long to wait for what.
+        pub timeouts: Timeouts = Timeouts::default(),
+        /// Where to listen. Without any, Usher listens on `:80`, all addresses, IPv4 and IPv6.
+        #[key("listener")]
+        pub listeners: Vec<Spanned<Listener>> = Vec::new(),
+        /// Which requests go where. The most specific route that matches takes the request.
+        #[key("route")]
+        pub routes: Vec<Spanned<Route>> = Vec::new(),
+        /// Settings of all routes. A route's own, and those of its bundles, come before these.
+        pub defaults: Bundle = Bundle::default(),
+        /// Settings that routes share by naming the bundle in `use`.
+        #[key("bundle")]
+        pub bundles: Named<Bundle> = Named::default(),
+        /// Groups of endpoints that serve the same thing.
+        #[key("cluster")]
+        pub clusters: Named<Cluster> = Named::default(),
+    }
+}
+
+impl Config {
+    /// Decodes a document and checks what its sections say about one another. An unknown key of a route, of a bundle
+    /// or of `defaults` must be in `known_filters`.
+    ///
+    /// The result is only usable if `cx` has no errors; see [`Decode::decode`].
+    pub fn from_document(document: &Document, known_filters: &[&str], cx: &mut Context<'_>) -> Option<Self> {
+        let mut config = Self::decode(&document.root, cx)?;
+        check::all(&config, document, known_filters, cx);
+        if config.listeners.is_empty() && document.root.get("listener").is_none() {
+            config.listeners.push(Spanned::nowhere(Listener::default()));
+        }
+        Some(config)
+    }
+}

@@ -1,0 +1,76 @@
+//! What holds for one route: its own settings, those of its bundles, and the defaults.
+
+use super::{Bundle, Config, ErrorPage, Route, RouteLimits, RouteTimeouts, StatusPattern};
+use crate::document::{Key, Node};
+
+/// The settings of a route after `[defaults]` and bundles.
+#[derive(Debug, Clone)]
+pub struct RouteSettings<'a> {
+    /// The route's timeouts; where they say nothing, its cluster's and then `[timeouts]` hold.
+    pub timeouts: RouteTimeouts,
+    /// The route's limits; where they say nothing, `[limits]` hold.
+    pub limits: RouteLimits,
+    /// The sections of filters, each name once; those that are `"off"` are left out.
+    pub extensions: Vec<&'a (Key, Node)>,
+    layers: Vec<Layer<'a>>,
+}
+
+/// One place that settings come from.
+#[derive(Debug, Clone, Copy)]
+struct Layer<'a> {
+    timeouts: &'a RouteTimeouts,
+    limits: &'a RouteLimits,
+    error_pages: &'a super::ErrorPages,
+    extensions: &'a [(Key, Node)],
+}
+
+impl<'a> From<&'a Bundle> for Layer<'a> {
+    fn from(bundle: &'a Bundle) -> Self {
+        let Bundle { error_pages, limits, timeouts, extensions } = bundle;
+        Self { timeouts, limits, error_pages, extensions }
+    }
+}
+
+impl<'a> From<&'a Route> for Layer<'a> {
+    fn from(route: &'a Route) -> Self {
+        let Route { error_pages, limits, timeouts, extensions, .. } = route;
+        Self { timeouts, limits, error_pages, extensions }
+    }
+}
+
+impl Config {
+    /// The settings of a route: the defaults, then its bundles in their order, then its own; the later wins.
+    pub fn settings<'a>(&'a self, route: &'a Route) -> RouteSettings<'a> {
+        let bundles = route.bundles.iter().filter_map(|name| self.bundles.get(name));
+        let mut layers: Vec<Layer<'a>> = vec![(&self.defaults).into()];
+        layers.extend(bundles.map(Layer::from));
+        layers.push(route.into());
+        layers.reverse();
+        let timeouts = layers.iter().fold(RouteTimeouts::default(), |all, layer| all.or(layer.timeouts));
+        let limits = RouteLimits { body: layers.iter().find_map(|layer| layer.limits.body) };
+        RouteSettings { timeouts, limits, extensions: extensions(&layers), layers }
+    }
+}
+
+fn extensions<'a>(layers: &[Layer<'a>]) -> Vec<&'a (Key, Node)> {
+    let mut found: Vec<&(Key, Node)> = Vec::new();
+    for entry in layers.iter().flat_map(|layer| layer.extensions) {
+        if !found.iter().any(|(key, _)| key.name == entry.0.name) {
+            found.push(entry);
+        }
+    }
+    found.retain(|(_, node)| node.as_str() != Some("off"));
+    found
+}
+
+impl<'a> RouteSettings<'a> {
+    /// The page for a status: the nearest place that has one, the exact status before its class.
+    pub fn error_page(&self, status: u16) -> Option<&'a ErrorPage> {
+        self.layers.iter().find_map(|layer| layer.error_pages.get(status))
+    }
+
+    /// Every page that the route may show, the nearest first.
+    pub fn error_pages(&self) -> impl Iterator<Item = (StatusPattern, &'a ErrorPage)> {
+        self.layers.iter().flat_map(|layer| layer.error_pages.0.iter().map(|(pattern, page)| (pattern.value, page)))
+    }
+}

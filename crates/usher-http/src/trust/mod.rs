@@ -1,0 +1,115 @@
+//! The trust boundary: what the proxy tells endpoints about the client, and whose word it takes for it.
+//!
+//! A client's own forwarding fields are believed only if its peer is a trusted proxy; otherwise they are replaced, so
+//! that nobody can claim another address.
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use crate::fields::FieldId;
+use crate::forwarded::{self, Hop, Node};
+use crate::head::Request;
+
+/// Text that stays the same for all requests of a connection, so that it is formatted once.
+#[derive(Clone, Debug, Default)]
+pub struct ClientText {
+    /// The peer's address as X-Forwarded-For writes it; empty on Unix sockets.
+    ip: Vec<u8>,
+    address: Option<IpAddr>,
+    /// The port that the client connected to, in digits; empty on Unix sockets.
+    port: Vec<u8>,
+}
+
+impl ClientText {
+    /// For a connection from `peer` to local port `port`.
+    pub fn new(peer: Option<IpAddr>, port: Option<u16>) -> Self {
+        let mut ip = Vec::new();
+        if let Some(address) = peer {
+            forwarded::write_ip(address, &mut ip);
+        }
+        Self { ip, address: peer, port: port.map(|port| port.to_string().into_bytes()).unwrap_or_default() }
+    }
+}
+
+/// The client's address: the peer's, or what trusted proxies say (RFC 7239, X-Forwarded-For), from the right.
+pub fn client_address(request: &Request, peer: IpAddr, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let fields = &request.fields;
+    if fields.may_have(FieldId::XForwardedFor) {
+        let mut lines: Vec<&[u8]> = fields.all(FieldId::XForwardedFor).collect();
+        lines.reverse();
+        return forwarded::client_address(peer, lines, trusted);
+    }
+    if fields.may_have(FieldId::Forwarded) {
+        let mut lines: Vec<&[u8]> = fields.all(FieldId::Forwarded).collect();
+        lines.reverse();
+        return forwarded::client_address_forwarded(peer, lines, trusted);
+    }
+    peer.to_canonical()
+}
+
+/// Writes the forwarding fields of a request that came from a stranger: whatever it claimed is replaced.
+pub fn replace(request: &mut Request, client: &ClientText, protocol: &str) {
+    for id in [
+        FieldId::XForwardedFor,
+        FieldId::XForwardedProto,
+        FieldId::XForwardedHost,
+        FieldId::XForwardedPort,
+        FieldId::XRealIp,
+        FieldId::Forwarded,
+    ] {
+        request.fields.remove(id);
+    }
+    let fields = &mut request.fields;
+    if !client.ip.is_empty() {
+        fields.push(FieldId::XForwardedFor, &client.ip);
+        fields.push(FieldId::XRealIp, &client.ip);
+    }
+    fields.push(FieldId::XForwardedProto, request.scheme.as_bytes());
+    if !request.authority.is_empty() {
+        fields.push(FieldId::XForwardedHost, request.authority.as_bytes());
+    }
+    if !client.port.is_empty() {
+        fields.push(FieldId::XForwardedPort, &client.port);
+    }
+    fields.push_parts(FieldId::Via, &[protocol.as_bytes(), b" usher"]);
+}
+
+/// Adds this hop to the forwarding fields that a trusted proxy sent, keeping what it said of scheme, host and port.
+pub fn append(request: &mut Request, client: &ClientText, real: Option<IpAddr>, protocol: &str) {
+    let before: Vec<u8> = request.fields.all(FieldId::XForwardedFor).collect::<Vec<_>>().join(&b", "[..]);
+    let hops: Vec<u8> = request.fields.all(FieldId::Forwarded).collect::<Vec<_>>().join(&b", "[..]);
+    let fields = &mut request.fields;
+    fields.remove(FieldId::XForwardedFor);
+    match (before.is_empty(), client.ip.is_empty()) {
+        (false, false) => fields.push_parts(FieldId::XForwardedFor, &[&before, b", ", &client.ip]),
+        (false, true) => fields.push(FieldId::XForwardedFor, &before),
+        (true, false) => fields.push(FieldId::XForwardedFor, &client.ip),
+        (true, true) => {}
+    }
+    if !hops.is_empty() {
+        let mut value = hops;
+        value.extend_from_slice(b", ");
+        let client = client.address.map_or(Node::Unknown, |ip| Node::Ip(ip, None));
+        Hop { client, host: Some(&request.authority), proto: Some(request.scheme) }.write_to(&mut value);
+        fields.remove(FieldId::Forwarded);
+        fields.push(FieldId::Forwarded, &value);
+    }
+    if let Some(real) = real {
+        let mut text = Vec::new();
+        forwarded::write_ip(real, &mut text);
+        fields.remove(FieldId::XRealIp);
+        fields.push(FieldId::XRealIp, &text);
+    }
+    for (id, value) in [
+        (FieldId::XForwardedProto, request.scheme.as_bytes()),
+        (FieldId::XForwardedHost, request.authority.as_bytes()),
+        (FieldId::XForwardedPort, &client.port),
+    ] {
+        if !value.is_empty() && fields.get(id).is_none() {
+            fields.push(id, value);
+        }
+    }
+    fields.push_parts(FieldId::Via, &[protocol.as_bytes(), b" usher"]);
+}

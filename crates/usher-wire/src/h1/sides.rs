@@ -1,0 +1,112 @@
+//! What is different on the two sides: how heads are written.
+
+use usher_http::{FieldId, Framing, Request, Response, Version};
+use usher_net::Transport;
+
+use super::connection::Connection;
+use crate::body::{Sink, Source};
+use crate::error::WireError;
+use std::task::{Context, Poll};
+
+/// The client's side of an exchange, whatever the protocol.
+pub trait Downstream: Source + Sink {
+    /// Queues a final response head. Its body is framed as the client's protocol allows; `length` is what is known.
+    ///
+    /// Returns whether the connection can carry another request afterwards, as far as framing is concerned.
+    fn begin_response(&mut self, response: &Response, framing: Framing, reply: ReplyContext<'_>) -> bool;
+
+    /// Queues an informational response head.
+    fn inform(&mut self, response: &Response);
+
+    /// Ready if the connection failed while an endpoint works.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<WireError>;
+
+}
+
+/// What a response head depends on beside the response.
+#[derive(Clone, Copy)]
+pub struct ReplyContext<'a> {
+    /// The version that the client speaks.
+    pub version: Version,
+    /// Whether the connection shall carry another request.
+    pub persistent: bool,
+    /// For the Date field, if the response has none.
+    pub date: &'a [u8],
+    /// The protocol that is switched to, with 101.
+    pub upgrade: Option<&'a [u8]>,
+}
+
+impl<T: Transport> Downstream for Connection<T> {
+    fn begin_response(&mut self, response: &Response, framing: Framing, reply: ReplyContext<'_>) -> bool {
+        let old = reply.version == Version::Http10;
+        let framing = match framing {
+            Framing::Chunked | Framing::Close if old => Framing::Close,
+            Framing::Close => Framing::Chunked,
+            known => known,
+        };
+        let persistent = reply.persistent && framing != Framing::Close;
+        let out = self.output();
+        response.encode(out);
+        if !response.fields.may_have(FieldId::Date) {
+            out.extend_from_slice(b"Date: ");
+            out.extend_from_slice(reply.date);
+            out.extend_from_slice(b"\r\n");
+        }
+        if framing == Framing::Chunked {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        if let Some(protocol) = reply.upgrade {
+            push_upgrade(protocol, out);
+        } else if !persistent {
+            out.extend_from_slice(b"Connection: close\r\n");
+        } else if old {
+            out.extend_from_slice(b"Connection: keep-alive\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        self.begin_send(framing);
+        persistent
+    }
+
+    fn inform(&mut self, response: &Response) {
+        let out = self.output();
+        response.encode(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<WireError> {
+        Connection::poll_gone(self, cx)
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    /// Queues a request head towards an endpoint. Only [`Framing::Chunked`] adds a field; a length is in the head.
+    pub fn begin_request(&mut self, request: &Request, host: &[u8], framing: Framing, extra: RequestContext<'_>) {
+        let out = self.output();
+        request.encode(host, out);
+        if framing == Framing::Chunked {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        if let Some(protocol) = extra.upgrade {
+            push_upgrade(protocol, out);
+        } else if extra.takes_trailers {
+            out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        self.begin_send(framing);
+    }
+}
+
+/// What a request head depends on beside the request.
+#[derive(Clone, Copy, Default)]
+pub struct RequestContext<'a> {
+    /// The protocol that the client asks to switch to.
+    pub upgrade: Option<&'a [u8]>,
+    /// The client takes trailers.
+    pub takes_trailers: bool,
+}
+
+fn push_upgrade(protocol: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
+    out.extend_from_slice(protocol);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,164 @@
+//! The one loop that moves a body from a source to a sink, whatever the protocols.
+
+#[cfg(test)]
+mod tests;
+
+use std::task::{Context, Poll, ready};
+
+use usher_net::Pipe;
+
+use crate::body::{Sink, Source};
+use crate::error::WireError;
+
+/// Bodies with at least so many bytes still to come go through a pipe inside the kernel (bytes).
+pub const SPLICE_FROM: u64 = 64 << 10;
+/// Rounds before the loop gives other connections of the thread a turn.
+const ROUNDS: usize = 32;
+
+/// On which side a transfer failed.
+#[derive(Debug)]
+pub enum PumpError {
+    /// Receiving from the source.
+    Source(WireError),
+    /// Sending to the sink.
+    Sink(WireError),
+}
+
+/// The state of moving one body.
+#[derive(Default)]
+pub struct Pump {
+    pipe: Option<Pipe>,
+    state: State,
+    moved: u64,
+    no_splice: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Moving,
+    Finishing,
+    Done,
+}
+
+impl Pump {
+    /// A pump that never splices: where the bytes must be seen.
+    pub fn without_splice() -> Self {
+        Self { no_splice: true, ..Self::default() }
+    }
+
+    /// Payload bytes moved so far: it has made progress if this has grown.
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Whether the body was moved and ended.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Moves what can be moved now. Ready when the body is complete and sent.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+        sink: &mut impl Sink,
+    ) -> Poll<Result<(), PumpError>> {
+        for _ in 0..ROUNDS {
+            match self.state {
+                State::Moving => {
+                    if self.may_splice(cx, source, sink) {
+                        ready!(self.poll_splice(cx, source, sink))?;
+                    } else {
+                        ready!(self.poll_copy(cx, source, sink))?;
+                    }
+                }
+                State::Finishing => {
+                    ready!(sink.poll_finish(cx, source.trailers())).map_err(PumpError::Sink)?;
+                    self.state = State::Done;
+                }
+                State::Done => return Poll::Ready(Ok(())),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+        sink: &mut impl Sink,
+    ) -> Poll<Result<(), PumpError>> {
+        let len = match source.poll_fill(cx) {
+            Poll::Ready(filled) => filled.map_err(PumpError::Source)?,
+            Poll::Pending => {
+                // Nothing more for now: what was kept must not wait for it.
+                ready!(sink.poll_flush(cx)).map_err(PumpError::Sink)?;
+                return Poll::Pending;
+            }
+        };
+        if len == 0 {
+            self.state = State::Finishing;
+            return Poll::Ready(Ok(()));
+        }
+        let sent = ready!(sink.poll_send(cx, source.chunk())).map_err(PumpError::Sink)?;
+        source.consume(sent);
+        self.moved += sent as u64;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether to go through the pipe: bytes are in it, or both sides are plain and there is much to come.
+    fn may_splice(&mut self, cx: &mut Context<'_>, source: &mut impl Source, sink: &mut impl Sink) -> bool {
+        if self.pipe.as_ref().is_some_and(|pipe| !pipe.is_empty()) {
+            return true;
+        }
+        let Some(left) = source.plain().map(|plain| plain.left) else { return false };
+        if self.no_splice || left < SPLICE_FROM && self.pipe.is_none() {
+            return false;
+        }
+        // What was kept (a head without body) goes first.
+        if !matches!(sink.poll_flush(cx), Poll::Ready(Ok(()))) || sink.plain().is_none() {
+            return false;
+        }
+        if self.pipe.is_none() {
+            self.pipe = Pipe::take().ok();
+            self.no_splice = self.pipe.is_none();
+        }
+        self.pipe.is_some()
+    }
+
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+        sink: &mut impl Sink,
+    ) -> Poll<Result<(), PumpError>> {
+        let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
+        let mut waits = false;
+        let mut left = 0;
+        if let Some(plain) = source.plain() {
+            left = plain.left;
+            if !pipe.is_full() {
+                let max = usize::try_from(plain.left).unwrap_or(usize::MAX).min(pipe.capacity().saturating_sub(pipe.len()).max(1));
+                match plain.stream.poll_splice_in(cx, pipe, max) {
+                    Poll::Pending => waits = true,
+                    Poll::Ready(moved) => {
+                        let moved = moved.map_err(|error| PumpError::Source(error.into()))? as u64;
+                        source.took_plain(moved).map_err(PumpError::Source)?;
+                        left = left.saturating_sub(moved);
+                    }
+                }
+            }
+        }
+        if pipe.is_empty() {
+            return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
+        }
+        let Some(plain) = sink.plain() else { return Poll::Ready(Err(PumpError::Sink(WireError::Truncated))) };
+        let moved = ready!(plain.stream.poll_splice_out(cx, pipe, usize::MAX, left > 0 && !waits))
+            .map_err(|error| PumpError::Sink(error.into()))?;
+        sink.gave_plain(moved as u64);
+        self.moved += moved as u64;
+        Poll::Ready(Ok(()))
+    }
+}
