@@ -21,7 +21,7 @@ pub(crate) const NAMES: &[&str] = &["latency", "memory", "startup", "reload"];
 /// The fixed rate, as a share of what the slowest proxy carries.
 const RATE_SHARE: f64 = 0.4;
 const LATENCY_CONNECTIONS: usize = 64;
-const LATENCY_WINDOW: Duration = Duration::from_secs(4);
+const LATENCY_WINDOW: Duration = Duration::from_secs(3);
 const CALIBRATION_REQUESTS: u64 = 20_000;
 const IDLE_CONNECTIONS: usize = 10_000;
 const START_ROUNDS: u64 = 11;

@@ -14,7 +14,7 @@ usher-bench: what a request costs in Usher, nginx and HAProxy, measured in one i
                                        upload-1m-spooled 100k-tuned 10m-tuned upload-1m-tuned
                                        latency memory startup reload
       --proxies A,B,…                  only these of nginx,haproxy,usher
-      --rounds N                       rounds of each work, 7 unless told
+      --rounds N                       rounds of each work, 5 unless told
       --quick                          3 short rounds: to see that it works, not to believe
       --logs off|on|both               access logs of all proxies; both unless told, each in a table of its own
       --proxy-core N, --load-core N    where the proxy runs (1), and load and endpoint (0)
@@ -111,7 +111,7 @@ impl Options {
         let mut flags = Flags::new(arguments);
         let quick = flags.switch("--quick");
         let keep = flags.switch("--keep");
-        let rounds = flags.number("--rounds")?.unwrap_or(if quick { 3 } else { 7 }).max(1);
+        let rounds = flags.number("--rounds")?.unwrap_or(if quick { 3 } else { 5 }).max(1);
         let proxy_core = core(flags.number("--proxy-core")?.unwrap_or(1))?;
         let load_core = core(flags.number("--load-core")?.unwrap_or(0))?;
         let logs = match flags.value("--logs")?.as_deref() {

@@ -83,6 +83,8 @@ pub struct Exchange {
     pub body: Option<Vec<u8>>,
     /// What the route's path pattern captured.
     pub captures: Captures,
+    /// The label of the endpoint that was tried last.
+    pub endpoint: Option<Arc<str>>,
     /// What a filter authenticated the client as.
     pub user: Option<String>,
     /// What will be written to logs and metrics.
@@ -98,6 +100,7 @@ impl Exchange {
         self.body = None;
         self.captures.clear();
         self.user = None;
+        self.endpoint = None;
         self.record = Record::default();
     }
 }

@@ -76,7 +76,8 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong with it, at once. Errors of syntax come alone: what a broken text means cannot be checked.
 pub fn load(input: Input, options: &LoadOptions<'_>) -> Result<Loaded, Box<Report>> {
-    let mut loader = Loader { options, sources: Sources::new(), files: Vec::new(), stack: Vec::new(), errors: Vec::new() };
+    let mut loader =
+        Loader { options, sources: Sources::new(), files: Vec::new(), stack: Vec::new(), errors: Vec::new() };
     let Some(mut document) = loader.input(input).filter(|_| loader.errors.is_empty()) else {
         return Err(Box::new(Report::new(loader.errors, loader.sources)));
     };
@@ -110,7 +111,9 @@ impl Loader<'_> {
             Input::Path(path) if path.as_os_str() == "-" => {
                 let mut bytes = Vec::new();
                 let result = std::io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
-                self.kept(result.map_err(|error| Diagnostic::error(format!("cannot read standard input: {error}"))))?;
+                self.kept(
+                    result.map_err(|error| Diagnostic::error(format!("cannot read standard input: {error}"))),
+                )?;
                 self.text("<stdin>", bytes)
             }
             Input::Path(path) => self.file(&path, Span::NONE),
@@ -139,10 +142,12 @@ impl Loader<'_> {
         let chosen = self.options.format.filter(|_| from.is_none());
         let Some(format) = chosen.or_else(|| Format::of_path(path)) else {
             let error = Diagnostic::error(format!("`{name}` has no extension that tells its format"));
-            self.errors.push(error.at(from, "included here").help("name it `.toml`, `.yaml`, `.yml` or `.json`"));
+            self.errors
+                .push(error.at(from, "included here").help("name it `.toml`, `.yaml`, `.yml` or `.json`"));
             return None;
         };
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         self.stack.push(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()));
         let document = self.document(&name, directory, text, format);
         self.stack.pop();
@@ -172,8 +177,9 @@ impl Loader<'_> {
             self.errors.push(Diagnostic::error(message).at(pattern.span, ""));
             return;
         }
-        let found = include::files(directory, text)
-            .map_err(|error| Diagnostic::error(format!("cannot list `{text}`: {error}")).at(pattern.span, ""));
+        let found = include::files(directory, text).map_err(|error| {
+            Diagnostic::error(format!("cannot list `{text}`: {error}")).at(pattern.span, "")
+        });
         for path in self.kept(found).unwrap_or_default() {
             if let Some(document) = self.included(&path, pattern.span)
                 && let (Value::Table(into), Value::Table(from)) = (&mut into.root.value, document.root.value)
@@ -187,7 +193,8 @@ impl Loader<'_> {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         if self.stack.contains(&real) {
             let message = format!("`{}` includes itself", path.display());
-            self.errors.push(Diagnostic::error(message).at(from, "this names a file that is being read already"));
+            self.errors
+                .push(Diagnostic::error(message).at(from, "this names a file that is being read already"));
             return None;
         }
         if self.files.len() >= MAX_FILES {
@@ -203,7 +210,13 @@ impl Loader<'_> {
 fn patterns(document: &Document) -> Vec<Node> {
     match document.root.get("include") {
         Some(node) if node.as_str().is_some() => vec![node.clone()],
-        Some(node) => node.as_list().unwrap_or_default().iter().filter(|item| item.as_str().is_some()).cloned().collect(),
+        Some(node) => node
+            .as_list()
+            .unwrap_or_default()
+            .iter()
+            .filter(|item| item.as_str().is_some())
+            .cloned()
+            .collect(),
         None => Vec::new(),
     }
 }
@@ -217,9 +230,15 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
 fn unreadable(name: &str, error: &std::io::Error) -> Diagnostic {
     use std::io::ErrorKind;
     let (why, help) = match error.kind() {
-        ErrorKind::NotFound => ("there is no such file".to_owned(), Some("check the path; `-` reads standard input")),
-        ErrorKind::PermissionDenied => ("permission denied".to_owned(), Some("let the user that runs usher read it")),
-        ErrorKind::IsADirectory => ("it is a directory".to_owned(), Some("include a directory's files by `dir/*.toml`")),
+        ErrorKind::NotFound => {
+            ("there is no such file".to_owned(), Some("check the path; `-` reads standard input"))
+        }
+        ErrorKind::PermissionDenied => {
+            ("permission denied".to_owned(), Some("let the user that runs usher read it"))
+        }
+        ErrorKind::IsADirectory => {
+            ("it is a directory".to_owned(), Some("include a directory's files by `dir/*.toml`"))
+        }
         _ => (error.to_string(), None),
     };
     Diagnostic::error(format!("cannot read `{name}`: {why}")).maybe_help(help.map(str::to_owned))

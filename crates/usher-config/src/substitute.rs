@@ -16,7 +16,9 @@ pub(crate) fn substitute(
 ) {
     match &mut node.value {
         Value::List(items) => items.iter_mut().for_each(|item| substitute(item, env, sources, errors)),
-        Value::Table(entries) => entries.iter_mut().for_each(|(_, node)| substitute(node, env, sources, errors)),
+        Value::Table(entries) => {
+            entries.iter_mut().for_each(|(_, node)| substitute(node, env, sources, errors))
+        }
         Value::String(text) if text.contains("${") => match expand(text, env) {
             Ok(expanded) => {
                 *text = expanded.text;
@@ -73,7 +75,11 @@ fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Expanded, 
         rest = &tail[length + 1..];
         pieces += if before.is_empty() { 1 } else { 2 };
         if out.len() > MAX_TEXT {
-            return Err(fault(&tail[..=length], "the text grows past 1 MiB".to_owned(), "use a shorter value"));
+            return Err(fault(
+                &tail[..=length],
+                "the text grows past 1 MiB".to_owned(),
+                "use a shorter value",
+            ));
         }
     }
     out.push_str(rest);

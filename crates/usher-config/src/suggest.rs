@@ -16,7 +16,10 @@ pub fn closest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
         let prefix = plain.len() >= 3 && other.starts_with(&plain);
         (if prefix { 1 } else { distance(&plain, &other) }, name)
     });
-    ranked.filter(|(edits, name)| *edits <= allowed && *name != written).min_by_key(|(edits, _)| *edits).map(|pair| pair.1)
+    ranked
+        .filter(|(edits, name)| *edits <= allowed && *name != written)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|pair| pair.1)
 }
 
 /// The help line for an unknown name: the nearest, or else all of them if they are few.

@@ -47,6 +47,51 @@ pub trait Sink {
 
     /// Notes that `len` bytes of payload were written to the raw stream.
     fn gave_plain(&mut self, len: u64);
+
+    /// Ends the direction itself, after the body was finished: for tunnels.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>>;
+}
+
+/// A body in memory.
+pub struct Held<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Held<'a> {
+    /// All of these bytes.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+}
+
+impl Source for Held<'_> {
+    fn poll_fill(&mut self, _: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
+        Poll::Ready(Ok(self.bytes.len()))
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes
+    }
+
+    fn consume(&mut self, len: usize) {
+        self.bytes = self.bytes.get(len..).unwrap_or_default();
+    }
+
+    fn trailers(&self) -> Option<&Fields> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn plain(&mut self) -> Option<Plain<'_>> {
+        None
+    }
+
+    fn took_plain(&mut self, _: u64) -> Result<(), WireError> {
+        Ok(())
+    }
 }
 
 /// A raw stream, and how much payload may go over it in a row.

@@ -20,6 +20,8 @@ pub enum WireError {
     Closed,
     /// The peer ended the stream within a message.
     Truncated,
+    /// More payload than a limit of the config allows.
+    TooLarge,
     /// The operating system's error.
     Io(io::Error),
 }
@@ -38,6 +40,7 @@ impl WireError {
             Self::Chunk(_) => "malformed chunked body",
             Self::Closed => "connection closed",
             Self::Truncated => "connection closed within a message",
+            Self::TooLarge => "body too large",
             Self::Io(_) => "connection failed",
         }
     }

@@ -129,7 +129,8 @@ fn table(node: &Node, cx: &mut Context<'_>) -> Option<AccessLogTo> {
     let target = match (table.path, table.syslog) {
         (Some(_), Some(_)) => {
             let span = |key| node.get(key).map_or(node.span, |value| value.span);
-            let error = Diagnostic::error("the access log goes to one place").at(span("syslog"), "here to syslog");
+            let error =
+                Diagnostic::error("the access log goes to one place").at(span("syslog"), "here to syslog");
             cx.push(error.at(span("path"), "and here to a file").help("keep one of the two"));
             return None;
         }
@@ -175,9 +176,10 @@ impl Decode for LogFormat {
             template if template.contains('{') => Ok(Self::Template(template.to_owned())),
             _ => {
                 let near = crate::suggest::closest(text, ["json", "combined"]);
-                let help = near.map_or("write `json`, `combined`, or a text with `{variables}`".to_owned(), |near| {
-                    format!("did you mean `{near}`?")
-                });
+                let help = near
+                    .map_or("write `json`, `combined`, or a text with `{variables}`".to_owned(), |near| {
+                        format!("did you mean `{near}`?")
+                    });
                 Err(ValueError::new(format!("`{text}` is not a format")).help(help))
             }
         })

@@ -3,7 +3,7 @@
 //! Which names there are is read from the document rather than from the decoded config, so that a cluster with a
 //! mistake in it does not count as missing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::route::is_token_byte;
 use super::{Config, Listener, Route, SplitTarget};
@@ -38,9 +38,9 @@ pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], 
 
 /// The names that others refer to.
 struct Names<'d> {
-    clusters: Vec<&'d str>,
-    bundles: Vec<&'d str>,
-    listeners: Vec<&'d str>,
+    clusters: BTreeSet<&'d str>,
+    bundles: BTreeSet<&'d str>,
+    listeners: BTreeSet<&'d str>,
 }
 
 impl<'d> Names<'d> {
@@ -57,7 +57,8 @@ impl<'d> Names<'d> {
 
 /// At most one of `to`, `cluster` and `split`; exactly one in each target of a split.
 fn targets(route: &Route, cx: &mut Context<'_>) {
-    let to = |to: &crate::OneOrMany<Spanned<super::Endpoint>>| to.first().map_or(Span::NONE, |first| first.span);
+    let to =
+        |to: &crate::OneOrMany<Spanned<super::Endpoint>>| to.first().map_or(Span::NONE, |first| first.span);
     let mut places = Vec::new();
     places.extend(route.to.as_ref().map(|found| ("to", to(found))));
     places.extend(route.cluster.as_ref().map(|name| ("cluster", name.span)));
@@ -76,7 +77,11 @@ fn targets(route: &Route, cx: &mut Context<'_>) {
     }
     let total: u64 = split.between.iter().map(|target| u64::from(target.weight)).sum();
     if total == 0 {
-        cx.error_help(split.span, "the weights of the split add up to nothing", "give at least one target a weight");
+        cx.error_help(
+            split.span,
+            "the weights of the split add up to nothing",
+            "give at least one target a weight",
+        );
     }
 }
 
@@ -94,11 +99,12 @@ fn references(route: &Route, names: &Names<'_>, cx: &mut Context<'_>) {
     }
 }
 
-fn exists(what: &str, name: &Spanned<String>, known: &[&str], otherwise: &str, cx: &mut Context<'_>) {
+fn exists(what: &str, name: &Spanned<String>, known: &BTreeSet<&str>, otherwise: &str, cx: &mut Context<'_>) {
     if known.contains(&name.as_str()) {
         return;
     }
-    let help = suggest::help(name, known).unwrap_or_else(|| otherwise.to_owned());
+    let known: Vec<&str> = known.iter().copied().collect();
+    let help = suggest::help(name, &known).unwrap_or_else(|| otherwise.to_owned());
     cx.error_help(name.span, format!("there is no {what} `{}`", name.value), help);
 }
 
@@ -128,15 +134,20 @@ fn repeated<'a>(what: &str, names: impl Iterator<Item = &'a Spanned<String>>, cx
             cx.error(name.span, format!("the name of a {what} is empty"));
         } else if let Some(first) = seen.insert(&name.value, name.span) {
             let error = Diagnostic::error(format!("two {what}s have the name `{}`", name.value));
-            cx.push(error.at(name.span, "again here").at(first, "first here").help("give each a name of its own"));
+            cx.push(
+                error.at(name.span, "again here").at(first, "first here").help("give each a name of its own"),
+            );
         }
     }
 }
 
 /// With nobody trusted, every header would be refused, and so every connection.
 fn proxy_protocol(listener: &Listener, cx: &mut Context<'_>) {
-    let Some(proxy) = listener.proxy_protocol.as_ref().filter(|proxy| proxy.trusted.is_empty()) else { return };
-    let help = "name the addresses of your load balancers: whoever is trusted here can claim any client address";
+    let Some(proxy) = listener.proxy_protocol.as_ref().filter(|proxy| proxy.trusted.is_empty()) else {
+        return;
+    };
+    let help =
+        "name the addresses of your load balancers: whoever is trusted here can claim any client address";
     cx.error_help(proxy.trusted.span, "`proxy_protocol` trusts nobody, so no connection could be used", help);
 }
 
@@ -161,14 +172,16 @@ fn clashing(again: &Spanned<crate::BindAddress>, first: &Spanned<crate::BindAddr
         return error.at(again.span, "again here").at(first.span, "first here").help("keep one of the two");
     }
     let error = Diagnostic::error(format!("`{}` and `{}` cannot both be bound", first.value, again.value));
-    let error = error.at(again.span, "this also takes what the other one takes").at(first.span, "the other one");
+    let error =
+        error.at(again.span, "this also takes what the other one takes").at(first.span, "the other one");
     error.help("`:PORT` and `[::]:PORT` take IPv4 too; set `ipv6_only = true` or keep one of the two")
 }
 
 fn clusters(config: &Config, cx: &mut Context<'_>) {
     for (key, cluster) in &config.clusters {
         if cluster.dns.min_ttl > cluster.dns.max_ttl {
-            let message = format!("in the cluster `{}`, `dns.min_ttl` is longer than `dns.max_ttl`", key.name);
+            let message =
+                format!("in the cluster `{}`, `dns.min_ttl` is longer than `dns.max_ttl`", key.name);
             cx.error(key.span, message);
         }
         repeated("endpoint", cluster.endpoints.iter().filter_map(|endpoint| endpoint.name.as_ref()), cx);

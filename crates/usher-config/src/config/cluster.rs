@@ -118,6 +118,7 @@ impl Decode for HostPolicy {
 
 /// The characters of `uri-host [":" port]` (RFC 9110, section 7.2) that real hosts use.
 fn is_host(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'[' | b']');
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'[' | b']');
     !text.is_empty() && text.len() <= 255 && text.bytes().all(allowed)
 }

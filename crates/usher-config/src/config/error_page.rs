@@ -80,10 +80,9 @@ impl ErrorPages {
 impl Decode for ErrorPages {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         let named = Named::<ErrorPage>::decode(node, cx)?;
-        let mut status = |Key { name, span }: Key| {
-            cx.value(span, name.parse()).map(|value| Spanned { value, span })
-        };
-        Some(Self(named.0.into_iter().filter_map(|(key, page)| Some((status(key)?, page))).collect()))
+        let mut status =
+            |Key { name, span }: Key| cx.value(span, name.parse()).map(|value| Spanned { value, span });
+        Some(Self(named.into_iter().filter_map(|(key, page)| Some((status(key)?, page))).collect()))
     }
 
     fn schema() -> Schema {
@@ -104,7 +103,10 @@ impl Decode for ErrorPage {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         let table = ErrorPageTable::decode(node, cx)?;
         let content = match (table.file, table.text) {
-            (Some(file), None) => PageContent::File(file),
+            (Some(file), None) => {
+                cx.uses_file(file.value.clone());
+                PageContent::File(file)
+            }
             (None, Some(text)) => PageContent::Text(text),
             _ => {
                 let error = Diagnostic::error("a page has either `file` or `text`").at(node.span, "");

@@ -10,20 +10,23 @@ use crate::document::{Node, Value};
 use crate::schema::Schema;
 use crate::value::{BindAddress, Cidr, ValueError};
 
+/// Connections that may wait to be accepted, unless the config says otherwise.
+const BACKLOG: u32 = 4096;
+
 crate::section! {
     /// A place where clients connect.
-    pub default struct Listener {
+    pub struct Listener {
         /// A name by which routes can say that they are for this listener only. It is also the name in logs and
         /// metrics; without one, that is the first address.
         pub name: Option<Spanned<String>>,
         /// Where to listen: `:80` (all addresses, IPv4 and IPv6), `192.0.2.1:80`, `[2001:db8::1]:80`, `[::]:80` (all
         /// IPv6 addresses, and IPv4 unless `ipv6_only`) or `unix:/run/usher.sock`.
-        pub bind: OneOrMany<Spanned<BindAddress>> = OneOrMany(vec![Spanned::nowhere(BindAddress::Any(80))]),
+        pub bind: OneOrMany<Spanned<BindAddress>>,
         /// Read a PROXY protocol header (version 1 or 2) in front of each connection, as load balancers send it.
         pub proxy_protocol: Option<Spanned<ProxyProtocol>>,
         /// Connections that may wait to be accepted. The system may cut it (`net.core.somaxconn`).
         #[range(1..=1_000_000)]
-        pub backlog: u32 = 4096,
+        pub backlog: u32 = BACKLOG,
         /// Send small pieces at once rather than waiting for more (`TCP_NODELAY`).
         pub tcp_nodelay: bool = true,
         /// Ask a silent client whether it is still there, after this long (`SO_KEEPALIVE`).
@@ -59,6 +62,24 @@ crate::section! {
 }
 
 impl Listener {
+    /// A listener on one address, with defaults for the rest.
+    pub fn on(bind: BindAddress) -> Self {
+        Self {
+            name: None,
+            bind: OneOrMany(vec![Spanned::nowhere(bind)]),
+            proxy_protocol: None,
+            backlog: BACKLOG,
+            tcp_nodelay: true,
+            tcp_keepalive: None,
+            fast_open: None,
+            defer_accept: None,
+            ipv6_only: false,
+            mode: None,
+            limits: ListenerLimits::default(),
+            timeouts: ListenerTimeouts::default(),
+        }
+    }
+
     /// What logs and metrics call it.
     pub fn label(&self) -> String {
         let address = || self.bind.first().map_or_else(String::new, |bind| bind.value.to_string());
@@ -72,15 +93,20 @@ pub struct FileMode(pub u32);
 
 impl Decode for FileMode {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
-        if let Value::Integer(number) = &node.value {
-            let help = format!("write the octal digits in quotes: `\"0{number:o}\"`");
-            cx.error_help(node.span, "permissions are a text", help);
+        if let Value::Integer(_) = &node.value {
+            cx.error_help(
+                node.span,
+                "permissions are a text",
+                "write the octal digits in quotes: `\"0660\"`",
+            );
             return None;
         }
         cx.parse(node, "permissions such as `\"0660\"`", |text| {
-            let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
+            let mode =
+                u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
             let error = || ValueError::new(format!("`{text}` is not a set of permissions"));
-            mode.map(Self).ok_or_else(|| error().help("write octal digits, as `chmod` takes them: `\"0660\"`"))
+            mode.map(Self)
+                .ok_or_else(|| error().help("write octal digits, as `chmod` takes them: `\"0660\"`"))
         })
     }
 

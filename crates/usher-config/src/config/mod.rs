@@ -27,7 +27,10 @@ pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
 
 use crate::decode::{Context, Decode, Named, OneOrMany, Spanned};
 use crate::document::Document;
-use crate::value::Cidr;
+use crate::value::{BindAddress, Cidr};
+
+/// Where Usher listens if the config names no listener.
+pub const DEFAULT_PORT: u16 = 80;
 
 crate::section! {
     /// The configuration of Usher. It is written in TOML, YAML or JSON; the keys are the same.
@@ -82,7 +85,7 @@ impl Config {
         let mut config = Self::decode(&document.root, cx)?;
         check::all(&config, document, known_filters, cx);
         if config.listeners.is_empty() && document.root.get("listener").is_none() {
-            config.listeners.push(Spanned::nowhere(Listener::default()));
+            config.listeners.push(Spanned::nowhere(Listener::on(BindAddress::Any(DEFAULT_PORT))));
         }
         Some(config)
     }

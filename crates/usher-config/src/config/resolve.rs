@@ -71,6 +71,8 @@ impl<'a> RouteSettings<'a> {
 
     /// Every page that the route may show, the nearest first.
     pub fn error_pages(&self) -> impl Iterator<Item = (StatusPattern, &'a ErrorPage)> {
-        self.layers.iter().flat_map(|layer| layer.error_pages.0.iter().map(|(pattern, page)| (pattern.value, page)))
+        self.layers
+            .iter()
+            .flat_map(|layer| layer.error_pages.0.iter().map(|(pattern, page)| (pattern.value, page)))
     }
 }

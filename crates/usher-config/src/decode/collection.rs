@@ -1,6 +1,6 @@
 //! Values with a place, optional values, lists and maps by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
 use super::{Context, Decode, Ranged};
@@ -201,30 +201,50 @@ impl<T: Decode> Decode for OneOrMany<T> {
 
 /// A table whose keys are names that the user chooses, in the order of the text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Named<T>(pub Vec<(Key, T)>);
+pub struct Named<T> {
+    entries: Vec<(Key, T)>,
+    index: HashMap<String, usize>,
+}
 
 impl<T> Default for Named<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { entries: Vec::new(), index: HashMap::new() }
+    }
+}
+
+impl<T> FromIterator<(Key, T)> for Named<T> {
+    /// Of entries with the same name, the last is the one that [`Named::get`] finds.
+    fn from_iter<I: IntoIterator<Item = (Key, T)>>(entries: I) -> Self {
+        let entries: Vec<_> = entries.into_iter().collect();
+        let index = entries.iter().enumerate().map(|(at, (key, _))| (key.name.clone(), at)).collect();
+        Self { entries, index }
+    }
+}
+
+impl<T> IntoIterator for Named<T> {
+    type Item = (Key, T);
+    type IntoIter = std::vec::IntoIter<(Key, T)>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
     }
 }
 
 impl<T> Named<T> {
     /// The entry of this name.
     pub fn get(&self, name: &str) -> Option<&T> {
-        self.0.iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+        self.index.get(name).and_then(|at| self.entries.get(*at)).map(|(_, value)| value)
     }
 
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(key, _)| key.name.as_str())
+        self.entries.iter().map(|(key, _)| key.name.as_str())
     }
 }
 
 impl<T> Deref for Named<T> {
     type Target = [(Key, T)];
     fn deref(&self) -> &[(Key, T)] {
-        &self.0
+        &self.entries
     }
 }
 
@@ -232,7 +252,7 @@ impl<'a, T> IntoIterator for &'a Named<T> {
     type Item = &'a (Key, T);
     type IntoIter = std::slice::Iter<'a, (Key, T)>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.entries.iter()
     }
 }
 
@@ -243,7 +263,7 @@ impl<T: Decode> Decode for Named<T> {
             return None;
         };
         let read = |(key, node): &(Key, Node)| T::decode(node, cx).map(|value| (key.clone(), value));
-        Some(Self(entries.iter().filter_map(read).collect()))
+        Some(entries.iter().filter_map(read).collect())
     }
 
     fn schema() -> Schema {
@@ -251,7 +271,7 @@ impl<T: Decode> Decode for Named<T> {
     }
 
     fn encode(&self) -> serde_json::Value {
-        let entries = self.0.iter().map(|(key, value)| (key.name.clone(), value.encode()));
+        let entries = self.entries.iter().map(|(key, value)| (key.name.clone(), value.encode()));
         serde_json::Value::Object(entries.collect())
     }
 }
@@ -259,7 +279,7 @@ impl<T: Decode> Decode for Named<T> {
 impl<T: Decode> Decode for BTreeMap<String, T> {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         let named = Named::<T>::decode(node, cx)?;
-        Some(named.0.into_iter().map(|(key, value)| (key.name, value)).collect())
+        Some(named.into_iter().map(|(key, value)| (key.name, value)).collect())
     }
 
     fn schema() -> Schema {

@@ -107,7 +107,7 @@ macro_rules! section {
                 let mut table = $crate::schema::Table::new(stringify!($name), concat!($($doc, "\n"),*));
                 $( table.bare = ::core::option::Option::Some($crate::decode::key_name(stringify!($bare))); )?
                 $( table.rest = ::core::option::Option::Some(
-                    $crate::schema::doc_text(concat!(stringify!($rest), "\n" $(, $rdoc, "\n")*)));
+                    $crate::schema::doc_text(concat!($($rdoc, "\n"),*)));
                 )?
                 $( {
                     let default: ::core::option::Option<$ty> = $crate::section!(@default $ty $(, $default)?);

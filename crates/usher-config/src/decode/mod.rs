@@ -5,6 +5,7 @@ mod macros;
 mod scalar;
 pub(crate) mod table;
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 pub use collection::{Named, OneOrMany, Spanned};
@@ -58,13 +59,14 @@ pub trait Section: Decode {
 pub struct Context<'a> {
     sources: &'a Sources,
     diagnostics: Vec<Diagnostic>,
+    failed: bool,
     files: Vec<PathBuf>,
 }
 
 impl<'a> Context<'a> {
     /// A context without findings.
     pub fn new(sources: &'a Sources) -> Self {
-        Self { sources, diagnostics: Vec::new(), files: Vec::new() }
+        Self { sources, diagnostics: Vec::new(), failed: false, files: Vec::new() }
     }
 
     /// The texts.
@@ -72,10 +74,17 @@ impl<'a> Context<'a> {
         self.sources
     }
 
-    /// Adds a finding.
+    /// Adds a finding. Of very many, the last are not kept.
     pub fn push(&mut self, found: Diagnostic) {
-        if self.diagnostics.len() < MAX_DIAGNOSTICS {
-            self.diagnostics.push(found);
+        self.failed |= found.is_error();
+        match self.diagnostics.len().cmp(&MAX_DIAGNOSTICS) {
+            Ordering::Less => self.diagnostics.push(found),
+            Ordering::Equal => {
+                let message =
+                    format!("there are more than {MAX_DIAGNOSTICS} findings; the others are not shown");
+                self.diagnostics.push(Diagnostic::error(message));
+            }
+            Ordering::Greater => {}
         }
     }
 
@@ -96,12 +105,15 @@ impl<'a> Context<'a> {
 
     /// "Expected …, found …".
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
-        self.push(Diagnostic::error(format!("expected {expected}, found {}", node.describe())).at(node.span, ""));
+        self.push(
+            Diagnostic::error(format!("expected {expected}, found {}", node.describe())).at(node.span, ""),
+        );
     }
 
     /// Adds the error of a value type; gives the value otherwise.
     pub fn value<T>(&mut self, span: Span, result: Result<T, ValueError>) -> Option<T> {
-        let found = result.map_err(|error| Diagnostic::error(error.message).at(span, "").maybe_help(error.help));
+        let found =
+            result.map_err(|error| Diagnostic::error(error.message).at(span, "").maybe_help(error.help));
         found.map_err(|found| self.push(found)).ok()
     }
 
@@ -137,7 +149,7 @@ impl<'a> Context<'a> {
 
     /// Whether an error was found; warnings do not count.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
+        self.failed
     }
 
     /// What was found.
@@ -171,6 +183,7 @@ pub fn decode<T: Decode>(node: &Node, sources: &Sources) -> Result<T, Vec<Diagno
 pub fn decode_text<T: Decode>(text: &str, format: crate::Format) -> Result<T, Box<Report>> {
     let mut sources = Sources::new();
     let id = sources.add("test", ".", text.to_owned());
-    let result = crate::read::read(&sources, id, format).and_then(|document| decode(&document.root, &sources));
+    let result =
+        crate::read::read(&sources, id, format).and_then(|document| decode(&document.root, &sources));
     result.map_err(|found| Box::new(Report::new(found, sources)))
 }

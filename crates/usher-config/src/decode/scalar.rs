@@ -83,7 +83,10 @@ fn whole<T: TryFrom<i64>>(node: &Node, limits: (i128, i128), cx: &mut Context<'_
     };
     let value = T::try_from(number).ok();
     if value.is_none() {
-        cx.error(node.span, format!("`{number}` is out of range: {} to {} can be written here", limits.0, limits.1));
+        cx.error(
+            node.span,
+            format!("`{number}` is out of range: `{}` to `{}` can be written here", limits.0, limits.1),
+        );
     }
     value
 }

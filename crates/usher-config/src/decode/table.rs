@@ -102,7 +102,12 @@ pub fn field<T: Decode>(
 }
 
 /// Reports a value outside of a range.
-pub fn check_range<T: Ranged>(value: &T, range: &impl RangeBounds<T::Bound>, span: Span, cx: &mut Context<'_>) {
+pub fn check_range<T: Ranged>(
+    value: &T,
+    range: &impl RangeBounds<T::Bound>,
+    span: Span,
+    cx: &mut Context<'_>,
+) {
     let Some(found) = value.bound().filter(|bound| !range.contains(bound)) else { return };
     let (low, high) = range_of::<T>(range);
     let allowed = match (low, high) {

@@ -57,7 +57,8 @@ impl Reader<'_> {
         let next = self.text.get(self.at..).and_then(|rest| rest.chars().next());
         let found = next.map_or("the end of the text".to_owned(), |next| format!("`{next}`"));
         let span = Span::new(self.source, self.at..self.at + next.map_or(0, char::len_utf8));
-        let error = Diagnostic::error(format!("not valid JSON: expected {expected}, found {found}")).at(span, "");
+        let error =
+            Diagnostic::error(format!("not valid JSON: expected {expected}, found {found}")).at(span, "");
         match next {
             Some('/' | '#') => error.help("JSON has no comments; use TOML or YAML to have them"),
             Some('\'') => error.help("JSON quotes texts with `\"`"),
@@ -179,7 +180,8 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let rest = &self.bytes[self.at..];
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).unwrap_or(rest.len());
+            let plain =
+                rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).unwrap_or(rest.len());
             out.push_str(self.text.get(self.at..self.at + plain).unwrap_or(""));
             self.at += plain;
             match self.peek() {
@@ -188,7 +190,11 @@ impl Reader<'_> {
                     return Ok(out);
                 }
                 Some(b'\\') => out.push(self.escape()?),
-                Some(_) => return Err(self.unexpected("`\"`, with control characters written as `\\n` or `\\u000a`")),
+                Some(_) => {
+                    return Err(
+                        self.unexpected("`\"`, with control characters written as `\\n` or `\\u000a`")
+                    );
+                }
                 None => return Err(self.unexpected("`\"`")),
             }
         }
@@ -263,7 +269,8 @@ impl Reader<'_> {
         } else {
             text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
         };
-        value.ok_or_else(|| Diagnostic::error("the number does not fit into 64 bits").at(self.span(start), ""))
+        value
+            .ok_or_else(|| Diagnostic::error("the number does not fit into 64 bits").at(self.span(start), ""))
     }
 
     /// One digit or more.

@@ -43,6 +43,7 @@ fn float(text: &str) -> Option<f64> {
     }
     let starts = body.starts_with(|first: char| first.is_ascii_digit())
         || (body.starts_with('.') && body[1..].starts_with(|next: char| next.is_ascii_digit()));
-    let plain = body.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let plain =
+        body.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
     (starts && plain).then(|| text.parse().ok()).flatten()
 }

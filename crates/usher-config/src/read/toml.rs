@@ -1,5 +1,7 @@
 //! TOML, by the `toml` crate, which goes on after an error and so reports several.
 
+use std::collections::HashSet;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -7,20 +9,37 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Key, Node, Value};
 use crate::source::{SourceId, Span};
 
+/// Errors of the library that are looked at.
+const MAX_ERRORS: usize = 200;
+
 /// The root table and the errors of syntax.
 pub(super) fn read(text: &str, source: SourceId) -> (Option<Node>, Vec<Diagnostic>) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { source, errors: errors.iter().map(|error| syntax(error, source)).collect() };
+    let mut reader = Reader { source, errors: first_of_lines(text, &errors, source) };
     let root = reader.table(table.get_ref());
     (Some(Node::new(Span::new(source, 0..0), root)), reader.errors)
 }
 
-fn syntax(error: &toml::de::Error, source: SourceId) -> Diagnostic {
+/// After an error the rest of its line is often misread too: of each line, the first error is told.
+fn first_of_lines(text: &str, errors: &[toml::de::Error], source: SourceId) -> Vec<Diagnostic> {
+    let line = |error: &toml::de::Error| {
+        let start = error.span().map_or(0, |range| range.start);
+        text.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count()
+    };
+    let mut seen = HashSet::new();
+    let firsts = errors.iter().take(MAX_ERRORS).filter(|error| seen.insert(line(error)));
+    firsts.map(|error| syntax(error, text, source)).collect()
+}
+
+fn syntax(error: &toml::de::Error, text: &str, source: SourceId) -> Diagnostic {
     let span = error.span().map_or(Span::NONE, |range| Span::new(source, range));
     match error.message() {
-        "duplicate key" => Diagnostic::error("a key or table is set twice")
-            .at(span, "set before")
-            .help("keep one; in TOML a table that repeats is written `[[double]]`"),
+        "duplicate key" => {
+            let name = error.span().and_then(|range| text.get(range)).unwrap_or_default();
+            Diagnostic::error(format!("`{name}` is set twice"))
+                .at(span, "it is set before")
+                .help("keep one; in TOML a table that repeats is written `[[double]]`")
+        }
         message => Diagnostic::error(format!("not valid TOML: {message}")).at(span, ""),
     }
 }

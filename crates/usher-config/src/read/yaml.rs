@@ -33,7 +33,8 @@ pub(super) fn read(text: &str, source: SourceId) -> (Option<Node>, Vec<Diagnosti
     };
     builder.errors.extend(result.err());
     let empty = Node::new(Span::new(source, 0..0), Value::Table(Vec::new()));
-    let root = builder.root.map_or(empty.clone(), |root| if root.value == Value::Null { empty } else { root });
+    let root =
+        builder.root.map_or(empty.clone(), |root| if root.value == Value::Null { empty } else { root });
     (Some(root), builder.errors)
 }
 
@@ -48,7 +49,8 @@ struct Places {
 impl Places {
     fn new(text: &str, source: SourceId) -> Self {
         let wide = !text.is_ascii();
-        let offsets = text.char_indices().filter(|_| wide).map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX));
+        let offsets =
+            text.char_indices().filter(|_| wide).map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX));
         Self { source, length: text.len(), offsets: offsets.collect() }
     }
 
@@ -114,8 +116,12 @@ impl<'t> Builder<'t> {
                 self.value(node, anchor)
             }
             Event::Alias(anchor) => self.alias(anchor, span),
-            Event::SequenceStart(anchor, tag) => self.start(Value::List(Vec::new()), anchor, tag.as_ref(), span),
-            Event::MappingStart(anchor, tag) => self.start(Value::Table(Vec::new()), anchor, tag.as_ref(), span),
+            Event::SequenceStart(anchor, tag) => {
+                self.start(Value::List(Vec::new()), anchor, tag.as_ref(), span)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.start(Value::Table(Vec::new()), anchor, tag.as_ref(), span)
+            }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(done) => self.value(done.node, done.anchor),
                 None => Ok(()),
@@ -129,7 +135,8 @@ impl<'t> Builder<'t> {
         if self.documents < 2 {
             return Ok(());
         }
-        let error = Diagnostic::error("the text holds more than one YAML document").at(span, "a second one starts here");
+        let error = Diagnostic::error("the text holds more than one YAML document")
+            .at(span, "a second one starts here");
         Err(error.help("put it in a file of its own and name it in `include`"))
     }
 
@@ -143,13 +150,21 @@ impl<'t> Builder<'t> {
         if let Some(table) = self.open.last().filter(|open| matches!(open.node.value, Value::Table(_)))
             && table.key.is_none()
         {
-            return Err(Diagnostic::error("a key must be plain text").at(span, "this key is a list or a table"));
+            return Err(
+                Diagnostic::error("a key must be plain text").at(span, "this key is a list or a table")
+            );
         }
         self.open.push(Open { node: Node::new(span, value), anchor, key: None, seen: HashMap::new() });
         Ok(())
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Cow<'_, Tag>>, span: Span) -> Result<Node, Diagnostic> {
+    fn scalar(
+        &self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Cow<'_, Tag>>,
+        span: Span,
+    ) -> Result<Node, Diagnostic> {
         let value = match tag {
             Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Value::String(text.to_owned()),
             Some(_) => return Err(unknown_tag(span)),
@@ -159,10 +174,15 @@ impl<'t> Builder<'t> {
         Ok(Node::new(self.trimmed(span), value))
     }
 
-    /// The span without the white space that the parser counts to a plain scalar.
+    /// The span without the white space and the comment that the parser counts to a scalar.
     fn trimmed(&self, span: Span) -> Span {
         let written = self.text.get(span.range()).unwrap_or("");
-        Span::new(span.source, span.range().start..span.range().start + written.trim_end().len())
+        let length = match written.chars().next() {
+            Some(quote @ ('"' | '\'')) => quoted_length(written, quote),
+            _ => written.find(" #").unwrap_or(written.len()),
+        };
+        let kept = written.get(..length).unwrap_or(written).trim_end();
+        Span::new(span.source, span.range().start..span.range().start + kept.len())
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Step {
@@ -197,7 +217,7 @@ impl<'t> Builder<'t> {
                 if entries.is_empty() && open.node.span.start == open.node.span.end {
                     open.node.span = node.span;
                 }
-                let key = key_of(node, self.text)?;
+                let key = key_of(&node, self.text)?;
                 if let Some(first) = open.seen.insert(key.name.clone(), key.span) {
                     self.errors.push(duplicate(&key.name, key.span, first));
                 }
@@ -209,8 +229,23 @@ impl<'t> Builder<'t> {
     }
 }
 
+/// Bytes up to and with the closing quote. In double quotes `\` escapes; in single quotes two stand for one.
+fn quoted_length(written: &str, quote: char) -> usize {
+    let mut chars = written.char_indices().skip(1).peekable();
+    while let Some((at, char)) = chars.next() {
+        let doubled = quote == '\'' && chars.peek().is_some_and(|(_, next)| *next == quote);
+        if char == quote && !doubled {
+            return at + 1;
+        }
+        if char == quote || (char == '\\' && quote == '"') {
+            chars.next();
+        }
+    }
+    written.len()
+}
+
 /// A key is the text of a scalar: `404` is the key "404".
-fn key_of(node: Node, text: &str) -> Result<Key, Diagnostic> {
+fn key_of(node: &Node, text: &str) -> Result<Key, Diagnostic> {
     let name = match &node.value {
         Value::String(name) => name.clone(),
         Value::List(_) | Value::Table(_) => {

@@ -37,7 +37,9 @@ impl Writer {
             Kind::Bool => or_substituted(&json!({ "type": "boolean" })),
             Kind::Integer { min, max } => or_substituted(&integer(*min, *max, field)),
             Kind::Number => or_substituted(&json!({ "type": "number" })),
-            Kind::Text { what, examples } if examples.is_empty() => json!({ "type": "string", "title": what }),
+            Kind::Text { what, examples } if examples.is_empty() => {
+                json!({ "type": "string", "title": what })
+            }
             Kind::Text { what, examples } => json!({ "type": "string", "title": what, "examples": examples }),
             Kind::Names(names) => {
                 let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
@@ -60,7 +62,9 @@ impl Writer {
     /// A reference to a table's definition, and its bare form beside it.
     fn reference(&mut self, table: &Table) -> Json {
         let definition = self.table(table);
-        let same = |definitions: &Map<String, Json>, name: &str| definitions.get(name).is_none_or(|old| *old == definition);
+        let same = |definitions: &Map<String, Json>, name: &str| {
+            definitions.get(name).is_none_or(|old| *old == definition)
+        };
         let numbered = (2..).map(|number| format!("{}{number}", table.name));
         let mut names = std::iter::once(table.name.to_owned()).chain(numbered);
         let name = names.find(|name| same(&self.definitions, name)).unwrap_or_default();

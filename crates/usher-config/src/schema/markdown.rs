@@ -1,6 +1,5 @@
 //! The reference page of the manual.
 
-use std::collections::{HashSet, VecDeque};
 use std::fmt::Write;
 
 use super::{Field, Kind, Known, Schema, Table, complete};
@@ -9,13 +8,12 @@ use crate::decode::table::plain;
 /// The reference page, in Markdown: every section and key, with the sections of the extensions that are known.
 pub fn reference(known: &Known<'_>) -> String {
     let root = complete(known);
-    let mut writer = Writer { out: String::new(), seen: HashSet::new(), waiting: VecDeque::new() };
+    let mut writer = Writer { out: String::new(), told: Vec::new(), waiting: Vec::new() };
     let _ = writeln!(writer.out, "# Configuration reference\n\n{}\n", root.doc);
     writer.out.push_str(UNITS);
-    writer.section("Top level", &Table { doc: String::new(), ..root });
-    while let Some((path, table)) = writer.waiting.pop_front() {
-        writer.section(&path, &table);
-    }
+    writer.section("", &Table { doc: String::new(), ..root });
+    writer.out.truncate(writer.out.trim_end().len());
+    writer.out.push('\n');
     writer.out
 }
 
@@ -26,28 +24,39 @@ Values with units are texts: durations `100ms`, `5s`, `1m30s`, `1h`; sizes `64Ki
 
 struct Writer {
     out: String,
-    /// Headings that are written or waiting.
-    seen: HashSet<String>,
-    waiting: VecDeque<(String, Table)>,
+    /// Tables that are written or waiting, each under the heading where it is used first.
+    told: Vec<(String, Table)>,
+    /// The tables to write below the current one.
+    waiting: Vec<(String, Table)>,
 }
 
 impl Writer {
-    fn section(&mut self, title: &str, table: &Table) {
-        let _ = writeln!(self.out, "## {title}\n");
+    /// A table under its heading, then the tables in it. The top level has no heading of its own.
+    fn section(&mut self, heading: &str, table: &Table) {
+        match heading {
+            "" => self.out.push_str("## Top level\n\n"),
+            _ => self.title(heading, table),
+        }
+        for field in &table.fields {
+            self.field(heading, field);
+        }
+        if let Some(rest) = &table.rest {
+            let _ = writeln!(self.out, "- *other keys*  \n  {}", continued(rest));
+        }
+        self.out.push('\n');
+        for (heading, table) in std::mem::take(&mut self.waiting) {
+            self.section(&heading, &table);
+        }
+    }
+
+    fn title(&mut self, heading: &str, table: &Table) {
+        let _ = writeln!(self.out, "## `{heading}`\n");
         if !table.doc.is_empty() {
             let _ = writeln!(self.out, "{}\n", table.doc);
         }
         if let Some(bare) = table.bare {
             let _ = writeln!(self.out, "Anything but a table is short for `{{ {bare} = … }}`.\n");
         }
-        let parent = if title == "Top level" { "" } else { title.trim_matches('`') };
-        for field in &table.fields {
-            self.field(parent, field);
-        }
-        if let Some(rest) = &table.rest {
-            let _ = writeln!(self.out, "- *other keys*: {}", continued(rest));
-        }
-        self.out.push('\n');
     }
 
     fn field(&mut self, parent: &str, field: &Field) {
@@ -64,7 +73,8 @@ impl Writer {
             Some(serde_json::Value::Object(_)) | None => {}
             Some(default) => facts.push(format!("default `{}`", plain(default))),
         }
-        let _ = writeln!(self.out, "- **`{}`** ({})  \n  {}", field.key, facts.join(", "), continued(&field.doc));
+        let _ =
+            writeln!(self.out, "- **`{}`** ({})  \n  {}", field.key, facts.join(", "), continued(&field.doc));
         self.names(&field.schema);
     }
 
@@ -100,12 +110,16 @@ impl Writer {
                 names.join(" or ")
             }
             Kind::List(inner) => match inner.as_table() {
-                Some(table) if table.bare.is_none() => self.link(&format!("[[{}]]", path(parent, key)), table, "tables"),
-                _ => format!("list of {}", self.kind(parent, key, inner)),
+                Some(table) if table.bare.is_none() => {
+                    self.table(&format!("[[{}]]", path(parent, key)), table, "list of tables")
+                }
+                _ => format!("list of: {}", self.kind(parent, key, inner)),
             },
-            Kind::OneOrMany(inner) => format!("one or a list of {}", self.kind(parent, key, inner)),
-            Kind::Map(inner) => format!("names, each with: {}", self.kind(parent, &format!("{key}.NAME"), inner)),
-            Kind::Table(table) => self.link(&format!("[{}]", path(parent, key)), table, "table"),
+            Kind::OneOrMany(inner) => format!("one or a list of: {}", self.kind(parent, key, inner)),
+            Kind::Map(inner) => {
+                format!("names, each with: {}", self.kind(parent, &format!("{key}.NAME"), inner))
+            }
+            Kind::Table(table) => self.table(&format!("[{}]", path(parent, key)), table, "table"),
             Kind::AnyOf(all) => {
                 let all: Vec<String> = all.iter().map(|one| self.kind(parent, key, one)).collect();
                 all.join(" or ")
@@ -113,13 +127,27 @@ impl Writer {
         }
     }
 
-    fn link(&mut self, heading: &str, table: &Table, word: &str) -> String {
-        let id = format!("{heading} {}", table.name);
-        if self.seen.insert(id) {
-            self.waiting.push_back((format!("`{heading}`"), table.clone()));
+    /// A table in words: its bare form, and where it is described. Equal tables are described once.
+    fn table(&mut self, heading: &str, table: &Table, word: &str) -> String {
+        let told = self.told.iter().find(|(_, told)| told == table).map(|(heading, _)| heading.clone());
+        let described = told.unwrap_or_else(|| {
+            self.told.push((heading.to_owned(), table.clone()));
+            self.waiting.push((heading.to_owned(), table.clone()));
+            heading.to_owned()
+        });
+        let see = format!("{word}, see [`{described}`](#{})", anchor(&described));
+        let bare = table.bare.and_then(|bare| table.fields.iter().find(|field| field.key == bare));
+        match bare {
+            Some(field) => format!("{} or {see}", self.kind(heading, &field.key, &field.schema)),
+            None => see,
         }
-        format!("{word} `{heading}`")
     }
+}
+
+/// The fragment that Markdown renderers make of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|char| char.is_alphanumeric() || matches!(char, '-' | '_'));
+    kept.flat_map(char::to_lowercase).collect()
 }
 
 /// The dotted path of a key under a heading such as `[[route]]`.

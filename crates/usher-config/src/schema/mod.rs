@@ -230,7 +230,10 @@ fn balance(balancers: &[(&str, Schema)]) -> Schema {
         let policy = Schema::of(Kind::Names(vec![((*name).to_owned(), table.doc.clone())]));
         let doc = "The name of the balancer.".to_owned();
         let key = "policy".to_owned();
-        table.fields.insert(0, Field { key, doc, schema: policy, required: true, default: None, min: None, max: None });
+        table.fields.insert(
+            0,
+            Field { key, doc, schema: policy, required: true, default: None, min: None, max: None },
+        );
         all.push(Schema::table(table));
     }
     Schema::any_of(all)

@@ -29,7 +29,8 @@ fn configs(directory: &str) -> Vec<PathBuf> {
         path.is_file() && !is_expectation && !name.starts_with('.')
     };
     let entries = std::fs::read_dir(directory).expect("the folder of cases");
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).filter(is_config).collect();
+    let mut found: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("an entry").path()).filter(is_config).collect();
     found.sort();
     assert!(!found.is_empty(), "no cases in {directory}");
     found

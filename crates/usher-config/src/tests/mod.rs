@@ -1,1 +1,5 @@
+mod documents;
 mod golden;
+mod loading;
+mod schemas;
+mod sections;

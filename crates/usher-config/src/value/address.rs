@@ -48,10 +48,13 @@ fn is_port(text: &str) -> bool {
 
 fn unix(path: &str) -> Result<PathBuf, ValueError> {
     if !path.starts_with('/') {
-        return Err(ValueError::new(format!("`unix:{path}` is not an absolute path")).help("write `unix:/run/name.sock`"));
+        return Err(ValueError::new(format!("`unix:{path}` is not an absolute path"))
+            .help("write `unix:/run/name.sock`"));
     }
     if path.len() > MAX_UNIX_PATH {
-        return Err(ValueError::new(format!("the path of a Unix socket is at most {MAX_UNIX_PATH} bytes long")));
+        return Err(ValueError::new(format!(
+            "the path of a Unix socket is at most {MAX_UNIX_PATH} bytes long"
+        )));
     }
     if path.contains('\0') {
         return Err(ValueError::new("the path of a Unix socket holds a NUL"));
@@ -75,7 +78,8 @@ impl BindAddress {
             _ if self.port() == Some(0) || self.port() != other.port() => false,
             _ => {
                 let (one, two) = (self.families(only.0), other.families(only.1));
-                (one.0 && two.0 || one.1 && two.1) && (self.ip() == other.ip() || self.is_all() && other.is_all())
+                (one.0 && two.0 || one.1 && two.1)
+                    && (self.ip() == other.ip() || self.is_all() && other.is_all())
             }
         }
     }
@@ -126,10 +130,10 @@ impl std::str::FromStr for BindAddress {
         }
         let help = if is_port(text) {
             format!("write `:{text}` for all addresses or `127.0.0.1:{text}` for this machine only")
-        } else if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-            format!("add a port: `{}`", SocketAddr::new(address, 80))
         } else if let Some(repair) = bracketed(text) {
             format!("write `{repair}`")
+        } else if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+            format!("add a port: `{}`", SocketAddr::new(address, 80))
         } else if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| is_port(port)) {
             if host == "*" { format!("write `:{port}`") } else { listen_help(host, port) }
         } else {
@@ -141,7 +145,9 @@ impl std::str::FromStr for BindAddress {
 
 fn listen_help(host: &str, port: &str) -> String {
     match host {
-        "localhost" => format!("names are not resolved here: write `[\"127.0.0.1:{port}\", \"[::1]:{port}\"]`"),
+        "localhost" => {
+            format!("names are not resolved here: write `[\"127.0.0.1:{port}\", \"[::1]:{port}\"]`")
+        }
         _ => format!("names are not resolved here: write an IP address, or `:{port}` for all of them"),
     }
 }
@@ -166,10 +172,10 @@ impl std::str::FromStr for EndpointAddress {
         let Some((scheme, rest)) = text.split_once("://") else { return host_and_port(text, None) };
         match scheme.to_ascii_lowercase().as_str() {
             "http" => host_and_port(without_path(rest)?, Some(80)),
-            "https" => Err(ValueError::new("TLS to endpoints is not available yet").help(format!(
-                "write `http://{rest}` if the endpoint also speaks plain HTTP"
-            ))),
-            _ => Err(ValueError::new(format!("`{scheme}://` is not a scheme of an endpoint")).help("write `host:port`")),
+            "https" => Err(ValueError::new("TLS to endpoints is not available yet")
+                .help(format!("write `http://{rest}` if the endpoint also speaks plain HTTP"))),
+            _ => Err(ValueError::new(format!("`{scheme}://` is not a scheme of an endpoint"))
+                .help("write `host:port`")),
         }
     }
 }
@@ -186,16 +192,20 @@ fn without_path(rest: &str) -> Result<&str, ValueError> {
 fn host_and_port(text: &str, default_port: Option<u16>) -> Result<EndpointAddress, ValueError> {
     let fault = || ValueError::new(format!("`{text}` is not the address of an endpoint"));
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return if address.port() == 0 { Err(fault().help("a port is 1 to 65535")) } else { Ok(EndpointAddress::Socket(address)) };
+        return if address.port() == 0 {
+            Err(fault().help("a port is 1 to 65535"))
+        } else {
+            Ok(EndpointAddress::Socket(address))
+        };
+    }
+    if let Some(repair) = bracketed(text) {
+        return Err(fault().help(format!("write `{repair}`")));
     }
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         let example = SocketAddr::new(address, 80);
         return default_port
             .map(|port| EndpointAddress::Socket(SocketAddr::new(address, port)))
             .ok_or_else(|| fault().help(format!("add the port: `{example}`")));
-    }
-    if let Some(repair) = bracketed(text) {
-        return Err(fault().help(format!("write `{repair}`")));
     }
     if is_port(text) {
         return Err(fault().help(format!("write `localhost:{text}`")));
@@ -206,7 +216,9 @@ fn host_and_port(text: &str, default_port: Option<u16>) -> Result<EndpointAddres
         _ => return Err(fault().help("after `:` stands a port, 1 to 65535")),
     };
     if !is_host_name(host) {
-        return Err(fault().help("write it like `10.0.0.1:3000`, `[::1]:3000`, `name:3000` or `unix:/run/app.sock`"));
+        return Err(
+            fault().help("write it like `10.0.0.1:3000`, `[::1]:3000`, `name:3000` or `unix:/run/app.sock`")
+        );
     }
     let port = port.ok_or_else(|| fault().help(format!("add the port: `{host}:80`")))?;
     Ok(EndpointAddress::Name { host: host.to_ascii_lowercase(), port })
@@ -219,7 +231,8 @@ fn is_host_name(name: &str) -> bool {
         let plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
     };
-    let last_is_number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let last_is_number =
+        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     name.len() <= MAX_NAME && name.split('.').all(label) && !last_is_number
 }
 
@@ -236,7 +249,9 @@ impl std::fmt::Display for EndpointAddress {
 impl Decode for BindAddress {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         if let Value::Integer(port) = &node.value {
-            let help = format!("write `\":{port}\"` for all addresses or `\"127.0.0.1:{port}\"` for this machine only");
+            let help = format!(
+                "write `\":{port}\"` for all addresses or `\"127.0.0.1:{port}\"` for this machine only"
+            );
             cx.error_help(node.span, format!("`{port}` is not an address to listen on"), help);
             return None;
         }
@@ -244,7 +259,10 @@ impl Decode for BindAddress {
     }
 
     fn schema() -> Schema {
-        Schema::text("address to listen on").example(":80").example("[::1]:8080").example("unix:/run/usher.sock")
+        Schema::text("address to listen on")
+            .example(":80")
+            .example("[::1]:8080")
+            .example("unix:/run/usher.sock")
     }
 
     fn encode(&self) -> serde_json::Value {

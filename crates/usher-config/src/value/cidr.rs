@@ -66,7 +66,8 @@ impl std::str::FromStr for Cidr {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let Ok(address) = address.parse::<IpAddr>() else {
             let error = ValueError::new(format!("`{text}` is not a network"));
             return Err(error.help("write it like `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.1`"));
@@ -82,7 +83,9 @@ impl std::str::FromStr for Cidr {
         let network = masked(address, length);
         if network != address {
             let error = ValueError::new(format!("`{text}` has bits set behind its prefix"));
-            return Err(error.help(format!("write `{network}/{length}` for the network, or `{address}` for the address")));
+            return Err(error.help(format!(
+                "write `{network}/{length}` for the network, or `{address}` for the address"
+            )));
         }
         Ok(Self::unmapped(address, length))
     }
@@ -92,7 +95,9 @@ impl Cidr {
     /// A network of IPv4 addresses in IPv6 form is one of IPv4.
     fn unmapped(address: IpAddr, prefix: u8) -> Self {
         match address.to_canonical() {
-            IpAddr::V4(inner) if address.is_ipv6() && prefix >= 96 => Self { address: inner.into(), prefix: prefix - 96 },
+            IpAddr::V4(inner) if address.is_ipv6() && prefix >= 96 => {
+                Self { address: inner.into(), prefix: prefix - 96 }
+            }
             _ => Self { address, prefix },
         }
     }

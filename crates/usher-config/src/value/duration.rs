@@ -10,8 +10,14 @@ use crate::document::{Node, Value};
 use crate::schema::Schema;
 
 /// Units from large to small, in microseconds.
-const UNITS: [(&str, u64); 6] =
-    [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
+const UNITS: [(&str, u64); 6] = [
+    ("d", 86_400_000_000),
+    ("h", 3_600_000_000),
+    ("m", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+];
 /// The longest duration: a hundred years of 365 days.
 const MAX: Duration = Duration::from_secs(36_500 * 86_400);
 
@@ -21,7 +27,8 @@ const MAX: Duration = Duration::from_secs(36_500 * 86_400);
 /// What is wrong with the text, and how to write it.
 pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     let fault = || {
-        ValueError::new(format!("`{text}` is not a duration")).help("write it like `5s`, `100ms`, `1m30s` or `1h`")
+        ValueError::new(format!("`{text}` is not a duration"))
+            .help("write it like `5s`, `100ms`, `1m30s` or `1h`")
     };
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return Err(without_unit(text));
@@ -45,7 +52,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
 }
 
 fn without_unit(number: &str) -> ValueError {
-    ValueError::new(format!("the duration `{number}` has no unit")).help(format!("write `{number}s` or `{number}ms`"))
+    ValueError::new(format!("the duration `{number}` has no unit"))
+        .help(format!("write `{number}s` or `{number}ms`"))
 }
 
 fn too_long(text: &str) -> ValueError {

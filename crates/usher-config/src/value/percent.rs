@@ -34,7 +34,8 @@ impl std::str::FromStr for Percent {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let fault = || ValueError::new(format!("`{text}` is not a share")).help("write it like `10%` or `0.5%`");
+        let fault =
+            || ValueError::new(format!("`{text}` is not a share")).help("write it like `10%` or `0.5%`");
         let number = text.strip_suffix('%').ok_or_else(fault)?;
         let scaled = units::fixed(number, 4).ok_or_else(fault)?;
         let millionths = u32::try_from(scaled).ok().filter(|parts| *parts <= 1_000_000);

@@ -51,12 +51,14 @@ impl std::str::FromStr for Rate {
 }
 
 fn without_unit(number: &str) -> ValueError {
-    ValueError::new(format!("the rate `{number}` has no unit")).help(format!("write `{number}/s` or `{number}/m`"))
+    ValueError::new(format!("the rate `{number}` has no unit"))
+        .help(format!("write `{number}/s` or `{number}/m`"))
 }
 
 impl std::fmt::Display for Rate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let unit = UNITS.iter().find(|(_, seconds)| *seconds == self.per.as_secs()).map_or("s", |(name, _)| name);
+        let unit =
+            UNITS.iter().find(|(_, seconds)| *seconds == self.per.as_secs()).map_or("s", |(name, _)| name);
         write!(f, "{}/{unit}", self.count)
     }
 }

@@ -57,12 +57,16 @@ impl std::str::FromStr for ByteSize {
         let Some((_, size)) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) else {
             return Err(unknown_unit(digits, unit));
         };
-        number.checked_mul(*size).map(Self).ok_or_else(|| ValueError::new(format!("the size `{text}` is too large")))
+        number
+            .checked_mul(*size)
+            .map(Self)
+            .ok_or_else(|| ValueError::new(format!("the size `{text}` is too large")))
     }
 }
 
 fn without_unit(number: &str) -> ValueError {
-    let help = if number == "0" { "write `0B`".to_owned() } else { format!("write `{number}B` or `{number}KiB`") };
+    let help =
+        if number == "0" { "write `0B`".to_owned() } else { format!("write `{number}B` or `{number}KiB`") };
     ValueError::new(format!("the size `{number}` has no unit")).help(help)
 }
 
@@ -73,7 +77,8 @@ fn unknown_unit(digits: &str, unit: &str) -> ValueError {
         let error = ValueError::new(format!("`{digits}{unit}` can be read in two ways"));
         return error.help(format!("write `{digits}{letter}iB` (1024) or `{digits}{letter}B` (1000)"));
     }
-    ValueError::new(format!("`{unit}` is not a unit of size")).help("units are B, KB, KiB, MB, MiB, GB, GiB, TB and TiB")
+    ValueError::new(format!("`{unit}` is not a unit of size"))
+        .help("units are B, KB, KiB, MB, MiB, GB, GiB, TB and TiB")
 }
 
 impl std::fmt::Display for ByteSize {

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::*;
 use crate::address::{Address, Peer};
 use crate::options::{Keepalive, SocketOptions};
 use crate::stream::Stream;
-use crate::testing::{ip, listener, loopback, run, write_all};
+use crate::testing::{ip, listener, loopback, read_all, run, write_all};
 
 fn listeners(address: &Address, options: &ListenOptions, n: usize) -> Vec<Listener> {
     let bound = bind(address, options, n).expect("bound");
@@ -102,14 +102,29 @@ fn a_listener_that_refuses_serves_its_queue_and_nobody_new() {
         let early2 = TcpStream::connect(address).expect("connected");
         let filtered = refuses(&mut listener);
         let _late = filtered.then(|| knock(address));
-        let (mut stream, peer) = listener.accept().await.expect("accepted");
+        let (_, peer) = listener.accept().await.expect("accepted");
         assert_eq!(peer, Peer::Ip(early.local_addr().expect("an address")));
-        // The inherited filter lets data pass in both directions.
-        write_all(&mut stream, b"x").await.expect("written");
         let mut rest = listener.drain().expect("a drain");
         let (_, peer) = rest.next().expect("one more").expect("accepted");
         assert_eq!(peer, Peer::Ip(early2.local_addr().expect("an address")));
         assert!(rest.next().is_none(), "accepted a client that came too late");
+    });
+}
+
+#[test]
+fn a_handshake_under_way_is_completed_after_the_refusal() {
+    run(async {
+        // The kernel completes a deferred handshake only when data comes, so this one is under way for sure.
+        let options =
+            ListenOptions { defer_accept: Some(Duration::from_secs(60)), ..ListenOptions::default() };
+        let mut listener = listeners(&loopback(), &options, 1).remove(0);
+        let mut client = TcpStream::connect(ip(listener.address())).expect("connected");
+        refuses(&mut listener);
+        client.write_all(b"hello").expect("written");
+        client.shutdown(Shutdown::Write).expect("shut down");
+        let (mut stream, _) = listener.accept().await.expect("accepted");
+        // The filter, which this connection inherited, lets data pass.
+        assert_eq!(read_all(&mut stream).await.expect("read"), b"hello");
     });
 }
 

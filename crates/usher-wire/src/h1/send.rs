@@ -127,6 +127,11 @@ impl<T: Transport> Sink for Connection<T> {
         usable.then_some(Plain { stream: &mut self.stream, left: self.sending.left })
     }
 
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+        ready!(self.poll_output(cx))?;
+        self.poll_shutdown(cx)
+    }
+
     fn gave_plain(&mut self, len: u64) {
         self.note_sent(len);
         if self.sending.framing != Framing::Close {

@@ -21,6 +21,12 @@ pub trait Downstream: Source + Sink {
     /// Ready if the connection failed while an endpoint works.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<WireError>;
 
+    /// Bytes received and sent on the wire since the last call.
+    fn take_counts(&mut self) -> (u64, u64);
+
+    /// Turns the rest of the connection into a tunnel, in both directions.
+    fn begin_tunnel(&mut self);
+
 }
 
 /// What a response head depends on beside the response.
@@ -75,6 +81,15 @@ impl<T: Transport> Downstream for Connection<T> {
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<WireError> {
         Connection::poll_gone(self, cx)
+    }
+
+    fn take_counts(&mut self) -> (u64, u64) {
+        (self.take_received(), self.take_sent())
+    }
+
+    fn begin_tunnel(&mut self) {
+        self.begin_receive(Framing::Close);
+        self.begin_send(Framing::Close);
     }
 }
 

@@ -30,7 +30,9 @@ pub struct Pump {
     pipe: Option<Pipe>,
     state: State,
     moved: u64,
+    limit: Option<u64>,
     no_splice: bool,
+    waits_for_sink: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +47,16 @@ impl Pump {
     /// A pump that never splices: where the bytes must be seen.
     pub fn without_splice() -> Self {
         Self { no_splice: true, ..Self::default() }
+    }
+
+    /// A pump that fails with [`WireError::TooLarge`] at more than `limit` bytes of payload.
+    pub fn limited(limit: Option<u64>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// Whether the last poll stopped because the sink took nothing more, rather than for want of payload.
+    pub fn waits_for_sink(&self) -> bool {
+        self.waits_for_sink
     }
 
     /// Payload bytes moved so far: it has made progress if this has grown.
@@ -64,7 +76,11 @@ impl Pump {
         source: &mut impl Source,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), PumpError>> {
+        self.waits_for_sink = false;
         for _ in 0..ROUNDS {
+            if self.limit.is_some_and(|limit| self.moved > limit) {
+                return Poll::Ready(Err(PumpError::Source(WireError::TooLarge)));
+            }
             match self.state {
                 State::Moving => {
                     if self.may_splice(cx, source, sink) {
@@ -102,7 +118,12 @@ impl Pump {
             self.state = State::Finishing;
             return Poll::Ready(Ok(()));
         }
+        if self.limit.is_some_and(|limit| self.moved + len as u64 > limit) {
+            return Poll::Ready(Err(PumpError::Source(WireError::TooLarge)));
+        }
+        self.waits_for_sink = true;
         let sent = ready!(sink.poll_send(cx, source.chunk())).map_err(PumpError::Sink)?;
+        self.waits_for_sink = false;
         source.consume(sent);
         self.moved += sent as u64;
         Poll::Ready(Ok(()))
@@ -155,8 +176,10 @@ impl Pump {
             return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
         }
         let Some(plain) = sink.plain() else { return Poll::Ready(Err(PumpError::Sink(WireError::Truncated))) };
+        self.waits_for_sink = true;
         let moved = ready!(plain.stream.poll_splice_out(cx, pipe, usize::MAX, left > 0 && !waits))
             .map_err(|error| PumpError::Sink(error.into()))?;
+        self.waits_for_sink = false;
         sink.gave_plain(moved as u64);
         self.moved += moved as u64;
         Poll::Ready(Ok(()))

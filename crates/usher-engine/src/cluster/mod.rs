@@ -1,0 +1,148 @@
+//! A cluster as one worker sees it: endpoints, the balancer's state, and pooled connections.
+
+mod endpoint;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use usher_api::metrics::WorkerMetrics;
+use usher_api::{Balancer, Candidate, Error, ErrorKind, Exchange, PickInput, Side};
+use usher_net::Transport;
+
+pub use endpoint::{Endpoint, Lease};
+
+use crate::snapshot::{ClusterSpec, ResolvedEndpoint};
+
+/// One worker's view of a cluster.
+pub struct Cluster<S> {
+    /// What was configured.
+    pub spec: Arc<ClusterSpec>,
+    state: RefCell<State<S>>,
+}
+
+struct State<S> {
+    endpoints: Vec<Rc<Endpoint<S>>>,
+    candidates: Vec<Candidate>,
+    balancer: Box<dyn Balancer>,
+    /// How many endpoints take requests at all (weight above 0).
+    open: usize,
+}
+
+impl<S: Transport> Cluster<S> {
+    /// A cluster with the endpoints that are known now. Endpoints that `before` has as well keep their connections.
+    pub fn new(spec: Arc<ClusterSpec>, before: Option<&Cluster<S>>, seed: u64, metrics: &WorkerMetrics) -> Rc<Self> {
+        let known = before.map(|before| before.state.borrow().endpoints.clone()).unwrap_or_default();
+        let state = State::new(&spec, &spec.resolved, &known, (seed, metrics));
+        Rc::new(Self { spec, state: RefCell::new(state) })
+    }
+
+    /// Replaces the endpoints, after a name was resolved again. Those that stay keep their connections.
+    pub fn update(&self, resolved: &[ResolvedEndpoint], seed: u64, metrics: &WorkerMetrics) {
+        let known = self.state.borrow().endpoints.clone();
+        let state = State::new(&self.spec, resolved, &known, (seed, metrics));
+        *self.state.borrow_mut() = state;
+    }
+
+    /// Chooses an endpoint that is not in `tried`.
+    pub fn pick(&self, exchange: &Exchange, tried: &[usize]) -> Result<Lease<S>, Error> {
+        let mut state = self.state.borrow_mut();
+        let State { endpoints, candidates, balancer, open } = &mut *state;
+        let limit = self.spec.pool.connections;
+        let narrowed = !tried.is_empty() || limit > 0;
+        let mut usable = *open;
+        if narrowed {
+            for (index, candidate) in candidates.iter_mut().enumerate() {
+                let full = limit > 0 && candidate.in_flight >= limit;
+                candidate.usable = candidate.weight > 0 && !full && !tried.contains(&index);
+            }
+            usable = candidates.iter().filter(|candidate| candidate.usable).count();
+        }
+        let input = PickInput { candidates, usable, client: exchange.client.ip, exchange };
+        let picked = if usable == 0 { None } else { balancer.pick(&input) };
+        let found = picked.and_then(|index| Some((index, endpoints.get(index)?.clone())));
+        if let Some(candidate) = found.as_ref().and_then(|(index, _)| candidates.get_mut(*index)) {
+            candidate.in_flight += 1;
+        }
+        let overloaded = limit > 0 && tried.is_empty() && !candidates.is_empty();
+        if narrowed {
+            candidates.iter_mut().for_each(|candidate| candidate.usable = candidate.weight > 0);
+        }
+        drop(state);
+        match found {
+            Some((index, endpoint)) => Ok(Lease::new(endpoint, index)),
+            None if overloaded => Err(Error::new(Side::Proxy, ErrorKind::Overloaded)),
+            None => Err(Error::new(Side::Proxy, ErrorKind::NoEndpoint)),
+        }
+    }
+
+    /// Which endpoint would be chosen now, changing nothing that lasts.
+    pub fn preview(&self, exchange: &Exchange) -> Option<String> {
+        let lease = self.pick(exchange, &[]).ok()?;
+        let label = lease.endpoint.resolved.label.to_string();
+        self.release(&lease, None);
+        Some(label)
+    }
+
+    /// Notes that a request to an endpoint ended.
+    pub fn release(&self, lease: &Lease<S>, first_byte_micros: Option<u64>) {
+        let mut state = self.state.borrow_mut();
+        // After an update the index may stand for another endpoint; the new state began with the right counts.
+        let is_same = |endpoint: &Rc<Endpoint<S>>| Rc::ptr_eq(endpoint, &lease.endpoint);
+        let index = match state.endpoints.get(lease.index) {
+            Some(endpoint) if is_same(endpoint) => Some(lease.index),
+            _ => state.endpoints.iter().position(is_same),
+        };
+        let Some(index) = index else { return };
+        if let Some(candidate) = state.candidates.get_mut(index) {
+            candidate.in_flight = candidate.in_flight.saturating_sub(1);
+        }
+        state.balancer.finished(index, first_byte_micros);
+    }
+
+    /// The number of endpoints.
+    pub fn len(&self) -> usize {
+        self.state.borrow().endpoints.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Closes pooled connections that were idle too long or that their endpoint closed.
+    pub fn sweep(&self, now: Instant) {
+        for endpoint in &self.state.borrow().endpoints {
+            endpoint.sweep(now, self.spec.pool.idle_timeout);
+        }
+    }
+
+    /// The longest that a pooled connection may be idle.
+    pub fn idle_timeout(&self) -> Duration {
+        self.spec.pool.idle_timeout
+    }
+}
+
+impl<S: Transport> State<S> {
+    fn new(
+        spec: &ClusterSpec,
+        resolved: &[ResolvedEndpoint],
+        known: &[Rc<Endpoint<S>>],
+        (seed, metrics): (u64, &WorkerMetrics),
+    ) -> Self {
+        let make = |resolved: &ResolvedEndpoint| {
+            let same = known.iter().find(|endpoint| endpoint.resolved == *resolved);
+            same.cloned().unwrap_or_else(|| {
+                let metrics = metrics.endpoint(&spec.name, &resolved.label);
+                Rc::new(Endpoint::new(resolved.clone(), spec.pool.idle as usize, metrics))
+            })
+        };
+        let endpoints: Vec<Rc<Endpoint<S>>> = resolved.iter().map(make).collect();
+        let candidates: Vec<Candidate> = endpoints.iter().map(|endpoint| endpoint.candidate()).collect();
+        let balancer = spec.balance.begin(&candidates, seed);
+        let open = candidates.iter().filter(|candidate| candidate.usable).count();
+        Self { endpoints, candidates, balancer, open }
+    }
+}

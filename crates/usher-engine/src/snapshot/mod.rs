@@ -1,0 +1,243 @@
+//! What a config became: live objects, immutable, shared by all workers and swapped whole.
+
+mod build;
+mod filters;
+mod routes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use usher_api::{AccessSink, Balance, Filter, Phase, Reply, Template};
+use usher_config::config::{HostPolicy, Pool, StatusPattern, UpstreamTimeouts};
+use usher_config::value::{BindAddress, Cidr, EndpointAddress};
+use usher_http::parse::HeadLimits;
+use usher_net::{Address, ListenOptions, SocketOptions};
+use usher_route::Router;
+
+pub use build::{Builder, Built};
+
+/// All that is needed to serve requests.
+pub struct Snapshot {
+    /// Grows with every reload.
+    pub generation: u64,
+    /// Where clients connect; a listener's number in the router is its index here.
+    pub listeners: Vec<Arc<ListenerSpec>>,
+    /// Finds the route of a request.
+    pub router: Router,
+    /// The routes, in the order of the router's rules.
+    pub routes: Vec<Route>,
+    /// The clusters.
+    pub clusters: Vec<Arc<ClusterSpec>>,
+    /// Whose forwarding fields are believed.
+    pub trusted_proxies: Vec<Cidr>,
+    /// Where records of finished exchanges go.
+    pub access_log: Option<Arc<dyn AccessSink>>,
+    /// How long exchanges may go on when the process ends.
+    pub drain: Duration,
+    /// Connections of clients in all (over all workers).
+    pub max_connections: u32,
+}
+
+/// Where clients connect, and what they may do there.
+pub struct ListenerSpec {
+    /// For logs, metrics and explanations.
+    pub name: Arc<str>,
+    /// The addresses.
+    pub bind: Vec<BindAddress>,
+    /// How the sockets are opened.
+    pub listen: ListenOptions,
+    /// Options of every connection.
+    pub socket: SocketOptions,
+    /// Whose PROXY headers are read.
+    pub proxy_protocol: Option<ProxyRule>,
+    /// What a head may cost.
+    pub head: HeadLimits,
+    /// Connections open at once on this listener and per client address; 0 is no limit.
+    pub max_connections: u32,
+    /// Connections per client address; 0 is no limit.
+    pub per_client: u32,
+    /// How long clients may take.
+    pub timeouts: ClientTimeouts,
+}
+
+/// Whose PROXY headers are read.
+#[derive(Clone, Debug)]
+pub struct ProxyRule {
+    /// The load balancers.
+    pub trusted: Vec<Cidr>,
+    /// Connections without a header are refused.
+    pub required: bool,
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTimeouts {
+    /// For a head, from its first byte.
+    pub head: Duration,
+    /// Between requests.
+    pub keep_alive: Duration,
+    /// Without a byte of a body arriving.
+    pub body_idle: Duration,
+    /// Without taking a byte of the response.
+    pub write_stall: Duration,
+    /// A tunnel without a byte.
+    pub tunnel_idle: Duration,
+}
+
+/// What happens to the requests of a route.
+pub struct Route {
+    /// For logs, metrics and explanations.
+    pub name: Arc<str>,
+    /// Its filters, in the order in which they run.
+    pub filters: Vec<RouteFilter>,
+    /// Where requests go; none if a filter responds.
+    pub target: Option<Target>,
+    /// Pages in place of the proxy's own errors.
+    pub error_pages: Vec<(StatusPattern, Page)>,
+    /// The largest request body.
+    pub max_body: Option<u64>,
+    /// Largest body that a filter wants whole.
+    pub buffer_body: Option<u64>,
+    /// How long clients may take, where it differs from the listener's.
+    pub body_idle: Option<Duration>,
+    /// As above.
+    pub write_stall: Option<Duration>,
+    /// As above.
+    pub tunnel_idle: Option<Duration>,
+}
+
+/// A filter of a route.
+pub struct RouteFilter {
+    /// The key on the route.
+    pub name: &'static str,
+    /// When it runs.
+    pub phase: Phase,
+    /// The filter.
+    pub filter: Arc<dyn Filter>,
+}
+
+/// A custom error page.
+pub struct Page {
+    /// The type of the content.
+    pub content_type: String,
+    /// The page.
+    pub content: Template,
+}
+
+/// Where a route sends requests.
+pub enum Target {
+    /// To one cluster.
+    Cluster(Destination),
+    /// To one of several, by weight.
+    Split {
+        /// The destinations and their weights; the sum is above 0.
+        between: Vec<(Destination, u32)>,
+        /// The cookie that keeps a visitor at one of them, and how long it lives.
+        sticky: Option<(String, Option<Duration>)>,
+    },
+}
+
+/// A cluster as one route uses it.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The cluster's index in the snapshot.
+    pub cluster: u32,
+    /// How long its endpoints may take, for this route.
+    pub timeouts: UpstreamTimeouts,
+}
+
+/// A cluster as it is configured.
+pub struct ClusterSpec {
+    /// For logs, metrics and explanations.
+    pub name: Arc<str>,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointSpec>,
+    /// How an endpoint is chosen.
+    pub balance: Arc<dyn Balance>,
+    /// The balancer's name.
+    pub balance_name: &'static str,
+    /// What endpoints see as Host.
+    pub host: HostPolicy,
+    /// Connections that are kept.
+    pub pool: Pool,
+    /// Bounds for resolving names again.
+    pub dns: (Duration, Duration),
+    /// The endpoints by address, as far as they are known when the snapshot is built.
+    pub resolved: Vec<ResolvedEndpoint>,
+}
+
+/// An endpoint as it is configured.
+#[derive(Clone, Debug)]
+pub struct EndpointSpec {
+    /// Where it is; perhaps a name.
+    pub address: EndpointAddress,
+    /// Its share; 0 takes no new requests.
+    pub weight: u32,
+    /// For logs and metrics.
+    pub label: Arc<str>,
+}
+
+/// An endpoint by address. A name stands for all addresses that it resolves to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedEndpoint {
+    /// Where it is.
+    pub address: Address,
+    /// Its share.
+    pub weight: u32,
+    /// For logs and metrics.
+    pub label: Arc<str>,
+    /// What it is called in a Host field, under the policy `endpoint`.
+    pub host: Arc<str>,
+}
+
+impl EndpointSpec {
+    /// The endpoints that are known without resolving a name.
+    pub fn fixed(&self) -> Option<ResolvedEndpoint> {
+        let address = match &self.address {
+            EndpointAddress::Socket(address) => Address::Ip(*address),
+            EndpointAddress::Unix(path) => Address::Unix(path.clone()),
+            EndpointAddress::Name { .. } => return None,
+        };
+        Some(self.at(address))
+    }
+
+    /// This endpoint at an address that its name resolved to.
+    pub fn at(&self, address: Address) -> ResolvedEndpoint {
+        let host = match &self.address {
+            EndpointAddress::Name { host, port } => format!("{host}:{port}").into(),
+            EndpointAddress::Socket(address) => address.to_string().into(),
+            EndpointAddress::Unix(_) => "localhost".into(),
+        };
+        ResolvedEndpoint { address, weight: self.weight, label: self.label.clone(), host }
+    }
+}
+
+impl Route {
+    /// The page for a status, the nearest first.
+    pub fn page(&self, status: u16) -> Option<&Page> {
+        let covers = |pattern: &StatusPattern| match pattern {
+            StatusPattern::Exact(code) => *code == status,
+            StatusPattern::Class(class) => *class == status / 100,
+        };
+        self.error_pages.iter().find(|(pattern, _)| covers(pattern)).map(|(_, page)| page)
+    }
+}
+
+impl Snapshot {
+    /// Whether an address is a trusted proxy.
+    pub fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+}
+
+/// The plain answer to an error: what a client sees without a custom page.
+pub fn plain_page(status: u16, id: &str) -> Reply {
+    let reason = usher_http::status::Status::new(status).map_or("Error", usher_http::status::Status::reason);
+    let id = if id.is_empty() { String::new() } else { format!("<p>Request {id}</p>") };
+    let body = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>{status} {reason}</title>\
+         <h1>{status} {reason}</h1>{id}</html>\n"
+    );
+    let piece = usher_api::Piece::Bytes(std::borrow::Cow::Owned(body.into_bytes()));
+    Reply::new(status, "").field("Content-Type", "text/html; charset=utf-8").piece(piece)
+}

@@ -1,0 +1,313 @@
+//! Step 10: to an endpoint and back to the head of its response.
+//!
+//! What fails before the endpoint can have seen the request goes to another endpoint; what fails on a pooled
+//! connection that its endpoint closed meanwhile goes to the same endpoint on a fresh one, if the method allows.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::time::Instant;
+use usher_api::{Error, ErrorKind, Exchange, Side};
+use usher_config::config::HostPolicy;
+use usher_http::framing::{self, Framing};
+use usher_http::{FieldId, Version};
+use usher_net::Dialer;
+use usher_wire::pump::{Pump, PumpError};
+use usher_wire::{Connection, Downstream, Held, RequestContext, Sink, Source, WireError};
+
+use crate::cluster::{Cluster, Lease};
+use crate::path::Visit;
+use crate::snapshot::{Destination, Route};
+use crate::steps::relay::{sink_error, source_error, upstream_error};
+
+/// The largest number of endpoints that are tried for one request.
+const MAX_TRIES: usize = 5;
+
+/// An endpoint's response, with what is needed to pass on its body.
+pub(crate) struct Forwarded<S> {
+    pub connection: Connection<S>,
+    pub lease: Lease<S>,
+    pub cluster: Rc<Cluster<S>>,
+    /// Moves what is left of the request's body; none if it was sent or given up.
+    pub request_body: Option<Pump>,
+    pub framing: Framing,
+    /// The connection may be used again.
+    pub persistent: bool,
+    pub idle: std::time::Duration,
+    pub first_byte_micros: u64,
+}
+
+/// Sends the request to an endpoint of the destination's cluster and reads the head of its response.
+pub(crate) async fn run<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    (route, destination): (&Route, &Destination),
+) -> Result<Forwarded<D::Stream>, Error> {
+    let cluster = visit.local.clusters.get(destination.cluster as usize).cloned();
+    let cluster = cluster.ok_or_else(|| Error::new(Side::Proxy, ErrorKind::Internal))?;
+    exchange.record.cluster = Some(destination.cluster);
+    let body = prepare_body(visit, exchange);
+    let mut tried = Vec::new();
+    loop {
+        let lease = match cluster.pick(exchange, &tried) {
+            Ok(lease) => lease,
+            Err(error) => {
+                visit.worker.metrics.upstream.failed(error.kind);
+                return Err(error);
+            }
+        };
+        let attempt = Attempt { visit, cluster: &cluster, route, destination, body };
+        let failed = match attempt.run(exchange, down, &lease).await {
+            Ok(forwarded) => return Ok(forwarded.with(lease, cluster)),
+            Err(failed) => failed,
+        };
+        let index = lease.index;
+        lease.endpoint.metrics.failed();
+        visit.worker.metrics.upstream.failed(failed.kind);
+        cluster.release(&lease, None);
+        tried.push(index);
+        if !failed.untouched || tried.len() >= cluster.len().min(MAX_TRIES) {
+            return Err(failed);
+        }
+        exchange.record.retries += 1;
+    }
+}
+
+/// How the request's body is framed towards the endpoint. A body that a filter wanted whole is sent from memory.
+fn prepare_body<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> Framing {
+    let Some(body) = &exchange.body else { return visit.facts.framing };
+    let length = body.len() as u64;
+    let fields = &mut exchange.request.fields;
+    fields.remove(FieldId::Expect);
+    if visit.facts.framing == Framing::None {
+        return Framing::None;
+    }
+    fields.remove(FieldId::ContentLength);
+    fields.push(FieldId::ContentLength, length.to_string().as_bytes());
+    Framing::Length(length)
+}
+
+/// One try at one endpoint.
+struct Attempt<'a, D: Dialer> {
+    visit: &'a Visit<'a, D>,
+    cluster: &'a Rc<Cluster<D::Stream>>,
+    route: &'a Route,
+    destination: &'a Destination,
+    body: Framing,
+}
+
+/// A response's head and its connection, before it is known whose lease it is.
+struct Headed<S> {
+    connection: Connection<S>,
+    request_body: Option<Pump>,
+    framing: Framing,
+    persistent: bool,
+    idle: std::time::Duration,
+    first_byte_micros: u64,
+}
+
+impl<S> Headed<S> {
+    fn with(self, lease: Lease<S>, cluster: Rc<Cluster<S>>) -> Forwarded<S> {
+        let Self { connection, request_body, framing, persistent, idle, first_byte_micros } = self;
+        Forwarded { connection, lease, cluster, request_body, framing, persistent, idle, first_byte_micros }
+    }
+}
+
+impl<D: Dialer> Attempt<'_, D> {
+    async fn run(
+        &self,
+        exchange: &mut Exchange,
+        down: &mut impl Downstream,
+        lease: &Lease<D::Stream>,
+    ) -> Result<Headed<D::Stream>, Error> {
+        exchange.record.endpoint = Some(lease.index as u32);
+        exchange.endpoint = Some(lease.endpoint.resolved.label.clone());
+        let mut pooled = if self.visit.upgrade.is_empty() { lease.endpoint.take_idle() } else { None };
+        loop {
+            let reused = pooled.is_some();
+            let mut connection = match pooled.take() {
+                Some(connection) => connection,
+                None => self.dial(exchange, lease).await?,
+            };
+            exchange.record.reused = reused;
+            lease.endpoint.metrics.started(reused);
+            self.visit.worker.metrics.upstream.started(reused);
+            let mut pump = Pump::limited(self.route.max_body);
+            self.begin(exchange, &mut connection, lease);
+            let head = self.head(exchange, down, (&mut connection, &mut pump)).await;
+            self.visit.worker.metrics.upstream.finished();
+            lease.endpoint.metrics.finished();
+            match head {
+                Ok(()) => return self.headed(exchange, down, (connection, pump), lease),
+                // The endpoint closed the connection as the request was on its way: nothing of an answer came.
+                Err(failed) if reused && stale(&failed, &pump) && exchange.request.method.is_idempotent() => {
+                    exchange.record.retries += 1;
+                }
+                Err(failed) => return Err(failed.error),
+            }
+        }
+    }
+
+    async fn dial(&self, exchange: &mut Exchange, lease: &Lease<D::Stream>) -> Result<Connection<D::Stream>, Error> {
+        let begun = Instant::now();
+        let dialing = self.visit.worker.dialer.dial(&lease.endpoint.resolved.address);
+        let failed = |kind| Error::new(Side::Upstream, kind).untouched();
+        let dialed = self.visit.deadline.limit(self.destination.timeouts.connect, dialing).await;
+        exchange.record.connect += begun.elapsed().as_micros() as u64;
+        match dialed {
+            Ok(Ok(stream)) => Ok(Connection::new(stream)),
+            Ok(Err(cause)) => Err(failed(ErrorKind::ConnectFailed).caused_by(cause)),
+            Err(_) => Err(failed(ErrorKind::ConnectTimeout)),
+        }
+    }
+
+    /// Queues the request's head.
+    fn begin(&self, exchange: &Exchange, connection: &mut Connection<D::Stream>, lease: &Lease<D::Stream>) {
+        let host = match &self.cluster.spec.host {
+            HostPolicy::Preserve => exchange.request.authority.as_str(),
+            HostPolicy::Endpoint => &lease.endpoint.resolved.host,
+            HostPolicy::Literal(host) => host,
+        };
+        let upgrade = Some(self.visit.upgrade).filter(|protocol| !protocol.is_empty());
+        let context = RequestContext { upgrade, takes_trailers: self.visit.facts.takes_trailers };
+        connection.begin_request(&exchange.request, host.as_bytes(), self.body, context);
+    }
+
+    /// Sends the request and reads response heads until the final one is there.
+    async fn head(
+        &self,
+        exchange: &mut Exchange,
+        down: &mut impl Downstream,
+        (connection, pump): (&mut Connection<D::Stream>, &mut Pump),
+    ) -> Result<(), Failed> {
+        let visit = self.visit;
+        let held = exchange.body.take();
+        let mut held_source = held.as_deref().map(Held::new);
+        let mut sending = true;
+        let mut moved = 0;
+        visit.deadline.set(self.body_idle());
+        let outcome = poll_fn(|cx| loop {
+            if sending {
+                let pumped = match &mut held_source {
+                    Some(source) => pump.poll(cx, source, connection),
+                    None if self.body == Framing::None => connection.poll_finish(cx, None).map_err(PumpError::Sink),
+                    None => pump.poll(cx, down, connection),
+                };
+                match pumped {
+                    Poll::Ready(Ok(())) => {
+                        sending = false;
+                        visit.deadline.set(self.destination.timeouts.first_byte);
+                    }
+                    Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error).into())),
+                    // The endpoint takes no more; it may have answered already.
+                    Poll::Ready(Err(PumpError::Sink(_))) => sending = false,
+                    Poll::Pending if pump.moved() != moved => {
+                        moved = pump.moved();
+                        visit.deadline.set(self.body_idle());
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            let limits = &visit.listener.head;
+            match connection.poll_response(cx, limits, &mut exchange.response) {
+                Poll::Ready(Ok(())) if exchange.response.is_informational() && exchange.response.status != 101 => {
+                    self.inform(exchange, down);
+                    if let Poll::Ready(Err(error)) = down.poll_flush(cx) {
+                        return Poll::Ready(Err(sink_error(error).into()));
+                    }
+                    continue;
+                }
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Failed::upstream(error))),
+                Poll::Pending => {}
+            }
+            if !sending && let Poll::Ready(error) = down.poll_gone(cx) {
+                return Poll::Ready(Err(sink_error(error).into()));
+            }
+            return visit.deadline.poll(cx).map(|_| Err(timeout(sending, pump.waits_for_sink()).into()));
+        })
+        .await;
+        exchange.body = held;
+        outcome
+    }
+
+    fn body_idle(&self) -> std::time::Duration {
+        self.route.body_idle.unwrap_or(self.visit.listener.timeouts.body_idle)
+    }
+
+    /// Passes on an informational response, to clients that know of them (RFC 9110 section 15.2).
+    fn inform(&self, exchange: &mut Exchange, down: &mut impl Downstream) {
+        let old = exchange.request.version == Version::Http10;
+        let unasked = exchange.response.status == 100 && !self.visit.facts.expects_continue;
+        if !old && !unasked {
+            let options = framing::connection_options(&exchange.response.fields);
+            framing::strip_hop_by_hop(&mut exchange.response.fields, options);
+            down.inform(&exchange.response);
+        }
+        exchange.response.clear();
+    }
+
+    /// Reads what the final head says of its body and its connection.
+    fn headed(
+        &self,
+        exchange: &mut Exchange,
+        down: &mut impl Downstream,
+        (mut connection, pump): (Connection<D::Stream>, Pump),
+        lease: &Lease<D::Stream>,
+    ) -> Result<Headed<D::Stream>, Error> {
+        let first_byte_micros = Instant::now().duration_since(self.visit.started).as_micros() as u64;
+        exchange.record.first_byte = first_byte_micros;
+        lease.endpoint.metrics.first_byte(first_byte_micros);
+        let response = &mut exchange.response;
+        let malformed = |detail| Error::new(Side::Upstream, ErrorKind::Malformed).detail(detail);
+        let framing = framing::of_response(response, &exchange.request.method);
+        let framing = framing.map_err(|error| malformed(error.as_str()))?;
+        let options = framing::connection_options(&response.fields);
+        if response.status == 101 && (self.visit.upgrade.is_empty() || !options.upgrade) {
+            return Err(malformed("switches protocols unasked"));
+        }
+        connection.begin_receive(framing);
+        let body_sent = connection.is_send_done();
+        let persistent = body_sent && framing::is_persistent(response.version, options);
+        if response.status != 101 {
+            framing::strip_hop_by_hop(&mut response.fields, options);
+        }
+        let request_body = (!body_sent && !down.is_done() && exchange.body.is_none()).then_some(pump);
+        let idle = self.destination.timeouts.idle;
+        Ok(Headed { connection, request_body, framing, persistent, idle, first_byte_micros })
+    }
+}
+
+/// Why an attempt failed, and whether the connection simply was no longer there.
+struct Failed {
+    error: Error,
+    vanished: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, vanished: false }
+    }
+}
+
+impl Failed {
+    fn upstream(error: WireError) -> Self {
+        let vanished = matches!(error, WireError::Closed | WireError::Io(_));
+        Self { error: upstream_error(error), vanished }
+    }
+}
+
+/// Whether a pooled connection failed before the endpoint answered anything, with nothing of a body lost on the way.
+fn stale(failed: &Failed, pump: &Pump) -> bool {
+    failed.vanished && pump.moved() == 0
+}
+
+fn timeout(sending: bool, waits_for_endpoint: bool) -> Error {
+    match (sending, waits_for_endpoint) {
+        (true, false) => Error::new(Side::Downstream, ErrorKind::IdleTimeout).detail("request body"),
+        (true, true) => Error::new(Side::Upstream, ErrorKind::IdleTimeout).detail("request body not taken"),
+        (false, _) => Error::new(Side::Upstream, ErrorKind::FirstByteTimeout),
+    }
+}

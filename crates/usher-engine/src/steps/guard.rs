@@ -1,0 +1,74 @@
+//! Steps 6 and 7: the route's filters, in the order limit, inspect, authenticate, authorise, rewrite, respond.
+
+use std::future::poll_fn;
+
+use usher_api::{Error, ErrorKind, Exchange, Flow, Reply, Side};
+use usher_net::Dialer;
+use usher_wire::{Downstream, Sink, Source};
+
+use crate::path::Visit;
+use crate::snapshot::Route;
+use crate::steps::relay::source_error;
+
+/// Runs the filters; a reply ends the path.
+pub(crate) async fn run<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    route: &Route,
+) -> Result<Option<Box<Reply>>, Error> {
+    if let Some(limit) = route.max_body
+        && let usher_http::Framing::Length(length) = visit.facts.framing
+        && length > limit
+    {
+        return Err(Error::new(Side::Downstream, ErrorKind::TooLarge).detail("request body"));
+    }
+    for entry in &route.filters {
+        if exchange.body.is_none()
+            && let Some(limit) = entry.filter.body_limit()
+        {
+            exchange.body = Some(collect(visit, down, limit.min(route.max_body.unwrap_or(limit))).await?);
+        }
+        let mut flow = entry.filter.on_request(exchange);
+        loop {
+            match flow {
+                Flow::Continue => break,
+                Flow::Respond(reply) => return Ok(Some(reply)),
+                Flow::Wait(future) => flow = future.await(exchange),
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the whole request body into memory, up to `limit` bytes.
+async fn collect<D: Dialer>(
+    visit: &Visit<'_, D>,
+    down: &mut impl Downstream,
+    limit: u64,
+) -> Result<Vec<u8>, Error> {
+    let too_large = || Error::new(Side::Downstream, ErrorKind::TooLarge).detail("request body");
+    if matches!(visit.facts.framing, usher_http::Framing::Length(length) if length > limit) {
+        return Err(too_large());
+    }
+    if visit.facts.expects_continue && !down.is_done() {
+        let mut go_on = usher_http::Response::default();
+        go_on.status = 100;
+        down.inform(&go_on);
+        let sent = visit.deadline.limit(visit.listener.timeouts.write_stall, poll_fn(|cx| down.poll_flush(cx))).await;
+        sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall))?.map_err(source_error)?;
+    }
+    let mut body = Vec::new();
+    loop {
+        let filled = visit.deadline.limit(visit.listener.timeouts.body_idle, poll_fn(|cx| down.poll_fill(cx))).await;
+        let len = filled.map_err(|_| Error::new(Side::Downstream, ErrorKind::IdleTimeout))?.map_err(source_error)?;
+        if len == 0 {
+            return Ok(body);
+        }
+        if (body.len() + len) as u64 > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(down.chunk());
+        down.consume(len);
+    }
+}

@@ -1,0 +1,244 @@
+//! What one thread has. Nothing in it is shared with other threads but the snapshot and the counters.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use usher_api::metrics::{RouteMetrics, WorkerMetrics};
+use usher_api::{Exchange, RequestId};
+use usher_net::Dialer;
+
+use crate::cluster::Cluster;
+use crate::deadline::Deadlines;
+use crate::snapshot::{ResolvedEndpoint, Snapshot};
+
+/// What the control plane tells a worker.
+pub enum Command {
+    /// Serve by this snapshot from now on.
+    Swap(Arc<Snapshot>),
+    /// The endpoints of a cluster (by name) changed.
+    Endpoints(Arc<str>, Arc<Vec<ResolvedEndpoint>>),
+    /// Finish what is under way and take no more.
+    Drain,
+}
+
+/// A snapshot with what this thread adds to it. A request pins one from start to end.
+pub struct Local<S> {
+    /// The snapshot.
+    pub shared: Arc<Snapshot>,
+    /// This thread's view of the clusters, by the same index.
+    pub clusters: Vec<Rc<Cluster<S>>>,
+    /// The routes' counters, by the same index.
+    pub route_metrics: Vec<Arc<RouteMetrics>>,
+}
+
+/// One thread's part of the proxy.
+pub struct Worker<D: Dialer> {
+    /// Opens connections to endpoints.
+    pub dialer: D,
+    /// Its counters.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Its clock.
+    pub deadlines: Rc<Deadlines>,
+    local: RefCell<Rc<Local<D::Stream>>>,
+    exchanges: RefCell<Vec<Box<Exchange>>>,
+    random: Cell<u64>,
+    draining: Cell<bool>,
+    connections: Cell<u32>,
+    total: Arc<AtomicU32>,
+    by_client: RefCell<HashMap<IpAddr, u32>>,
+}
+
+/// Exchanges that a thread keeps for the next requests.
+const POOLED_EXCHANGES: usize = 256;
+/// How often idle connections to endpoints are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+
+impl<D: Dialer> Worker<D> {
+    /// A worker that serves by `snapshot`. `total` counts the connections of all workers.
+    pub fn new(
+        dialer: D,
+        snapshot: Arc<Snapshot>,
+        metrics: Arc<WorkerMetrics>,
+        total: Arc<AtomicU32>,
+        seed: u64,
+    ) -> Rc<Self> {
+        let random = Cell::new(seed | 1);
+        let local = localize(snapshot, None, &metrics, &random);
+        Rc::new(Self {
+            dialer,
+            metrics,
+            deadlines: Deadlines::new(),
+            local: RefCell::new(Rc::new(local)),
+            exchanges: RefCell::default(),
+            random,
+            draining: Cell::new(false),
+            connections: Cell::new(0),
+            total,
+            by_client: RefCell::default(),
+        })
+    }
+
+    /// The snapshot to serve a request by.
+    #[inline]
+    pub fn local(&self) -> Rc<Local<D::Stream>> {
+        self.local.borrow().clone()
+    }
+
+    /// Does what the control plane says.
+    pub fn apply(&self, command: Command) {
+        match command {
+            Command::Swap(snapshot) => {
+                let before = self.local();
+                let local = localize(snapshot, Some(&before), &self.metrics, &self.random);
+                *self.local.borrow_mut() = Rc::new(local);
+            }
+            Command::Endpoints(name, resolved) => {
+                let local = self.local();
+                let named = |cluster: &&Rc<Cluster<D::Stream>>| cluster.spec.name == name;
+                if let Some(cluster) = local.clusters.iter().find(named) {
+                    cluster.update(&resolved, self.random(), &self.metrics);
+                }
+            }
+            Command::Drain => {
+                self.draining.set(true);
+                self.deadlines.wake_all();
+            }
+        }
+    }
+
+    /// Whether the worker takes no more requests than it has.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Connections that clients have open on this worker.
+    pub fn connections(&self) -> u32 {
+        self.connections.get()
+    }
+
+    /// Runs what a worker does by itself, for as long as it is polled: its clock and the care of idle connections.
+    pub async fn tend(self: Rc<Self>) {
+        let deadlines = self.deadlines.clone();
+        let sweep = async {
+            let mut ticks = tokio::time::interval(SWEEP);
+            loop {
+                ticks.tick().await;
+                let now = Instant::now();
+                self.local().clusters.iter().for_each(|cluster| cluster.sweep(now));
+            }
+        };
+        tokio::join!(deadlines.run(), sweep);
+    }
+
+    /// An exchange, empty but for what its memory holds from before.
+    pub(crate) fn take_exchange(&self) -> Box<Exchange> {
+        self.exchanges.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps an exchange's memory for another request.
+    pub(crate) fn give_exchange(&self, mut exchange: Box<Exchange>) {
+        let mut pool = self.exchanges.borrow_mut();
+        if pool.len() < POOLED_EXCHANGES {
+            exchange.clear();
+            exchange.request.fields.shrink(EXCHANGE_KEPT);
+            exchange.response.fields.shrink(EXCHANGE_KEPT);
+            pool.push(exchange);
+        }
+    }
+
+    /// Sixty-four random bits: not secret, different on every worker (xorshift64*, Vigna 2016).
+    pub(crate) fn random(&self) -> u64 {
+        next_random(&self.random)
+    }
+
+    /// A fresh request identifier.
+    pub(crate) fn request_id(&self) -> RequestId {
+        RequestId::from_bits(u128::from(self.random()) << 64 | u128::from(self.random()))
+    }
+
+    /// Claims a place for a connection.
+    pub(crate) fn admit(self: &Rc<Self>, client: Option<IpAddr>, per_client: u32) -> Result<Permit<D>, Refused> {
+        if self.total.load(Ordering::Relaxed) >= self.local.borrow().shared.max_connections {
+            return Err(Refused::Total);
+        }
+        let counted = client.filter(|_| per_client > 0);
+        if let Some(ip) = counted {
+            let mut table = self.by_client.borrow_mut();
+            let count = table.entry(ip).or_default();
+            if *count >= per_client {
+                return Err(Refused::Client);
+            }
+            *count += 1;
+        }
+        self.total.fetch_add(1, Ordering::Relaxed);
+        self.connections.set(self.connections.get() + 1);
+        Ok(Permit { worker: self.clone(), counted })
+    }
+}
+
+/// Buffers of exchanges above this are given back (bytes).
+const EXCHANGE_KEPT: usize = 16 << 10;
+
+fn next_random(state: &Cell<u64>) -> u64 {
+    let mut x = state.get();
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    state.set(x);
+    x.wrapping_mul(0x2545_F491_4F6C_DD1D)
+}
+
+fn localize<S: usher_net::Transport>(
+    shared: Arc<Snapshot>,
+    before: Option<&Rc<Local<S>>>,
+    metrics: &WorkerMetrics,
+    random: &Cell<u64>,
+) -> Local<S> {
+    let known: HashMap<&str, &Rc<Cluster<S>>> =
+        before.iter().flat_map(|local| &local.clusters).map(|cluster| (&*cluster.spec.name, cluster)).collect();
+    let clusters = shared.clusters.iter().map(|spec| {
+        let before = known.get(&*spec.name).map(|cluster| &***cluster);
+        Cluster::new(spec.clone(), before, next_random(random), metrics)
+    });
+    let clusters = clusters.collect();
+    let route_metrics = shared.routes.iter().map(|route| metrics.route(&route.name)).collect();
+    Local { clusters, route_metrics, shared }
+}
+
+/// Why a connection was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There are as many connections as the config allows.
+    Total,
+    /// There are as many from this client.
+    Client,
+}
+
+/// A connection's place; given back when dropped.
+pub(crate) struct Permit<D: Dialer> {
+    worker: Rc<Worker<D>>,
+    counted: Option<IpAddr>,
+}
+
+impl<D: Dialer> Drop for Permit<D> {
+    fn drop(&mut self) {
+        let worker = &self.worker;
+        worker.total.fetch_sub(1, Ordering::Relaxed);
+        worker.connections.set(worker.connections.get() - 1);
+        if let Some(ip) = self.counted {
+            let mut table = worker.by_client.borrow_mut();
+            if let Some(count) = table.get_mut(&ip) {
+                *count -= 1;
+                if *count == 0 {
+                    table.remove(&ip);
+                }
+            }
+        }
+    }
+}

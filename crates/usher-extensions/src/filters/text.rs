@@ -1,0 +1,65 @@
+//! Texts with variables in sections of the config.
+
+use std::fmt;
+
+use usher_api::{Exchange, Template};
+use usher_config::schema::Schema;
+use usher_config::{Context, Decode, Node, ValueError};
+
+/// A text with variables such as `{client.ip}`, parsed when the config is read.
+#[derive(Clone, PartialEq)]
+pub struct TemplateText {
+    /// The parsed text.
+    pub template: Template,
+    /// As it was written.
+    pub text: String,
+}
+
+impl TemplateText {
+    /// The text for this exchange.
+    pub fn render(&self, exchange: &Exchange) -> String {
+        match self.template.as_plain() {
+            Some(plain) => plain.to_owned(),
+            None => {
+                let mut out = String::with_capacity(self.text.len() + 64);
+                self.template.render(exchange, &mut out);
+                out
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TemplateText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl std::str::FromStr for TemplateText {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let template = Template::parse(text).map_err(|error| {
+            let message = error.to_string();
+            match message.split_once("; ") {
+                Some((what, repair)) => ValueError::new(what).help(repair),
+                None => ValueError::new(message),
+            }
+        })?;
+        Ok(Self { template, text: text.to_owned() })
+    }
+}
+
+impl Decode for TemplateText {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        cx.parse(node, "a text", str::parse)
+    }
+
+    fn schema() -> Schema {
+        Schema::text("text with variables").example("{client.ip}")
+    }
+
+    fn encode(&self) -> usher_config::serde_json::Value {
+        self.text.as_str().into()
+    }
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask test`: everything, in order, each step whatever became of the one before.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::count::Runner;
+use crate::step::{self, Steps, Verdict};
+use crate::{Outcome, generate, invariants, paths, tools};
+
+/// Programs that tests start, and the packages that bring them.
+const PROGRAMS: &[tools::Package] =
+    &[("curl", "curl"), ("nginx", "nginx"), ("python3", "python3"), ("valgrind", "valgrind")];
+
+/// How long each fuzz target runs, unless told.
+const FUZZ_SECONDS: u64 = 20;
+
+pub(crate) fn main(arguments: &[String]) -> Outcome {
+    let (quick, fuzz_seconds) = parse(arguments)?;
+    let mut steps = Steps::default();
+    if !quick {
+        // A test that misses its program says so itself; what is here already must not fail for want of the rest.
+        steps.run("packages", "apt-get install curl nginx python3 valgrind", || {
+            tools::debian(PROGRAMS).map_or_else(Verdict::Skipped, |()| step::chore(Ok(())))
+        });
+    }
+    inner_loop(&mut steps);
+    if !quick {
+        built_binary(&mut steps);
+        fuzz(&mut steps, fuzz_seconds);
+        dependencies(&mut steps);
+    }
+    steps.finish()
+}
+
+fn parse(arguments: &[String]) -> Result<(bool, u64), String> {
+    let (mut quick, mut fuzz_seconds) = (false, FUZZ_SECONDS);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--quick" => quick = true,
+            "--fuzz-seconds" => {
+                let value = rest.next().and_then(|value| value.parse().ok());
+                fuzz_seconds = value.ok_or("`--fuzz-seconds` needs a number")?;
+            }
+            other => crate::unknown(other)?,
+        }
+    }
+    Ok((quick, fuzz_seconds))
+}
+
+fn inner_loop(steps: &mut Steps) {
+    simple(steps, "format", "fmt --all --check");
+    simple(steps, "lint", "clippy --workspace --all-targets -- --deny warnings");
+    steps.run("invariants", "cargo xtask invariants", || step::chore(invariants::main()));
+    // The process tests take a development binary that is there as it is: it must not be last week's.
+    simple(steps, "build", "build --package usher");
+    if tools::find("cargo-nextest").is_some() {
+        counted(steps, "tests", "nextest run --workspace --no-fail-fast", Runner::Nextest, None);
+    } else {
+        counted(steps, "tests", "test --workspace --all-targets --no-fail-fast", Runner::CargoTest, None);
+    }
+}
+
+/// Documentation, and what is tried on the binary that people run.
+fn built_binary(steps: &mut Steps) {
+    counted(steps, "doc tests", "test --workspace --doc --no-fail-fast", Runner::CargoTest, None);
+    simple(steps, "release build", "build --release --package usher");
+    let usher = paths::target().join("release/usher");
+    let process = "test --package usher --package usher-testkit --tests --no-fail-fast";
+    counted(steps, "process tests", process, Runner::CargoTest, Some(usher));
+    steps.run("generated files", "cargo xtask generate --check", || {
+        step::chore(generate::main(&["--check".to_owned()]))
+    });
+}
+
+fn fuzz(steps: &mut Steps, seconds: u64) {
+    let targets = paths::rust_files(&paths::root().join("fuzz/fuzz_targets"));
+    let names: Vec<String> =
+        targets.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    let ready = if names.is_empty() {
+        Err("there are no fuzz targets".to_owned())
+    } else {
+        tools::nightly().and_then(|()| tools::cargo_tool("fuzz"))
+    };
+    if let Err(reason) = ready {
+        steps.run("fuzz", "cargo +nightly fuzz list", || Verdict::Skipped(reason));
+        return;
+    }
+    for name in names {
+        let mut words = vec!["+nightly".to_owned(), "fuzz".to_owned(), "run".to_owned(), name.clone()];
+        let seeds = format!("fuzz/seeds/{name}");
+        if paths::root().join(&seeds).is_dir() {
+            // New inputs go to the first folder, seeds are only read.
+            words.extend([format!("fuzz/corpus/{name}"), seeds]);
+            let _ = std::fs::create_dir_all(paths::root().join("fuzz/corpus").join(&name));
+        }
+        words.extend(["--".to_owned(), format!("-max_total_time={seconds}")]);
+        let alone = format!("cargo {}", words.join(" "));
+        // Through rustup's `cargo`, which knows `+nightly`; the one that runs this does not.
+        let mut command = Command::new("cargo");
+        command.args(&words).env("PATH", tools::path()).env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
+        steps.run("fuzz", &alone, || step::check(&mut command));
+    }
+}
+
+fn dependencies(steps: &mut Steps) {
+    let alone = "cargo deny check";
+    match tools::cargo_tool("deny") {
+        Err(reason) => steps.run("dependencies", alone, || Verdict::Skipped(reason)),
+        Ok(()) => {
+            simple(steps, "dependencies", "deny --all-features check bans licenses sources");
+            // The list of advisories comes from the network: without it nothing can be said.
+            let mut fetch = cargo("deny fetch db");
+            match fetch.status() {
+                Ok(status) if status.success() => {
+                    simple(steps, "advisories", "deny check --disable-fetch advisories")
+                }
+                _ => steps.run("advisories", "cargo deny check advisories", || {
+                    Verdict::Skipped("the list of advisories cannot be fetched".to_owned())
+                }),
+            }
+        }
+    }
+}
+
+fn simple(steps: &mut Steps, name: &'static str, words: &str) {
+    steps.run(name, &format!("cargo {words}"), || step::check(&mut cargo(words)));
+}
+
+/// A step that prints test results; `usher` is the binary that process tests try.
+fn counted(steps: &mut Steps, name: &'static str, words: &str, runner: Runner, usher: Option<PathBuf>) {
+    let mut command = cargo(words);
+    let mut alone = format!("cargo {words}");
+    if let Some(usher) = usher {
+        let shown = usher.strip_prefix(paths::root()).unwrap_or(&usher);
+        alone = format!("USHER_BIN=$PWD/{} {alone}", shown.display());
+        command.env("USHER_BIN", usher);
+    }
+    steps.run(name, &alone, || step::tests(&mut command, runner));
+}
+
+fn cargo(words: &str) -> Command {
+    let mut command = Command::new(paths::cargo());
+    command.args(words.split(' ')).env("PATH", tools::path());
+    command
+}

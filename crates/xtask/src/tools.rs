@@ -1,0 +1,100 @@
+//! What the chores need besides Rust: Debian packages, cargo subcommands, a nightly toolchain. Each is looked for
+//! first, installed where that is possible, and otherwise named in the reason why a step is skipped.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::paths;
+
+/// A program and the Debian package that brings it.
+pub(crate) type Package = (&'static str, &'static str);
+
+/// Installs the packages whose programs are missing; says what is still missing and why.
+pub(crate) fn debian(packages: &[Package]) -> Result<(), String> {
+    let missing: Vec<&str> =
+        packages.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    let by_hand = format!("install them: `apt-get install {names}`");
+    if find("apt-get").is_none() {
+        return Err(format!("missing: {names}; this is no Debian; install them with its own means"));
+    }
+    if !is_root() {
+        return Err(format!("missing: {names}; not running as root; {by_hand}"));
+    }
+    println!("installing {names}");
+    let install = ["install", "--yes", "--no-install-recommends"];
+    for arguments in [&["update"][..], &[&install[..], &missing[..]].concat()] {
+        let mut command = Command::new("apt-get");
+        // RUNLEVEL=1 keeps Debian from starting the services that it installs.
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+        if !succeeds(command.stdout(Stdio::null())) {
+            return Err(format!("`apt-get {}` failed; {by_hand}", arguments[0]));
+        }
+    }
+    let still = packages.iter().find(|(program, _)| find(program).is_none());
+    still.map_or(Ok(()), |(program, package)| {
+        Err(format!("`{package}` is installed but brings no `{program}`"))
+    })
+}
+
+/// Makes `cargo NAME` available: from the path, from `target/tools`, or installed there.
+pub(crate) fn cargo_tool(name: &str) -> Result<(), String> {
+    let program = format!("cargo-{name}");
+    if find(&program).is_some() {
+        return Ok(());
+    }
+    println!("installing {program} into {}", folder().display());
+    let mut command = Command::new(paths::cargo());
+    // Away from the workspace's target folder, whose lock the tool would hold, and from its toolchain's flags.
+    command.args(["install", &program, "--locked", "--root"]).arg(folder()).env_remove("RUSTFLAGS");
+    if succeeds(command.stdin(Stdio::null())) && find(&program).is_some() {
+        return Ok(());
+    }
+    Err(format!("`{program}` is missing and cannot be installed; try `cargo install {program} --locked`"))
+}
+
+/// Makes `cargo +nightly` available.
+pub(crate) fn nightly() -> Result<(), String> {
+    let works = || succeeds(Command::new("cargo").args(["+nightly", "--version"]).stdout(Stdio::null()));
+    if works() {
+        return Ok(());
+    }
+    let mut install = Command::new("rustup");
+    install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+    if find("rustup").is_some() && succeeds(install.stdin(Stdio::null())) && works() {
+        return Ok(());
+    }
+    Err("there is no nightly toolchain; try `rustup toolchain install nightly`".to_owned())
+}
+
+/// The search path with the tools that this installs.
+pub(crate) fn path() -> OsString {
+    let known = env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let all = [folder().join("bin")].into_iter().chain(env::split_paths(&known)).chain(sbin);
+    env::join_paths(all).unwrap_or(known)
+}
+
+/// Whether a program is on that path.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    env::split_paths(&path()).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn folder() -> PathBuf {
+    paths::target().join("tools")
+}
+
+fn is_root() -> bool {
+    let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    line.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.status().is_ok_and(|status| status.success())
+}
