@@ -149,7 +149,11 @@ impl Bench<'_> {
         let before = cpu::used(&running.pids)?;
         let batch = load.batch(&job, requests, deadline)?;
         std::thread::sleep(SETTLE);
-        let used = cpu::used(&running.pids)? - before;
+        let after = cpu::used(&running.pids).map_err(|error| {
+            let (title, complaint) = (proxy.title(), running.process.complaint());
+            io::Error::other(format!("{title} did not survive `{}`: {error}\n{complaint}", work.name))
+        })?;
+        let used = after - before;
         let ticks = (used.user_ticks + used.system_ticks).max(1);
         Ok(Sample {
             ns_per_request: used.total_ns as f64 / batch.done.max(1) as f64,

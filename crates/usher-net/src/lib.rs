@@ -7,6 +7,7 @@
 //! - [`proxy_protocol`]: who the client is when a load balancer stands before us.
 //! - [`pin_to_core`], [`raise_open_files`]: what a worker asks of the system before it starts.
 
+mod accepted;
 mod address;
 mod affinity;
 mod dial;
@@ -21,6 +22,7 @@ mod sys;
 mod testing;
 mod transport;
 
+pub use accepted::Accepted;
 pub use address::{Address, Peer};
 pub use affinity::{allowed_cores, pin_to_core, raise_open_files};
 pub use dial::{Dialer, SystemDialer};

@@ -69,6 +69,12 @@ pub trait Transport: 'static {
         Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
     }
 
+    /// Whether the runtime would notice the end of the stream while nobody reads. A stream that was just accepted
+    /// need not be known to the runtime yet; asking whether it is readable makes it so.
+    fn is_watched(&self) -> bool {
+        true
+    }
+
     /// Makes the drop of this stream close with RST rather than FIN (SO_LINGER of 0 seconds).
     ///
     /// For a message that was cut off half way: the peer must not take it for complete.

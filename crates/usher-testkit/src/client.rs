@@ -13,12 +13,14 @@ pub struct Client {
 
 impl Client {
     /// Connects to `IP:PORT` or `unix:PATH`.
+    #[expect(clippy::needless_pass_by_value, reason = "an address or a text, whichever is at hand")]
     pub fn connect(address: impl ToString) -> Result<Self> {
         let connection = Connection::connect(&address.to_string(), None, Cancel::default())?;
         Ok(Self { connection })
     }
 
     /// Connects from a given local address: all of 127.0.0.0/8 is at hand.
+    #[expect(clippy::needless_pass_by_value, reason = "an address or a text, whichever is at hand")]
     pub fn connect_from(from: IpAddr, address: impl ToString) -> Result<Self> {
         let connection = Connection::connect(&address.to_string(), Some(from), Cancel::default())?;
         Ok(Self { connection })

@@ -29,7 +29,8 @@ impl Port {
         fs::create_dir_all(&folder).map_err(|error| Error::io("making the folder of port locks", &error))?;
         let start = (std::process::id() % u32::from(COUNT)) as u16;
         for _ in 0..COUNT {
-            let offset = (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(COUNT);
+            let offset =
+                (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(COUNT);
             let number = FIRST + offset as u16;
             let path = folder.join(number.to_string());
             let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);

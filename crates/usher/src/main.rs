@@ -1,2 +1,34 @@
-//! Placeholder.
-fn main() {}
+//! `usher`: the command line, the life of the process, and the one place where all parts are put together.
+//!
+//! - [`cli`]: what can be typed; [`commands`]: what each command does.
+//! - [`serve`]: `usher run`, from binding the sockets to the last connection.
+//! - [`origin`], [`assemble`]: from the bytes of a config to a snapshot, with every extension that there is.
+//! - [`names`]: endpoints that are written by name, resolved again and again.
+//! - [`demo`]: what `usher` serves when it is told nothing.
+
+mod assemble;
+mod cli;
+mod commands;
+mod demo;
+mod known;
+mod log;
+mod names;
+mod origin;
+mod serve;
+mod terminal;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// 0: done; 1: the config was refused or something failed; 2: the command line was wrong (clap says so itself).
+fn main() -> ExitCode {
+    match commands::dispatch(cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.show();
+            ExitCode::from(1)
+        }
+    }
+}

@@ -92,10 +92,12 @@ impl<S> Drop for Endpoint<S> {
 }
 
 /// Whether nothing has happened on an idle connection: bytes or an end there mean that it cannot carry a request.
-/// Asks the runtime, not the kernel, so it costs no system call.
+///
+/// Mostly the runtime knows, without a system call. It may think that there is something to read where the last read
+/// merely ended exactly with the response; then one read tells.
 fn is_quiet<S: Transport>(connection: &mut Connection<S>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
-    !connection.has_input() && !connection.is_ended() && connection.poll_readable(&mut cx).is_pending()
+    connection.poll_gone(&mut cx).is_pending() && !connection.has_input() && !connection.is_ended()
 }
 
 /// A request's claim on an endpoint. Give it back with [`super::Cluster::release`].

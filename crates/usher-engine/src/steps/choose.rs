@@ -52,8 +52,8 @@ pub(crate) fn sticky_cookie(exchange: &Exchange, route: &Route) -> Option<Vec<u8
         return None;
     }
     let index = between.iter().position(|(to, _)| Some(to.cluster) == exchange.record.cluster)?.to_string();
-    let mut set = cookie::SetCookie::new(name.as_bytes(), index.as_bytes());
-    set.path = Some(b"/");
+    let mut set = cookie::SetCookie::new(name, &index);
+    set.path = Some("/");
     set.http_only = true;
     set.secure = exchange.request.scheme == "https";
     set.same_site = Some(cookie::SameSite::Lax);

@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Side};
@@ -14,7 +15,7 @@ use usher_http::framing::{self, Framing};
 use usher_http::{FieldId, Version};
 use usher_net::Dialer;
 use usher_wire::pump::{Pump, PumpError};
-use usher_wire::{Connection, Downstream, Held, RequestContext, Sink, Source, WireError};
+use usher_wire::{Connection, Downstream, Held, RequestContext, Sink, WireError};
 
 use crate::cluster::{Cluster, Lease};
 use crate::path::Visit;
@@ -23,6 +24,10 @@ use crate::steps::relay::{sink_error, source_error, upstream_error};
 
 /// The largest number of endpoints that are tried for one request.
 const MAX_TRIES: usize = 5;
+
+/// How long an endpoint may take before a client that the runtime does not watch yet is watched: most responses come
+/// sooner, and watching costs two system calls.
+const UNWATCHED: Duration = Duration::from_millis(100);
 
 /// An endpoint's response, with what is needed to pass on its body.
 pub(crate) struct Forwarded<S> {
@@ -34,7 +39,7 @@ pub(crate) struct Forwarded<S> {
     pub framing: Framing,
     /// The connection may be used again.
     pub persistent: bool,
-    pub idle: std::time::Duration,
+    pub idle: Duration,
     pub first_byte_micros: u64,
 }
 
@@ -104,7 +109,7 @@ struct Headed<S> {
     request_body: Option<Pump>,
     framing: Framing,
     persistent: bool,
-    idle: std::time::Duration,
+    idle: Duration,
     first_byte_micros: u64,
 }
 
@@ -187,6 +192,7 @@ impl<D: Dialer> Attempt<'_, D> {
         let mut held_source = held.as_deref().map(Held::new);
         let mut sending = true;
         let mut moved = 0;
+        let mut watching = down.is_watched();
         visit.deadline.set(self.body_idle());
         let outcome = poll_fn(|cx| loop {
             if sending {
@@ -198,7 +204,7 @@ impl<D: Dialer> Attempt<'_, D> {
                 match pumped {
                     Poll::Ready(Ok(())) => {
                         sending = false;
-                        visit.deadline.set(self.destination.timeouts.first_byte);
+                        visit.deadline.set(self.first_wait(watching));
                     }
                     Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error).into())),
                     // The endpoint takes no more; it may have answered already.
@@ -223,17 +229,29 @@ impl<D: Dialer> Attempt<'_, D> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failed::upstream(error))),
                 Poll::Pending => {}
             }
-            if !sending && let Poll::Ready(error) = down.poll_gone(cx) {
+            if !sending && watching && let Poll::Ready(error) = down.poll_gone(cx) {
                 return Poll::Ready(Err(sink_error(error).into()));
             }
-            return visit.deadline.poll(cx).map(|_| Err(timeout(sending, pump.waits_for_sink()).into()));
+            match visit.deadline.poll(cx) {
+                Poll::Ready(_) if !sending && !watching => {
+                    watching = true;
+                    visit.deadline.set(self.destination.timeouts.first_byte.saturating_sub(UNWATCHED));
+                }
+                passed => return passed.map(|_| Err(timeout(sending, pump.waits_for_sink()).into())),
+            }
         })
         .await;
         exchange.body = held;
         outcome
     }
 
-    fn body_idle(&self) -> std::time::Duration {
+    /// How long to wait for the response before something else is to be done.
+    fn first_wait(&self, watching: bool) -> Duration {
+        let whole = self.destination.timeouts.first_byte;
+        if watching { whole } else { whole.min(UNWATCHED) }
+    }
+
+    fn body_idle(&self) -> Duration {
         self.route.body_idle.unwrap_or(self.visit.listener.timeouts.body_idle)
     }
 

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use usher_api::{Error, ErrorKind, Exchange, Flow, Reply, Side};
 use usher_net::Dialer;
-use usher_wire::{Downstream, Sink, Source};
+use usher_wire::Downstream;
 
 use crate::path::Visit;
 use crate::snapshot::Route;

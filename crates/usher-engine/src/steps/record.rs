@@ -35,11 +35,15 @@ fn log<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, took: Duration) {
     let cluster = record.cluster.and_then(|index| snapshot.clusters.get(index as usize));
     let endpoint = exchange.endpoint.as_deref().unwrap_or_default();
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
+    // Without a target the head could not be parsed, and nothing of it is known.
+    let target = exchange.request.raw_target();
+    let known = |text: &'static str| if target.is_empty() { "-" } else { text };
+    let method = if target.is_empty() { "-" } else { exchange.request.method.as_str() };
     sink.record(&RecordView {
         exchange,
-        method: exchange.request.method.as_str(),
-        target: exchange.request.raw_target(),
-        version: exchange.request.version.as_str(),
+        method,
+        target: if target.is_empty() { b"-" } else { target },
+        version: known(exchange.request.version.as_str()),
         route: route.map_or("", |route| &route.name),
         cluster: cluster.map_or("", |cluster| &cluster.name),
         endpoint,

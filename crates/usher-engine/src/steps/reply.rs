@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Piece, Reply, Side};
 use usher_http::{FieldId, Framing, Method};
 use usher_net::Dialer;
-use usher_wire::{Downstream, Held, ReplyContext, Sink, Source};
+use usher_wire::{Downstream, Held, ReplyContext, Source};
 
 use crate::path::{Answer, End, Visit};
 use crate::snapshot::{Route, plain_page};

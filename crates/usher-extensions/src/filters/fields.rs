@@ -107,7 +107,9 @@ fn owned(name: &str, direction: Direction) -> Option<&'static str> {
         (FieldId::ContentLength | FieldId::TransferEncoding | FieldId::Trailer, _) => {
             "it says how the body is framed; remove this line"
         }
-        (FieldId::Upgrade | FieldId::Http2Settings, _) => "upgrades are passed on as they are; remove this line",
+        (FieldId::Upgrade | FieldId::Http2Settings, _) => {
+            "upgrades are passed on as they are; remove this line"
+        }
         (FieldId::Connection | FieldId::KeepAlive | FieldId::ProxyConnection | FieldId::Te, _) => {
             "it is about one connection and never passed on; remove this line"
         }

@@ -20,6 +20,8 @@ pub mod text;
 
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod testing;
 
 /// All filters. One line each; the order is that of the manual, not of the path of a request (see
 /// [`usher_api::Phase`]).

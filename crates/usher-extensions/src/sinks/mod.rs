@@ -1,1 +1,3 @@
 //! Sinks: where the records of finished exchanges go.
+
+pub mod access_log;

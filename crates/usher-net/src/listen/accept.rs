@@ -2,14 +2,18 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::net::{TcpListener, UnixListener};
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixListener;
 
 use super::BoundSocket;
 use super::drain::{self, Drain};
 use super::share::Share;
+use crate::accepted::Accepted;
 use crate::address::{Address, Peer, canonical};
 use crate::options::SocketOptions;
 use crate::stream::Stream;
@@ -24,7 +28,7 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Socket {
-    Tcp(TcpListener),
+    Tcp(AsyncFd<std::net::TcpListener>),
     Unix(UnixListener),
 }
 
@@ -42,7 +46,7 @@ impl Listener {
         let socket = match &address {
             Address::Ip(_) => {
                 options.apply(&SockRef::from(&socket))?;
-                Socket::Tcp(TcpListener::from_std(socket.into())?)
+                Socket::Tcp(crate::sys::watch(socket.into())?)
             }
             Address::Unix(_) => Socket::Unix(UnixListener::from_std(socket.into())?),
         };
@@ -58,19 +62,19 @@ impl Listener {
     ///
     /// # Errors
     /// See [`AcceptFault`] for what to do about which.
-    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    pub async fn accept(&self) -> io::Result<(Accepted, Peer)> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
     /// As [`accept`](Self::accept), polled; one waker is kept.
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Accepted, Peer)>> {
         match &self.socket {
             Socket::Tcp(socket) => {
-                let (stream, address) = ready!(socket.poll_accept(cx))?;
-                Poll::Ready(Ok((Stream::Tcp(stream), Peer::Ip(canonical(address)))))
+                let (stream, address) = ready!(poll_accept_tcp(socket, cx))?;
+                Poll::Ready(Ok((Accepted::fresh(stream), Peer::Ip(canonical(address)))))
             }
             Socket::Unix(socket) => match ready!(socket.poll_accept(cx)) {
-                Ok((stream, _)) => Poll::Ready(Ok((Stream::Unix(stream), Peer::Unix))),
+                Ok((stream, _)) => Poll::Ready(Ok((Stream::Unix(stream).into(), Peer::Unix))),
                 // The queue is empty and takes no more: nothing will ever come.
                 Err(error) if self.share.has_left() && drain::is_end(&error) => Poll::Pending,
                 Err(error) => Poll::Ready(Err(error)),
@@ -93,7 +97,7 @@ impl Listener {
             return Ok(());
         }
         match &self.socket {
-            Socket::Tcp(socket) => drain::drop_handshakes(&SockRef::from(socket)),
+            Socket::Tcp(socket) => drain::drop_handshakes(&SockRef::from(socket.get_ref())),
             Socket::Unix(socket) => SockRef::from(socket).shutdown(std::net::Shutdown::Read),
         }
     }
@@ -109,10 +113,27 @@ impl Listener {
         // Without the filter the queue is emptied all the same, only newcomers can slip in before the close.
         let _ = self.refuse_new();
         let socket = match self.socket {
-            Socket::Tcp(socket) => drain::Queue::Tcp(socket.into_std()?),
+            Socket::Tcp(socket) => drain::Queue::Tcp(socket.into_inner()),
             Socket::Unix(socket) => drain::Queue::Unix(socket.into_std()?),
         };
         Ok(Drain::new(socket, self.share))
+    }
+}
+
+/// Accepts without registering what was accepted: see [`Accepted`].
+fn poll_accept_tcp(
+    socket: &AsyncFd<std::net::TcpListener>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<(std::net::TcpStream, SocketAddr)>> {
+    loop {
+        let mut ready = ready!(socket.poll_read_ready(cx))?;
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let accepted = ready.try_io(|socket| acceptfrom_with(socket.get_ref(), flags).map_err(io::Error::from));
+        let Ok(accepted) = accepted else { continue };
+        let (stream, address) = accepted?;
+        let address = address.and_then(|address: SocketAddrAny| SocketAddr::try_from(address).ok());
+        let address = address.ok_or_else(|| io::Error::from_raw_os_error(libc::ECONNABORTED))?;
+        return Poll::Ready(Ok((stream.into(), address)));
     }
 }
 

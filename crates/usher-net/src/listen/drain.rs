@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
 use socket2::{SockFilter, SockRef};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::share::Share;
+use crate::accepted::Accepted;
 use crate::address::{Peer, canonical};
 use crate::stream::Stream;
 
@@ -34,18 +35,18 @@ impl Drain {
 /// Never waits; `None` is an empty queue. Errors are to be judged as those of
 /// [`Listener::accept`](super::Listener::accept).
 impl Iterator for Drain {
-    type Item = io::Result<(Stream, Peer)>;
+    type Item = io::Result<(Accepted, Peer)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         // Asks the kernel, not the runtime: the runtime may not have heard yet of the newest connection.
         let next = match &self.queue {
             Queue::Tcp(socket) => socket.accept().and_then(|(stream, address)| {
                 stream.set_nonblocking(true)?;
-                Ok((Stream::Tcp(TcpStream::from_std(stream)?), Peer::Ip(canonical(address))))
+                Ok((Accepted::fresh(stream), Peer::Ip(canonical(address))))
             }),
             Queue::Unix(socket) => socket.accept().and_then(|(stream, _)| {
                 stream.set_nonblocking(true)?;
-                Ok((Stream::Unix(UnixStream::from_std(stream)?), Peer::Unix))
+                Ok((Stream::Unix(UnixStream::from_std(stream)?).into(), Peer::Unix))
             }),
         };
         match next {

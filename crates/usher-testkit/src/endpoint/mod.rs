@@ -4,8 +4,8 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-pub use reply::Reply;
 use reply::After;
+pub use reply::Reply;
 
 use crate::stream::{Cancel, Listener, Stream};
 use crate::{Connection, Error, Kind, Request, Result, lock};
@@ -22,6 +22,9 @@ const MAX_CONNECTIONS: usize = 4096;
 /// How long a connection may stay without a request before its thread looks for the end of the test again.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// How long the last bytes of peers that are gone may take to be read.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// What is done with each connection, in its own thread: the connection, and its number from 0.
 type Handler = dyn Fn(&mut Connection, usize, &State) -> Result<()> + Send + Sync;
 
@@ -32,6 +35,8 @@ struct State {
     requests: Mutex<Vec<Request>>,
     requested: Condvar,
     faults: Mutex<Vec<Error>>,
+    /// Connections whose threads run.
+    active: AtomicUsize,
 }
 
 /// A running fake endpoint; dropping it ends its threads and connections.
@@ -77,7 +82,8 @@ impl Endpoint {
         handler: impl Fn(&mut Connection, usize) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Self> {
         let (listener, address) = Listener::tcp()?;
-        let handler = move |connection: &mut Connection, number: usize, _: &State| handler(connection, number);
+        let handler =
+            move |connection: &mut Connection, number: usize, _: &State| handler(connection, number);
         Ok(Self::spawn(listener, address, Arc::new(handler)))
     }
 
@@ -126,7 +132,10 @@ impl Endpoint {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let seen = requests.len();
-                return Err(Error::new(Kind::Timeout, format!("{seen} of {count} requests came in {timeout:?}")));
+                return Err(Error::new(
+                    Kind::Timeout,
+                    format!("{seen} of {count} requests came in {timeout:?}"),
+                ));
             }
             let waited = self.state.requested.wait_timeout(requests, left);
             requests = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
@@ -137,6 +146,14 @@ impl Endpoint {
     /// What went wrong on connections: requests that were malformed or cut short, answers that could not be sent.
     pub fn faults(&self) -> Vec<Error> {
         lock(&self.state.faults).clone()
+    }
+
+    /// Waits, within reason, for the ends of all connections: for peers that are gone.
+    pub(crate) fn settle(&self) {
+        let deadline = Instant::now() + SETTLE;
+        while self.state.active.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Stops accepting and ends all connections.
@@ -164,6 +181,7 @@ fn accept_all(listener: &Listener, handler: &Arc<Handler>, state: &Arc<State>, c
             let number = lock(&state.received).len();
             let record = Arc::new(Mutex::new(Vec::new()));
             lock(&state.received).push(Arc::clone(&record));
+            state.active.fetch_add(1, Ordering::AcqRel);
             threads.push(std::thread::spawn(move || {
                 serve(stream, number, record, (&*handler, &state), cancel);
             }));
@@ -187,6 +205,7 @@ fn serve(
         Err(error) if error.kind == Kind::Cancelled => {}
         Err(error) => lock(&state.faults).push(error),
     }
+    state.active.fetch_sub(1, Ordering::AcqRel);
 }
 
 /// The handler that reads requests one after the other and gives each its reply.

@@ -7,9 +7,17 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 enum Step {
     /// A response of this status, these fields and this body; the body is left out where RFC 9110 has none.
-    Answer { status: u16, fields: Vec<(String, String)>, body: Vec<u8> },
+    Answer {
+        status: u16,
+        fields: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     Send(Vec<u8>),
-    Pieces { bytes: Vec<u8>, size: usize, pause: Duration },
+    Pieces {
+        bytes: Vec<u8>,
+        size: usize,
+        pause: Duration,
+    },
     Pause(Duration),
     EchoRequest,
     EchoBytes,
@@ -73,7 +81,8 @@ impl Reply {
 
     /// 101 for this protocol, then every byte sent back until the peer ends its side.
     pub fn upgrade_echo(protocol: &str) -> Self {
-        let head = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
         Self::bytes(head).step(Step::EchoBytes)
     }
 

@@ -21,7 +21,8 @@ fn answers_on_one_connection_and_counts() {
 #[test]
 fn records_every_byte_and_echoes_the_request() {
     let (endpoint, mut client) = endpoint_and_client(Reply::echo());
-    let sent = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n";
+    let sent =
+        b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n";
     client.send(sent).unwrap();
     assert_eq!(client.read_response().unwrap().body, sent);
     assert_eq!(endpoint.received(), [sent.to_vec()]);
@@ -53,7 +54,9 @@ fn ends_connections_as_told() {
 #[test]
 fn upgrades_and_echoes_until_the_half_close() {
     let (_endpoint, mut client) = endpoint_and_client(Reply::upgrade_echo("websocket"));
-    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nping").unwrap();
+    client
+        .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nping")
+        .unwrap();
     assert_eq!(client.read_response().unwrap().status, 101);
     assert_eq!(client.read_exact(4).unwrap(), b"ping");
     client.shutdown_write().unwrap();

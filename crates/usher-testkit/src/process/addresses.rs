@@ -95,7 +95,8 @@ impl Addresses {
             (_, Ok(number)) => self.endpoints.get(number),
             (name, Err(_)) => self.endpoints.iter().find(|(known, _)| known == name),
         };
-        let (_, address) = found.ok_or_else(|| Error::usage(format!("`$ENDPOINT[{index}]`: no such endpoint")))?;
+        let (_, address) =
+            found.ok_or_else(|| Error::usage(format!("`$ENDPOINT[{index}]`: no such endpoint")))?;
         Ok(address)
     }
 }

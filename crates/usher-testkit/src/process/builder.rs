@@ -4,7 +4,7 @@ use super::{Addresses, Output, Usher, usher_binary};
 use crate::{Endpoint, Error, Result};
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct Builder {
 
 impl Builder {
     /// The config; `$LISTEN`, `$LISTEN[name]`, `$PORT`, `$PORT[name]`, `$ADMIN`, `$ENDPOINT`, `$ENDPOINT[name or
-    /// number]` and `$DIR` are replaced.
+    /// number]` and `$DIR` are replaced. A TOML config that says nothing of `admin` gets `admin = "off"`.
     pub fn config(mut self, text: &str) -> Self {
         text.clone_into(&mut self.config);
         self
@@ -88,10 +88,10 @@ impl Builder {
             Some(path) => path.clone(),
             None => usher_binary()?,
         };
-        self.start_binary(binary)
+        self.start_binary(&binary)
     }
 
-    fn start_binary(mut self, binary: PathBuf) -> Result<Usher> {
+    fn start_binary(mut self, binary: &Path) -> Result<Usher> {
         let failed = |doing: &str, error: &std::io::Error| Error::io(doing, error);
         let folder = tempfile::Builder::new().prefix("usher-test-").tempdir();
         let folder = folder.map_err(|error| failed("making a folder", &error))?;
@@ -106,16 +106,26 @@ impl Builder {
             made.and_then(|()| fs::write(path, content)).map_err(|error| failed("writing a file", &error))?;
         }
         let config = folder.path().join(self.config_name.as_deref().unwrap_or("usher.toml"));
-        let text = self.addresses.substitute(&self.config)?;
+        let text = self.addresses.substitute(&without_shared_ports(&config, &self.config))?;
         fs::write(&config, text).map_err(|error| failed("writing the config", &error))?;
-        let mut command = Command::new(&binary);
+        let mut command = Command::new(binary);
         command.arg("run").arg("--config").arg(&config).args(&self.arguments).envs(self.environment);
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let spawned = command.spawn();
-        let mut child = spawned.map_err(|error| failed(&format!("starting `{}`", binary.display()), &error))?;
+        let mut child =
+            spawned.map_err(|error| failed(&format!("starting `{}`", binary.display()), &error))?;
         let output = Output::capture(&mut child);
         let mut usher = Usher { child, config, addresses: self.addresses, output, folder };
         usher.wait_ready(START_TIMEOUT)?;
         Ok(usher)
+    }
+}
+
+/// A TOML config that says nothing of `admin` gets `admin = "off"`: the default is one port for all processes.
+pub(super) fn without_shared_ports(path: &Path, config: &str) -> String {
+    let says_admin = |line: &str| line.starts_with("admin") || line.starts_with("[admin]");
+    match path.extension().is_some_and(|ending| ending == "toml") && !config.lines().any(says_admin) {
+        true => format!("admin = \"off\"\n{config}"),
+        false => config.to_owned(),
     }
 }

@@ -139,7 +139,8 @@ impl Usher {
 
     /// Replaces the config file at once (by rename), without a signal.
     pub fn write_config(&mut self, config: &str) -> Result<()> {
-        let text = self.addresses.substitute(config)?;
+        let config = builder::without_shared_ports(&self.config, config);
+        let text = self.addresses.substitute(&config)?;
         let fresh = self.config.with_extension("new");
         let written = fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &self.config));
         written.map_err(|error| Error::io("writing the config", &error))
@@ -173,7 +174,9 @@ impl Usher {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
-                return Err(self.failure(Kind::Timeout, &format!("the process did not end within {timeout:?}")));
+                return Err(
+                    self.failure(Kind::Timeout, &format!("the process did not end within {timeout:?}"))
+                );
             }
             sleep(POLL);
         }
@@ -213,10 +216,14 @@ impl Usher {
             }
             if let Some(status) = self.exit_status()? {
                 self.output.finish();
-                return Err(self.failure(Kind::Process, &format!("waiting for {what}: usher ended ({status})")));
+                return Err(
+                    self.failure(Kind::Process, &format!("waiting for {what}: usher ended ({status})"))
+                );
             }
             if Instant::now() >= deadline {
-                return Err(self.failure(Kind::Timeout, &format!("waiting for {what}: not within {timeout:?}")));
+                return Err(
+                    self.failure(Kind::Timeout, &format!("waiting for {what}: not within {timeout:?}"))
+                );
             }
             sleep(POLL);
         }

@@ -10,7 +10,12 @@ fn read(method: &str, bytes: &'static str) -> (crate::Response, crate::Result<()
 fn reads_each_framing() {
     let cases = [
         ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabxx", Framing::Length, "ab"),
-        ("GET", "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\n\r\n", Framing::Chunked, "ab"),
+        (
+            "GET",
+            "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\n\r\n",
+            Framing::Chunked,
+            "ab",
+        ),
         ("GET", "HTTP/1.0 200 OK\r\n\r\nabc", Framing::Close, "abc"),
         ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", Framing::None, ""),
         ("GET", "HTTP/1.1 204 No Content\r\n\r\n", Framing::None, ""),

@@ -128,9 +128,8 @@ impl<'a> Actor<'a> {
 
     fn open(&mut self, to: Option<&str>, from: Option<IpAddr>) -> Result<(), Mismatch> {
         let mut connection = match &self.source {
-            Source::Dial(address) => {
-                Connection::connect(to.unwrap_or(address), from, self.cancel.clone()).map_err(Mismatch::from)?
-            }
+            Source::Dial(address) => Connection::connect(to.unwrap_or(address), from, self.cancel.clone())
+                .map_err(Mismatch::from)?,
             Source::Accept(listener) => {
                 let stream = listener.accept(Instant::now() + self.timeout, &self.cancel)?;
                 Connection::new(stream, self.cancel.clone())
@@ -167,6 +166,10 @@ fn expected(expect: &Expect, connection: &mut Connection) -> Result<(), Mismatch
         Expect::Close => Ok(connection.expect_close()?),
         Expect::Eof => expected_end(connection, Kind::Closed),
         Expect::Reset => expected_end(connection, Kind::Reset),
+        Expect::End => match connection.read_to_end(&mut Vec::new()) {
+            Err(error) if !error.is_end() => Err(error.into()),
+            _ => Ok(()),
+        },
     }
 }
 

@@ -78,7 +78,10 @@ pub(super) fn number(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn status(text: &str) -> Result<u16, String> {
-    text.parse().ok().filter(|code| (100..600).contains(code)).ok_or_else(|| format!("`{text}` is not a status"))
+    text.parse()
+        .ok()
+        .filter(|code| (100..600).contains(code))
+        .ok_or_else(|| format!("`{text}` is not a status"))
 }
 
 /// What can be looked at; empty texts where a message has no such thing.

@@ -3,7 +3,7 @@
 use crate::show::visible;
 use crate::{Error, Kind};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is wrong at one line, before it is known in which file and for whom.
 #[derive(Clone, Debug, Default)]
@@ -52,33 +52,33 @@ pub struct Failure {
     pub who: String,
     /// What went wrong.
     pub message: String,
-    /// What the line asks for.
-    pub expected: Option<String>,
-    /// What was there instead.
-    pub received: Option<String>,
-    /// The bytes of the whole message, where they help.
-    pub bytes: Vec<u8>,
-    /// What else was found, and the log of the proxy.
+    /// What the line asks for and what was there instead, where both are known.
+    pub differs: Option<Box<(String, String)>>,
+    /// All bytes received where they help, what else was found, and the log of the proxy.
     pub notes: Vec<String>,
 }
 
 impl Failure {
-    pub(super) fn at(file: &std::path::Path, line: usize, who: &str, mismatch: Mismatch) -> Self {
+    pub(super) fn at(file: &Path, line: usize, who: &str, mismatch: Mismatch) -> Self {
+        let Mismatch { line: own, message, expected, received, bytes, .. } = mismatch;
+        let notes = match bytes.is_empty() {
+            true => Vec::new(),
+            false => vec![format!("all {} bytes received:{}", bytes.len(), indented(&visible(&bytes)))],
+        };
+        let differs = expected.zip(received).map(Box::new);
         Self {
             file: file.to_path_buf(),
-            line: mismatch.line.unwrap_or(line),
+            line: own.unwrap_or(line),
             who: who.to_owned(),
-            message: mismatch.message,
-            expected: mismatch.expected,
-            received: mismatch.received,
-            bytes: mismatch.bytes,
-            notes: Vec::new(),
+            message,
+            differs,
+            notes,
         }
     }
 }
 
-fn indented(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    text.lines().try_for_each(|line| write!(out, "\n    {line}"))
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("\n    {line}")).collect()
 }
 
 impl fmt::Display for Failure {
@@ -88,15 +88,8 @@ impl fmt::Display for Failure {
             write!(out, "{}: ", self.who)?;
         }
         out.write_str(&self.message)?;
-        for (name, text) in [("expected", &self.expected), ("received", &self.received)] {
-            if let Some(text) = text {
-                write!(out, "\n  {name}:")?;
-                indented(out, text)?;
-            }
-        }
-        if !self.bytes.is_empty() {
-            write!(out, "\n  all {} bytes received:", self.bytes.len())?;
-            indented(out, &visible(&self.bytes))?;
+        if let Some((expected, received)) = self.differs.as_deref() {
+            write!(out, "\n  expected:{}\n  received:{}", indented(expected), indented(received))?;
         }
         self.notes.iter().try_for_each(|note| write!(out, "\n  {}", note.trim_end().replace('\n', "\n  ")))
     }

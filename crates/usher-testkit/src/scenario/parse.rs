@@ -30,6 +30,7 @@ pub(super) fn role(body: &[Line<'_>]) -> Result<Role, Mismatch> {
     let text = only.text.trim();
     match text {
         "untouched" => return Ok(Role::Untouched),
+        "no-request" => return Ok(Role::NoRequest),
         "refuse" => return Ok(Role::Refuse),
         "serve echo" => return Ok(Role::Serve { status: 200, body: Answer::Echo }),
         _ => {}
@@ -145,6 +146,7 @@ impl Script {
             (_, ["close"]) => Expect::Close,
             (_, ["eof"]) => Expect::Eof,
             (_, ["reset"]) => Expect::Reset,
+            (_, ["end"]) => Expect::End,
             (Side::Endpoint, ["request"]) => Expect::Request { head_only: false, checks: Vec::new() },
             (Side::Endpoint, ["request", "head"]) => Expect::Request { head_only: true, checks: Vec::new() },
             (Side::Client, ["response"]) => response(Part::Whole, "GET"),

@@ -40,7 +40,8 @@ impl Pattern {
         let (times, source) = match source.strip_prefix("repeat ") {
             None => (1, source),
             Some(rest) => {
-                let (count, rest) = rest.trim_start().split_once(' ').ok_or("`repeat` needs a count and a text")?;
+                let (count, rest) =
+                    rest.trim_start().split_once(' ').ok_or("`repeat` needs a count and a text")?;
                 let times: usize = count.parse().map_err(|_| format!("`{count}` is not a count"))?;
                 (times, rest.trim_start())
             }

@@ -55,6 +55,7 @@ enum Upstream {
     /// Waits for its script.
     Scripted(Option<Listener>),
     Untouched(Listener),
+    NoRequest(Listener),
     /// Holds the address on which nobody listens.
     Refusing(#[expect(dead_code, reason = "held for its reservation")] Port),
     Serving(Endpoint),
@@ -118,7 +119,13 @@ impl Stage {
                     && let Some(listener) = listener.take()
                 {
                     let actor = Actor::new(Source::Accept(listener), &marks, cancel.clone());
-                    threads.push(spawn(scope, actor, (named("endpoint", &plan.name), plan.line), steps, &board));
+                    threads.push(spawn(
+                        scope,
+                        actor,
+                        (named("endpoint", &plan.name), plan.line),
+                        steps,
+                        &board,
+                    ));
                 }
             }
             for plan in &scenario.clients {
@@ -151,21 +158,23 @@ impl Stage {
                 board.note(&end.who, end.line, untouched(listener));
             }
         }
-        for end in ends {
-            for open in end.connections.iter_mut().filter(|open| !open.ignored) {
-                board.note(&end.who, end.line, left_over(&mut open.connection));
-            }
-        }
         for (plan, upstream) in scenario.endpoints.iter().zip(&self.upstreams) {
             let who = named("endpoint", &plan.name);
             match upstream {
                 Upstream::Untouched(listener) => board.note(&who, plan.line, untouched(listener)),
+                Upstream::NoRequest(listener) => board.note(&who, plan.line, no_request(listener)),
                 Upstream::Serving(endpoint) => {
+                    endpoint.settle();
                     for fault in endpoint.faults().into_iter().filter(|fault| !fault.is_end()) {
                         board.note(&who, plan.line, Err(fault.into()));
                     }
                 }
                 Upstream::Scripted(_) | Upstream::Refusing(_) => {}
+            }
+        }
+        for end in ends {
+            for open in end.connections.iter_mut().filter(|open| !open.ignored) {
+                board.note(&end.who, end.line, left_over(&mut open.connection));
             }
         }
     }
@@ -191,6 +200,7 @@ fn open(plan: &EndpointPlan, sockets: &Path) -> Result<(Upstream, String), Error
     let (listener, address) = if plan.unix { Listener::unix(&path)? } else { Listener::tcp()? };
     match plan.role {
         Role::Untouched => Ok((Upstream::Untouched(listener), address)),
+        Role::NoRequest => Ok((Upstream::NoRequest(listener), address)),
         _ => Ok((Upstream::Scripted(Some(listener)), address)),
     }
 }
@@ -257,4 +267,16 @@ fn untouched(listener: &Listener) -> Result<(), Mismatch> {
     let mut bytes = Vec::new();
     let _ = Connection::new(stream, Cancel::default()).read_to_end(&mut bytes);
     Err(Mismatch::new("a connection came that the scenario does not expect").with_bytes(&bytes))
+}
+
+/// Whoever connected may have sent the beginning of a request and nothing that is malformed.
+fn no_request(listener: &Listener) -> Result<(), Mismatch> {
+    while let Some(stream) = listener.accept_pending()? {
+        match Connection::new(stream, Cancel::default()).read_request() {
+            Err(error) if error.is_end() => {}
+            Err(error) => return Err(error.into()),
+            Ok(request) => return Err(Mismatch::new("a whole request came").with_bytes(&request.raw)),
+        }
+    }
+    Ok(())
 }

@@ -40,6 +40,8 @@ pub(super) enum Role {
     Script(Vec<Step>),
     /// Nobody may connect to it.
     Untouched,
+    /// It may be connected to and sent parts of requests, but no whole one.
+    NoRequest,
     /// An address on which nobody listens.
     Refuse,
     /// Answers every request of every connection alike.
@@ -76,11 +78,17 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) enum Action {
     /// Client: a new connection, to `$LISTEN` unless said; earlier ones stay open.
-    Connect { to: Option<String>, from: Option<IpAddr> },
+    Connect {
+        to: Option<String>,
+        from: Option<IpAddr>,
+    },
     /// Endpoint: the next connection; earlier ones stay open.
     Accept,
     Send(Vec<u8>),
-    Split { size: usize, pause: Duration },
+    Split {
+        size: usize,
+        pause: Duration,
+    },
     Timeout(Duration),
     Pause(Duration),
     Expect(Expect),
@@ -97,8 +105,15 @@ pub(super) enum Action {
 
 #[derive(Debug)]
 pub(super) enum Expect {
-    Request { head_only: bool, checks: Vec<Check> },
-    Response { to: String, part: Part, checks: Vec<Check> },
+    Request {
+        head_only: bool,
+        checks: Vec<Check>,
+    },
+    Response {
+        to: String,
+        part: Part,
+        checks: Vec<Check>,
+    },
     Bytes(Vec<u8>),
     Line(Pattern),
     /// The end of the connection, in order or by reset.
@@ -107,6 +122,8 @@ pub(super) enum Expect {
     Eof,
     /// The end by reset.
     Reset,
+    /// The end in whichever way, whatever comes before.
+    End,
 }
 
 /// How much of a response is read.

@@ -61,7 +61,9 @@ fn add(scenario: &mut Scenario, section: &Section<'_>) -> Result<(), Mismatch> {
     let words: Vec<&str> = section.heading.text.split_whitespace().collect();
     match words[..] {
         ["direct"] => scenario.direct = true,
-        ["config"] | ["config", _] if scenario.config.is_some() => return Err(error(line, "a second `config`")),
+        ["config"] | ["config", _] if scenario.config.is_some() => {
+            return Err(error(line, "a second `config`"));
+        }
         ["config"] => scenario.config = Some(Config { name: None, text: verbatim(&section.body) }),
         ["config", name] => {
             scenario.config = Some(Config { name: Some(name.to_owned()), text: verbatim(&section.body) });

@@ -101,7 +101,8 @@ fn roles_of_endpoints() {
     direct("  serve \"*\"", &format!("{client} 200\n    body \"\\*\"")).unwrap();
     let other = "direct\nendpoint\n  serve \"a\"\nendpoint b\n  untouched\nendpoint c unix\n  serve \"c\"\n";
     run(&format!("{other}client\n{GET}  expect response\n    body \"a\"\n")).unwrap();
-    run(&format!("{other}client\n  connect $ENDPOINT[c] \n{GET}  expect response\n    body \"c\"\n")).unwrap();
+    run(&format!("{other}client\n  connect $ENDPOINT[c] \n{GET}  expect response\n    body \"c\"\n"))
+        .unwrap();
     let failure = run(&format!("{other}client\n  connect $ENDPOINT[b]\n{GET}  close\n")).unwrap_err();
     assert_eq!((failure.line, failure.who.as_str()), (4, "endpoint b"));
     let refused = "direct\nendpoint\n  refuse\nclient\n  connect\n";
@@ -112,11 +113,16 @@ fn roles_of_endpoints() {
 fn ends_of_connections() {
     direct("  expect request\n  reset", &format!("{GET}  expect reset")).unwrap();
     direct("  expect request\n  close", &format!("{GET}  expect eof")).unwrap();
-    direct("  expect request\n  close\n  accept\n  expect \"x\"", &format!("{GET}  expect close\n  connect from 127.0.0.9\n  send \"x\"")).unwrap();
+    direct(
+        "  expect request\n  close\n  accept\n  expect \"x\"",
+        &format!("{GET}  expect close\n  connect from 127.0.0.9\n  send \"x\""),
+    )
+    .unwrap();
     let cut = "  expect request\n  > HTTP/1.1 200 OK\n  > Content-Length: 9\n  >\n  > part\\\n  close";
     direct(cut, &format!("{GET}  expect partial response\n    status 200\n    body \"part\"")).unwrap();
     assert!(direct(OK, &format!("{GET}  expect partial response")).unwrap_err().message.contains("complete"));
-    let refusal = "  expect request\n  > HTTP/1.1 400 Bad\n  > Content-Length: 0\n  > Connection: close\n  >\n  close";
+    let refusal =
+        "  expect request\n  > HTTP/1.1 400 Bad\n  > Content-Length: 0\n  > Connection: close\n  >\n  close";
     direct(refusal, &format!("{GET}  expect refusal 400")).unwrap();
 }
 
@@ -206,6 +212,30 @@ fn the_suite_reports_each_case_by_name() {
     std::fs::write(folder.path().join("bad.scn"), "wat\n").unwrap();
     std::fs::write(folder.path().join("README.md"), "no scenario").unwrap();
     let outcomes = run_suite(&discover(folder.path()).unwrap(), |_| {});
-    let seen: Vec<_> = outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.result.is_ok())).collect();
+    let seen: Vec<_> =
+        outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.result.is_ok())).collect();
     assert_eq!(seen, [("b/good", true), ("bad", false)]);
+}
+
+#[test]
+fn an_endpoint_that_may_see_no_whole_request() {
+    let head = "  > POST / HTTP/1.1\n  > Host: a\n  > Content-Length: 3\n  >\n";
+    direct("  no-request", &format!("{head}  send \"ab\"")).unwrap();
+    direct("  no-request", "  pause 1ms").unwrap();
+    let failure = direct("  no-request", &format!("{head}  send \"abc\"")).unwrap_err();
+    assert!(failure.message.contains("whole request"), "{failure}");
+    let failure = direct("  no-request", "  > GET / HTTP/1.1\n  > A : b\n  >").unwrap_err();
+    assert!(failure.message.contains("not a field line"), "{failure}");
+    direct("  send \"x\"\n  close", "  expect end").unwrap();
+}
+
+#[test]
+fn the_examples_of_the_manual_are_scenarios() {
+    let manual = include_str!("../../../../tests/scenarios/README.md");
+    let examples: Vec<&str> =
+        manual.split("```scn\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        super::section::parse_scenario(example).unwrap();
+    }
 }

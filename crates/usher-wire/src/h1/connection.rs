@@ -108,7 +108,11 @@ impl<T: Transport> Connection<T> {
         if self.has_input() {
             return Poll::Ready(Ok(()));
         }
-        self.stream.poll_read_ready(cx).map_err(WireError::Io)
+        let ready = self.stream.poll_read_ready(cx).map_err(WireError::Io);
+        if ready.is_pending() {
+            self.input.release();
+        }
+        ready
     }
 
     /// Reads a request head. [`WireError::Closed`] if the stream ends before its first byte.

@@ -21,6 +21,9 @@ pub trait Downstream: Source + Sink {
     /// Ready if the connection failed while an endpoint works.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<WireError>;
 
+    /// Whether [`Downstream::poll_gone`] costs nothing to ask.
+    fn is_watched(&self) -> bool;
+
     /// Bytes received and sent on the wire since the last call.
     fn take_counts(&mut self) -> (u64, u64);
 
@@ -81,6 +84,10 @@ impl<T: Transport> Downstream for Connection<T> {
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<WireError> {
         Connection::poll_gone(self, cx)
+    }
+
+    fn is_watched(&self) -> bool {
+        self.stream.is_watched()
     }
 
     fn take_counts(&mut self) -> (u64, u64) {

@@ -24,6 +24,7 @@ usher_config::section! {
 const MAX_REALM: usize = 128;
 
 /// It stands in a quoted string, which browsers read as ASCII.
+#[expect(clippy::ptr_arg, reason = "a check is given what the field holds")]
 fn is_realm(realm: &String) -> Result<(), String> {
     if realm.len() <= MAX_REALM && realm.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
         return Ok(());

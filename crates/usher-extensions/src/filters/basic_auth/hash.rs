@@ -39,7 +39,8 @@ impl Hash {
     /// # Errors
     /// What is wrong with it, without showing it.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let scheme = match text.split_once('$').filter(|(before, _)| before.is_empty()).map(|(_, rest)| rest) {
+        let scheme = match text.split_once('$').filter(|(before, _)| before.is_empty()).map(|(_, rest)| rest)
+        {
             Some(rest) if rest.starts_with("2a$") || rest.starts_with("2b$") || rest.starts_with("2y$") => {
                 check_bcrypt(text)?;
                 Scheme::Bcrypt
@@ -107,7 +108,9 @@ fn check_sha(rest: &str, length: usize) -> Result<Scheme, ValueError> {
         salt = fields.next().ok_or_else(broken)?;
     }
     let hash = fields.next().ok_or_else(broken)?;
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
-    let whole = plain(salt) && salt.len() <= 16 && plain(hash) && hash.len() == length && fields.next().is_none();
+    let plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
+    let whole =
+        plain(salt) && salt.len() <= 16 && plain(hash) && hash.len() == length && fields.next().is_none();
     if whole { Ok(Scheme::ShaCrypt) } else { Err(broken()) }
 }

@@ -8,10 +8,10 @@ pub mod config;
 pub mod credentials;
 pub mod hash;
 pub mod memory;
-pub mod users;
-pub mod workers;
 #[cfg(test)]
 mod tests;
+pub mod users;
+pub mod workers;
 
 use std::sync::Arc;
 
@@ -46,10 +46,8 @@ fn build(node: &Node, cx: &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>> 
     // The memory is one for all routes: what it keeps holds the stored hash, so routes do not mix.
     let memory = cx.carry.keep("basic_auth".to_owned(), Memory::default);
     let realm = config.realm.replace('\\', "\\\\").replace('"', "\\\"");
-    let rules = Rules {
-        challenge: format!("Basic realm=\"{realm}\", charset=\"UTF-8\""),
-        forward: config.forward,
-    };
+    let rules =
+        Rules { challenge: format!("Basic realm=\"{realm}\", charset=\"UTF-8\""), forward: config.forward };
     Some(Arc::new(BasicAuth { users: Arc::new(users), memory, rules: Arc::new(rules) }))
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
 
-use usher_config::{Context, Span};
+use usher_config::{Context, Diagnostic, Span, ValueError};
 
 use super::config::BasicAuth;
 use super::hash::Hash;
@@ -27,9 +27,11 @@ impl Users {
     pub fn read(config: &BasicAuth, cx: &mut Context<'_>) -> Self {
         let mut users = Self::default();
         for (name, secret) in &config.users {
-            let hash = cx.value(secret.span, Hash::parse(secret.expose()));
+            let hash =
+                Hash::parse(secret.expose()).map_err(|error| refuse(&name.name, secret.span, error, cx)).ok();
             if !is_name(&name.name) {
-                cx.error(name.span, format!("`{}` is not a name of a user: it is empty or has `:`", name.name));
+                let error = ValueError::new("the name of a user is not empty and has no `:`");
+                refuse(&name.name, name.span, error, cx);
             } else if let Some(hash) = hash {
                 users.insert(&name.name, hash);
             }
@@ -50,9 +52,14 @@ impl Users {
     fn read_file(&mut self, path: &Path, span: Span, cx: &mut Context<'_>) {
         cx.uses_file(path.to_path_buf());
         let mut text = String::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
+        let read =
+            std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
         if let Err(error) = read {
             cx.error(span, format!("cannot read `{}`: {error}", path.display()));
+            return;
+        }
+        if text.len() as u64 > MAX_FILE {
+            cx.error(span, format!("`{}` has more than 16 MiB", path.display()));
             return;
         }
         let mut reported = 0;
@@ -92,7 +99,8 @@ impl Users {
     /// A hash for a name that is not here, always the same for one name, so that asking for it takes as long as
     /// asking for somebody.
     pub fn stand_in(&self, name: &str) -> Option<&Hash> {
-        let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        let sum =
+            name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         self.stand_ins.get(sum % self.stand_ins.len().max(1))
     }
 
@@ -105,6 +113,13 @@ impl Users {
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
+}
+
+/// Reports a hash that cannot be used by its place alone: the line would show it.
+fn refuse(user: &str, span: Span, error: ValueError, cx: &mut Context<'_>) {
+    let place = cx.sources().place(span).map_or_else(String::new, |place| format!(" ({place})"));
+    let message = format!("the password of `{user}`{place}: {}", error.message);
+    cx.push(Diagnostic::error(message).maybe_help(error.help));
 }
 
 /// A name has no colon (RFC 7617, section 2) and no control characters.

@@ -72,14 +72,20 @@ impl Edits {
     fn new(config: &HeaderEdits, direction: Direction, cx: &mut Context<'_>) -> Self {
         let removed = config.remove.iter().filter(|name| check_name(name, name.span, direction, cx));
         let remove = removed.map(|name| name.value.as_str().into()).collect();
-        let set = config.set.iter().filter_map(|(key, value)| FieldText::new((&key.name, key.span), value, direction, cx));
+        let set = config
+            .set
+            .iter()
+            .filter_map(|(key, value)| FieldText::new((&key.name, key.span), value, direction, cx));
         let set = set.collect();
         let mut add = Vec::new();
         for (key, values) in &config.add {
-            add.extend(values.iter().filter_map(|value| FieldText::new((&key.name, key.span), value, direction, cx)));
+            add.extend(
+                values.iter().filter_map(|value| FieldText::new((&key.name, key.span), value, direction, cx)),
+            );
         }
         let default = config.default.iter();
-        let default = default.filter_map(|(key, value)| FieldText::new((&key.name, key.span), value, direction, cx));
+        let default =
+            default.filter_map(|(key, value)| FieldText::new((&key.name, key.span), value, direction, cx));
         Self { direction, remove, set, add, default: default.collect() }
     }
 
@@ -117,7 +123,9 @@ impl Edits {
                 parts.push(format!("{head}: {verb} {}", names.join(", ")));
             }
         };
-        let names = |fields: &[FieldText]| -> Vec<String> { fields.iter().map(|field| field.name.to_string()).collect() };
+        let names = |fields: &[FieldText]| -> Vec<String> {
+            fields.iter().map(|field| field.name.to_string()).collect()
+        };
         note("remove", self.remove.iter().map(|name| &**name).collect());
         for (verb, fields) in [("set", &self.set), ("add", &self.add), ("default", &self.default)] {
             note(verb, names(fields).iter().map(String::as_str).collect());

@@ -58,7 +58,9 @@ impl std::str::FromStr for Per {
             });
         };
         if !is_token(name.as_bytes()) {
-            return Err(unknown().help("write the name of a field behind `header:`, as in `header:X-Api-Key`"));
+            return Err(
+                unknown().help("write the name of a field behind `header:`, as in `header:X-Api-Key`")
+            );
         }
         Ok(Self::Header(name.to_owned()))
     }
@@ -80,7 +82,10 @@ impl Decode for Per {
     }
 
     fn schema() -> Schema {
-        Schema::text("what requests are counted by").example("client_ip").example("header:X-Api-Key").example("route")
+        Schema::text("what requests are counted by")
+            .example("client_ip")
+            .example("header:X-Api-Key")
+            .example("route")
     }
 
     fn encode(&self) -> usher_config::serde_json::Value {

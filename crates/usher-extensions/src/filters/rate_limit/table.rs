@@ -1,8 +1,8 @@
 //! The arrival times of many clients, in memory of fixed size, without locks, shared by all workers.
 //!
 //! The table is set-associative, as a processor's cache is: a client's hash chooses a set, and any of the [`WAYS`]
-//! slots of the set may be its own. A slot is two atomic numbers, the hash and the arrival time. Hashes are keyed with a random
-//! seed, so nobody can choose addresses that share a set.
+//! slots of the set may be its own. A slot is two atomic numbers, the hash and the arrival time. Hashes are keyed with
+//! a random seed, so nobody can choose addresses that share a set.
 //!
 //! What this costs in exactness:
 //! - When all slots of a set are taken, the client whose limit is restored first is forgotten. If that lies in the
@@ -93,6 +93,9 @@ fn find(set: &Set, hash: u64) -> Option<&Slot> {
 fn claim(set: &Set, hash: u64, now: u64) -> Option<&Slot> {
     let slot = set.iter().min_by_key(|slot| slot.arrival.load(Ordering::Relaxed))?;
     let before = slot.hash.load(Ordering::Acquire);
+    if before == hash {
+        return Some(slot);
+    }
     let arrival = slot.arrival.load(Ordering::Relaxed);
     slot.hash.compare_exchange(before, hash, Ordering::AcqRel, Ordering::Relaxed).ok()?;
     // What the client before owed is not this one's debt. If this fails, this client was charged already.

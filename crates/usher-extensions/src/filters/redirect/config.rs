@@ -26,4 +26,3 @@ fn is_redirect(status: &u16) -> Result<(), String> {
         _ => Err(format!("`{status}` is not a status of a redirect: 301, 302, 303, 307 or 308")),
     }
 }
-

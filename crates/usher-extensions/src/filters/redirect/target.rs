@@ -30,9 +30,9 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     while let Some(at) = rest.find('{') {
         let (before, tail) = rest.split_at(at);
         found.extend((!before.is_empty()).then_some(Piece::Text(before)));
-        if tail.starts_with("{{") {
+        if let Some(after) = tail.strip_prefix("{{") {
             found.push(Piece::Text("{"));
-            rest = &tail[2..];
+            rest = after;
             continue;
         }
         let end = tail.find('}').unwrap_or(tail.len() - 1);
@@ -50,7 +50,10 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 pub(super) fn kind(text: &str) -> Result<Kind, ValueError> {
     let pieces = pieces(text);
     match pieces.as_slice() {
-        [] => Err(ValueError::new("the target is empty").help("write a URL or a path such as `/new{request.uri}`")),
+        [] => {
+            Err(ValueError::new("the target is empty")
+                .help("write a URL or a path such as `/new{request.uri}`"))
+        }
         [Piece::Variable("request.scheme"), Piece::Text(next), ..] if next.starts_with("://") => {
             host_is_fixed(&pieces[1..], 3)
         }
@@ -103,7 +106,10 @@ fn host_is_fixed(pieces: &[Piece<'_>], skip: usize) -> Result<Kind, ValueError> 
     }
     match seen {
         true => Ok(Kind::Absolute),
-        false => Err(ValueError::new("the URL has no host").help("write it like `https://example.com{request.uri}`")),
+        false => {
+            Err(ValueError::new("the URL has no host")
+                .help("write it like `https://example.com{request.uri}`"))
+        }
     }
 }
 

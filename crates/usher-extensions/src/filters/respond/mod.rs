@@ -55,7 +55,11 @@ fn build(node: &Node, cx: &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>> 
     fields.extend(content_type(&config, &body, cx));
     for (key, value) in &config.headers {
         if key.name.eq_ignore_ascii_case("content-type") {
-            cx.error_help(key.span, "the type of the body is not a further field", "write it as `content_type`");
+            cx.error_help(
+                key.span,
+                "the type of the body is not a further field",
+                "write it as `content_type`",
+            );
             continue;
         }
         fields.extend(FieldText::new((&key.name, key.span), value, Direction::Response, cx));

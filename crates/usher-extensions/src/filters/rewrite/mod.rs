@@ -71,9 +71,11 @@ fn prefix(written: &Spanned<String>, cx: &mut Context<'_>) -> Option<Box<str>> {
         cx.error_help(written.span, format!("the prefix `{text}` does not begin with `/`"), help);
         return None;
     }
-    let plain = if text.contains(['?', '{', '*']) { Err("it holds `?`, `{` or `*`".to_owned()) } else { Ok(()) };
+    let plain =
+        if text.contains(['?', '{', '*']) { Err("it holds `?`, `{` or `*`".to_owned()) } else { Ok(()) };
     let mut spare = Vec::new();
-    let normal = plain.and_then(|()| normalize(text.as_bytes(), &mut spare).map_err(|error| error.to_string()));
+    let normal =
+        plain.and_then(|()| normalize(text.as_bytes(), &mut spare).map_err(|error| error.to_string()));
     match normal {
         Ok(normal) => {
             let normal = String::from_utf8_lossy(normal.bytes()).into_owned();

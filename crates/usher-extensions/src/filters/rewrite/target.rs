@@ -72,7 +72,9 @@ impl Rule {
             for part in parts {
                 match part {
                     Part::Text(text) => text.template.render(exchange, out),
-                    Part::Group(number) => out.push_str(found.get(*number).map_or("", |group| group.as_str())),
+                    Part::Group(number) => {
+                        out.push_str(found.get(*number).map_or("", |group| group.as_str()))
+                    }
                 }
             }
         };
@@ -123,7 +125,8 @@ fn group_name(tail: &str) -> (&str, &str) {
         return (name, after);
     }
     let digits = tail.starts_with(|first: char| first.is_ascii_digit());
-    let word = |char: char| if digits { char.is_ascii_digit() } else { char.is_ascii_alphanumeric() || char == '_' };
+    let word =
+        |char: char| if digits { char.is_ascii_digit() } else { char.is_ascii_alphanumeric() || char == '_' };
     tail.split_at(tail.find(|char| !word(char)).unwrap_or(tail.len()))
 }
 

@@ -1,0 +1,29 @@
+//! The numbers as Prometheus text (exposition format 0.0.4).
+
+mod exposition;
+mod families;
+mod process;
+
+#[cfg(test)]
+mod tests;
+
+use usher_api::metrics::Registry;
+
+use exposition::Exposition;
+
+/// The type of what [`render`] gives.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All numbers as they are now.
+pub fn render(registry: &Registry) -> String {
+    let reading = registry.read();
+    let mut out = Exposition::default();
+    families::process(&mut out, registry, &reading);
+    families::connections(&mut out, &reading.totals);
+    families::requests(&mut out, &reading.totals);
+    families::upstream(&mut out, &reading.totals);
+    families::routes(&mut out, &reading.routes);
+    families::endpoints(&mut out, &reading.endpoints);
+    process::render(&mut out);
+    out.finish()
+}

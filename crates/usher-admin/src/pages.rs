@@ -1,0 +1,108 @@
+//! What each path answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use usher_api::metrics::Registry;
+
+use crate::guard::Guard;
+use crate::{Control, metrics};
+
+const INDEX: &str = "Usher, the admin endpoint
+
+GET  /metrics  all numbers as Prometheus text
+GET  /healthz  200 while the process lives
+GET  /readyz   200 while requests are served, 503 before that and while draining
+POST /reload   reads the config anew: 200, or 422 and what is wrong with it
+               (send `X-Usher-Admin: 1`, which keeps web pages from doing so)
+";
+
+/// What pages need.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) guard: Guard,
+}
+
+pub(crate) fn router(site: Site) -> Router {
+    Router::new()
+        .route("/", get(|| async { INDEX }))
+        .route("/metrics", get(all_metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/reload", post(reload))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "no such page; / lists those that exist\n") })
+        .layer(middleware::from_fn_with_state(site.clone(), check))
+        .with_state(site)
+}
+
+/// Refuses what a web page could have sent, before any page is asked.
+async fn check(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut response = if !site.guard.knows_host(headers) {
+        let why = "the Host is not an address of this endpoint; ask by address or as localhost\n";
+        (StatusCode::MISDIRECTED_REQUEST, why).into_response()
+    } else if !safe && !site.guard.is_deliberate(headers) {
+        (StatusCode::FORBIDDEN, "send the header `X-Usher-Admin: 1` to show that no web page asks\n")
+            .into_response()
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in &PROTECTION {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
+    response
+}
+
+/// On every response: not to be kept, not to be taken for anything else, not to be framed.
+static PROTECTION: [(HeaderName, HeaderValue); 3] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+];
+
+async fn all_metrics(State(site): State<Site>) -> Response {
+    let rendered = off_thread(move || metrics::render(&site.registry)).await;
+    rendered.map_or_else(IntoResponse::into_response, |text| {
+        ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+    })
+}
+
+async fn ready(State(site): State<Site>) -> Response {
+    match off_thread(move || site.control.ready()).await {
+        Ok(Ok(())) => "ready\n".into_response(),
+        Ok(Err(why)) => (StatusCode::SERVICE_UNAVAILABLE, lines(why)).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+async fn reload(State(site): State<Site>) -> Response {
+    match off_thread(move || site.control.reload()).await {
+        Ok(Ok(report)) => lines(report).into_response(),
+        Ok(Err(report)) => (StatusCode::UNPROCESSABLE_ENTITY, lines(report)).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+/// Runs what may wait where it holds up no other request.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, (StatusCode, &'static str)> {
+    let failed = (StatusCode::INTERNAL_SERVER_ERROR, "a defect of Usher; see its log\n");
+    tokio::task::spawn_blocking(work).await.map_err(|_| failed)
+}
+
+/// The text with a newline at its end.
+fn lines(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}

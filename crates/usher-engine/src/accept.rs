@@ -1,0 +1,124 @@
+//! Step 1: connections are taken from a listener, within the limits.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use usher_api::metrics::Refusal;
+use usher_net::{AcceptFault, Accepted, Address, Dialer, Listener, Peer};
+
+use crate::connection::{self, Door};
+use crate::snapshot::ListenerSpec;
+use crate::worker::{Refused, Worker};
+
+/// Pause after the system ran out of descriptors or memory.
+const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
+/// How long a listener that ends still takes connections whose handshake is under way.
+const LAST_CALL: Duration = Duration::from_millis(100);
+
+/// Tells an accept loop to end.
+#[derive(Default)]
+pub struct Stop {
+    stopped: Cell<bool>,
+    notify: Notify,
+}
+
+impl Stop {
+    /// Ends the loop: it takes what is in the queue and closes the listener.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+        self.notify.notify_one();
+    }
+}
+
+/// Accepts and serves connections until `stop`. `index` is the listener's number in the snapshot of now.
+pub async fn run<D: Dialer>(
+    worker: Rc<Worker<D>>,
+    mut listener: Listener,
+    spec: Arc<ListenerSpec>,
+    index: u32,
+    stop: Rc<Stop>,
+) {
+    let local = match listener.address() {
+        Address::Ip(address) => Some(*address),
+        Address::Unix(_) => None,
+    };
+    let door = Door { listener: spec, index, peer: None, local };
+    while !stop.stopped.get() {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = stop.notify.notified() => break,
+        };
+        if !take(&worker, &door, accepted).await {
+            return;
+        }
+    }
+    // Whoever began a handshake is still let in; see `Listener::refuse_new` for what the kernel allows.
+    let _ = listener.refuse_new();
+    let late = async {
+        loop {
+            let accepted = listener.accept().await;
+            if !take(&worker, &door, accepted).await {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LAST_CALL, late).await;
+    if let Ok(rest) = listener.drain() {
+        for accepted in rest {
+            take(&worker, &door, accepted).await;
+        }
+    }
+}
+
+/// Starts serving an accepted connection; false if the listener is of no more use.
+async fn take<D: Dialer>(worker: &Rc<Worker<D>>, door: &Door, accepted: std::io::Result<(Accepted, Peer)>) -> bool {
+    match accepted {
+        Ok((stream, peer)) => {
+            let peer = match peer {
+                Peer::Ip(address) => Some(address),
+                Peer::Unix => None,
+            };
+            admit(worker, stream, Door { peer, ..door.clone() });
+            true
+        }
+        Err(error) => {
+            worker.metrics.connections.refused(Refusal::AcceptError);
+            match AcceptFault::of(&error) {
+                AcceptFault::Connection => true,
+                AcceptFault::Resource => {
+                    tokio::time::sleep(RESOURCE_PAUSE).await;
+                    true
+                }
+                AcceptFault::Fatal => false,
+            }
+        }
+    }
+}
+
+/// Claims a place for the connection and serves it, or closes it.
+fn admit<D: Dialer>(worker: &Rc<Worker<D>>, stream: Accepted, mut door: Door) {
+    // The settings of now, not of when the loop began.
+    let local = worker.local();
+    if let Some(spec) = local.shared.listeners.iter().find(|spec| spec.name == door.listener.name) {
+        door.listener = spec.clone();
+    }
+    drop(local);
+    match worker.admit(door.peer.map(|peer| peer.ip()), door.listener.per_client) {
+        Ok(permit) => {
+            worker.metrics.connections.opened();
+            let worker = worker.clone();
+            tokio::task::spawn_local(async move {
+                let metrics = worker.metrics.clone();
+                connection::serve(worker, stream, door).await;
+                metrics.connections.closed();
+                drop(permit);
+            });
+        }
+        Err(Refused::Total) => worker.metrics.connections.refused(Refusal::Limit),
+        Err(Refused::Client) => worker.metrics.connections.refused(Refusal::ClientLimit),
+    }
+}

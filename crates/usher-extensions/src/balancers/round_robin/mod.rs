@@ -1,0 +1,51 @@
+//! Endpoints take turns, each as often as its weight says, spread out as evenly as possible.
+//!
+//! The default. The order comes from a [`Rotation`]; who cannot be chosen is passed over.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use usher_api::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
+use usher_config::Schema;
+
+use super::{Random, Rotation, may_be_chosen, search, without_options};
+
+const SUMMARY: &str = "Endpoints take turns, each as often as its weight says.";
+
+/// Registration.
+pub static FACTORY: BalancerFactory = BalancerFactory {
+    name: "round_robin",
+    summary: SUMMARY,
+    schema: || Schema::table(usher_config::schema::Table::new("RoundRobin", SUMMARY)),
+    build: |section, context| {
+        without_options(section, context).then(|| Arc::new(RoundRobin) as Arc<dyn Balance>)
+    },
+};
+
+/// Turns that are passed over in one choice before the usable endpoints are searched for one by one.
+const MAX_PASSES: u64 = 512;
+
+struct RoundRobin;
+
+struct Turns {
+    rotation: Rotation,
+    passes: u64,
+    random: Random,
+}
+
+impl Balance for RoundRobin {
+    fn begin(&self, candidates: &[Candidate], seed: u64) -> Box<dyn Balancer> {
+        let rotation = Rotation::new(candidates, seed);
+        let passes = rotation.cycle().min(MAX_PASSES);
+        Box::new(Turns { rotation, passes, random: Random::new(seed) })
+    }
+}
+
+impl Balancer for Turns {
+    fn pick(&mut self, input: &PickInput<'_>) -> Option<usize> {
+        let open = |i: usize| input.candidates.get(i).is_some_and(may_be_chosen);
+        self.rotation.find(self.passes, open).or_else(|| search(input.candidates, &mut self.random))
+    }
+}

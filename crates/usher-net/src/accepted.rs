@@ -1,0 +1,136 @@
+//! A connection that was just accepted, not yet known to the runtime.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream as Socket};
+use std::task::{Context, Poll, ready};
+
+use tokio::net::TcpStream;
+
+use crate::pipe::Pipe;
+use crate::stream::Stream;
+use crate::transport::Transport;
+
+/// The client's end of a connection.
+///
+/// A client's first request has mostly arrived when its connection is accepted, and one that asks for `close` is gone
+/// with the answer. Such a connection is read, written and closed without ever being registered with epoll, which
+/// saves two system calls; the first call that would have to wait registers it.
+#[derive(Debug)]
+pub struct Accepted {
+    state: State,
+    /// Something was read: from now on, to be readable is to be asked of the runtime.
+    used: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Fresh(Socket),
+    Registered(Stream),
+    /// Registering failed; the connection is lost.
+    Lost,
+}
+
+impl Accepted {
+    /// A fresh, non-blocking TCP connection.
+    pub(crate) fn fresh(socket: Socket) -> Self {
+        Self { state: State::Fresh(socket), used: false }
+    }
+
+    fn registered(&mut self) -> io::Result<&mut Stream> {
+        if let State::Fresh(_) = self.state
+            && let State::Fresh(socket) = std::mem::replace(&mut self.state, State::Lost)
+        {
+            self.state = State::Registered(Stream::Tcp(TcpStream::from_std(socket)?));
+        }
+        match &mut self.state {
+            State::Registered(stream) => Ok(stream),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Tries without the runtime; none if the call must wait.
+    fn attempt<R>(&mut self, mut call: impl FnMut(&mut Socket) -> io::Result<R>) -> Option<io::Result<R>> {
+        let State::Fresh(socket) = &mut self.state else { return None };
+        loop {
+            match call(socket) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                done => return Some(done),
+            }
+        }
+    }
+}
+
+impl From<Stream> for Accepted {
+    fn from(stream: Stream) -> Self {
+        Self { state: State::Registered(stream), used: false }
+    }
+}
+
+impl Transport for Accepted {
+    fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.used && matches!(self.state, State::Fresh(_)) {
+            return Poll::Ready(Ok(()));
+        }
+        self.registered()?.poll_read_ready(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.used = true;
+        match self.attempt(|socket| socket.read(buf)) {
+            Some(done) => Poll::Ready(done),
+            None => self.registered()?.poll_read(cx, buf),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.attempt(|socket| socket.write(buf)) {
+            Some(done) => Poll::Ready(done),
+            None => self.registered()?.poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self.attempt(|socket| socket.write_vectored(bufs)) {
+            Some(done) => Poll::Ready(done),
+            None => self.registered()?.poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.attempt(|socket| socket.shutdown(Shutdown::Write)) {
+            Some(done) => Poll::Ready(done),
+            None => self.registered()?.poll_shutdown(cx),
+        }
+    }
+
+    fn can_splice(&self) -> bool {
+        true
+    }
+
+    fn poll_splice_in(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, max: usize) -> Poll<io::Result<usize>> {
+        self.used = true;
+        let moved = ready!(self.registered()?.poll_splice_in(cx, pipe, max));
+        Poll::Ready(moved)
+    }
+
+    fn poll_splice_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        max: usize,
+        more: bool,
+    ) -> Poll<io::Result<usize>> {
+        self.registered()?.poll_splice_out(cx, pipe, max, more)
+    }
+
+    fn is_watched(&self) -> bool {
+        !matches!(self.state, State::Fresh(_))
+    }
+
+    fn abort(&mut self) {
+        if let Ok(stream) = self.registered() {
+            stream.abort();
+        }
+    }
+}

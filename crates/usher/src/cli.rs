@@ -1,0 +1,237 @@
+//! What can be typed. The texts here are the `--help`, the man pages and the completions.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use usher_config::{BindAddress, EndpointAddress, Format};
+
+use crate::known;
+
+/// Meets every request at the door of a site and shows it to its seat: a reverse proxy in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, max_term_width = 100, after_long_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do; without it, `run`.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  usher                                        serve ./usher.toml, or a demo if there is none
+  usher init && usher check && usher run       begin with a commented config
+  usher proxy --listen :8080 --to :3000        no config: everything on port 8080 goes to port 3000
+  usher explain GET http://example.com/api/x   which route would take it, and why
+  kill -HUP $(pidof usher), or usher reload    read the config again; nothing is lost
+
+Exit codes: 0 done, 1 config refused or failed, 2 wrong usage.";
+
+/// What `usher` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve.
+    ///
+    /// Without `--config`, serves ./usher.toml; if there is none, a demo on a loopback port.
+    ///
+    /// Signals: HUP reads the config again (an error changes nothing); TERM, INT and QUIT finish what is under way,
+    /// for at most `timeouts.drain`, and a second one ends at once; USR1 opens log files again.
+    #[command(after_long_help = RUN_EXAMPLES)]
+    Run(ConfigArgs),
+    /// Say whether a config is good, without serving.
+    ///
+    /// Reports everything that is wrong with it at once, with file, line and repair. Opens no socket and no log.
+    #[command(after_long_help = CHECK_EXAMPLES)]
+    Check(ConfigArgs),
+    /// Serve one address from others, without a config file.
+    #[command(after_long_help = PROXY_EXAMPLES)]
+    Proxy(ProxyArgs),
+    /// Say what would happen to a request, without sending it.
+    ///
+    /// A dry run through the code that serves: the listener, the route that takes the request and why the next best
+    /// ones do not, the filters in their order, the request as the endpoint would see it, and the endpoint.
+    #[command(after_long_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
+    /// Tell a running usher to read its config again.
+    ///
+    /// Prints what changed, or everything that is wrong with the new config; then nothing has changed.
+    Reload(ReloadArgs),
+    /// Print the JSON Schema of the config, for editors; or the reference manual.
+    #[command(after_long_help = SCHEMA_EXAMPLES)]
+    Schema {
+        /// Print the reference manual in Markdown instead.
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Write a commented config to begin with.
+    Init {
+        /// Where to.
+        #[arg(default_value = crate::origin::DEFAULT_FILE, value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder.
+    Man {
+        /// The folder; without it, the page usher(1) goes to standard output.
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Which config.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConfigArgs {
+    /// The config: TOML, YAML or JSON; `-` reads standard input.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// The format, where the file's name does not tell it: toml, yaml or json.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+}
+
+/// `usher proxy`
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArgs {
+    /// Where to listen: `:8080` (all addresses), `127.0.0.1:8080`, `unix:/run/usher.sock`. May be repeated.
+    #[arg(short, long, value_name = "ADDR", required = true)]
+    pub(crate) listen: Vec<BindAddress>,
+    /// Where requests go: `:3000` or `3000` (this machine), `10.0.0.1:3000`, `name:3000`, `unix:/run/app.sock`. May be
+    /// repeated.
+    #[arg(short, long, value_name = "ADDR", required = true, value_parser = endpoint)]
+    pub(crate) to: Vec<EndpointAddress>,
+    /// How one of several endpoints is chosen.
+    #[arg(short, long, value_name = "NAME", value_parser = PossibleValuesParser::new(known::balancer_names()))]
+    pub(crate) balance: Option<String>,
+    /// Threads that serve; without it, one for each CPU.
+    #[arg(short, long, value_name = "N")]
+    pub(crate) workers: Option<u16>,
+    /// Where metrics, health and control are; without it, nowhere.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<BindAddress>,
+}
+
+/// `usher explain`
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The method.
+    pub(crate) method: String,
+    /// The URL: `http://host/path?query`, or a path with `-H 'host: …'`.
+    pub(crate) url: String,
+    /// A field of the request's head. May be repeated.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// The listener that it comes to, by name or address; without it, the one that fits the URL's port, or the first.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) listener: Option<String>,
+    /// The client's address.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) client: IpAddr,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// `usher reload`
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    /// The admin listener of the running process; without it, the one that ./usher.toml or `--config` names.
+    #[arg(long, value_name = "ADDR", conflicts_with = "pid_file")]
+    pub(crate) admin: Option<BindAddress>,
+    /// Send SIGHUP to the process whose number is in this file. The report is then in that process's log.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) pid_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// Reads the command line; a wrong one ends the process with 2.
+pub(crate) fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// The command as data, for completions and man pages.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// An endpoint; a bare port stands for this machine.
+fn endpoint(text: &str) -> Result<EndpointAddress, String> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    let local = port.parse::<u16>().ok().filter(|port| *port > 0).map(|port| format!("localhost:{port}"));
+    let text = local.as_deref().unwrap_or(text);
+    text.parse().map_err(|error: usher_config::ValueError| error.to_string())
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write it like `accept: text/html`")?;
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err("a field's name has no blanks".to_owned());
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  usher run                             serve ./usher.toml, or a demo
+  usher run --config /etc/usher/usher.toml
+  generate-config | usher run --config - --format yaml";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  usher check                           check ./usher.toml
+  usher check --config site.yaml && systemctl reload usher";
+
+const PROXY_EXAMPLES: &str = "\
+Examples:
+  usher proxy --listen :8080 --to 3000
+  usher proxy --listen 127.0.0.1:8080 --to 10.0.0.1:3000 --to 10.0.0.2:3000 --balance least_requests
+  usher proxy --listen unix:/run/door.sock --to unix:/run/app.sock";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  usher explain GET http://example.com/api/users
+  usher explain POST /login -H 'host: example.com' -H 'cookie: beta=1' --client 203.0.113.7
+  usher explain GET http://example.com/ --json --config /etc/usher/usher.toml";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  usher schema > usher.schema.json      for your editor
+  usher schema --reference | less       every section and key";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_port_is_this_machine() {
+        for text in ["3000", ":3000", "localhost:3000"] {
+            assert_eq!(endpoint(text).unwrap().to_string(), "localhost:3000");
+        }
+        assert!(endpoint("0").is_err());
+        assert!(endpoint("example.com").is_err());
+    }
+
+    #[test]
+    fn a_field_has_a_name() {
+        assert_eq!(field("Accept:  text/html ").unwrap(), ("Accept".to_owned(), "text/html".to_owned()));
+        for bad in ["accept", ": x", "a b: c"] {
+            assert!(field(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What each command does.
+
+mod check;
+mod completions;
+mod explain;
+mod init;
+mod man;
+mod proxy;
+mod reload;
+mod run;
+mod schema;
+
+use crate::cli::{Cli, Command, ConfigArgs};
+use crate::terminal::Failure;
+
+/// Runs the command; without one, `run`.
+pub(crate) fn dispatch(cli: Cli) -> Result<(), Failure> {
+    match cli.command.unwrap_or_else(|| Command::Run(ConfigArgs::default())) {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::Schema { reference } => schema::run(reference),
+        Command::Init { path, force } => init::run(&path, force),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man { dir } => man::run(dir.as_deref()),
+    }
+}

@@ -1,0 +1,114 @@
+//! `usher reload`
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use usher_config::BindAddress;
+use usher_config::config::Admin;
+
+use crate::cli::ReloadArgs;
+use crate::origin::Origin;
+use crate::terminal::{Failure, print, say};
+
+/// How long the running process may take to answer: it may resolve names meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of an answer that are read.
+const MAX_ANSWER: u64 = 4 << 20;
+
+pub(super) fn run(args: &ReloadArgs) -> Result<(), Failure> {
+    if let Some(path) = &args.pid_file {
+        return hang_up(path);
+    }
+    let admin = match &args.admin {
+        Some(address) => address.clone(),
+        None => configured(args)?,
+    };
+    let answer = post(&admin)
+        .map_err(|error| Failure::of(format!("cannot reach the admin listener at `{admin}`"), error))?;
+    let (status, report) = parse(&answer)
+        .ok_or_else(|| Failure::Message(format!("`{admin}` did not answer as an admin listener does")))?;
+    match status {
+        200..=299 => print(report),
+        _ => {
+            say(report);
+            Err(Failure::Said)
+        }
+    }
+}
+
+/// SIGHUP to the process in the file.
+fn hang_up(path: &Path) -> Result<(), Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::of(format!("cannot read `{shown}`"), error))?;
+    let pid = text.trim().parse().ok().and_then(Pid::from_raw).filter(|pid| pid.as_raw_nonzero().get() > 0);
+    let pid = pid.ok_or_else(|| Failure::Message(format!("`{shown}` holds no process number")))?;
+    let number = pid.as_raw_nonzero();
+    kill_process(pid, Signal::HUP).map_err(|error| Failure::of(format!("cannot signal process {number}"), error))?;
+    print(format!("sent SIGHUP to process {number}; what became of it is in its log\n"))
+}
+
+/// The admin listener that the config names. Without a config at hand, the default one.
+fn configured(args: &ReloadArgs) -> Result<BindAddress, Failure> {
+    let origin = Origin::named(args.config.config.as_deref(), args.config.format)?;
+    let loaded = match (origin.load(), &args.config.config) {
+        (Ok(loaded), _) => loaded.config.admin,
+        // A file with errors still says where the process is, and that will report the errors; or there is none.
+        (Err(_), None) => Admin::default(),
+        (Err(report), Some(_)) => return Err(report.into()),
+    };
+    match loaded {
+        Admin::On(listener) => Ok(listener.bind.value),
+        Admin::Off => {
+            let help = "use `--pid-file FILE`, or send SIGHUP to the process";
+            Err(Failure::Message(format!("`{}` switches the admin listener off; {help}", origin.name())))
+        }
+    }
+}
+
+trait Talk: Read + Write {}
+impl<T: Read + Write> Talk for T {}
+
+fn post(admin: &BindAddress) -> std::io::Result<Vec<u8>> {
+    let mut stream: Box<dyn Talk> = match admin {
+        BindAddress::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            Box::new(stream)
+        }
+        BindAddress::Any(port) => Box::new(connect((Ipv4Addr::LOCALHOST, *port).into())?),
+        BindAddress::Socket(address) => Box::new(connect(reachable(*address))?),
+    };
+    let head = "POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// A listener on all addresses is reached on the loopback one.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The status and the body.
+fn parse(answer: &[u8]) -> Option<(u16, &str)> {
+    let answer = std::str::from_utf8(answer).ok()?;
+    let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some((status, body))
+}

@@ -1,0 +1,58 @@
+//! What the control thread hears.
+
+use std::sync::mpsc;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::terminal::Failure;
+
+/// What became of a reload: a line for people, or a report of everything that is wrong.
+pub(super) type ReloadAnswer = Result<String, String>;
+
+/// Something to react to.
+pub(super) enum Event {
+    /// Read the config again; the answer goes there, if anybody waits for it.
+    Reload {
+        /// Who asks: `SIGHUP`, `a changed file`.
+        cause: &'static str,
+        /// Who waits for the answer.
+        answer: Option<mpsc::Sender<ReloadAnswer>>,
+    },
+    /// Open logs again.
+    Reopen,
+    /// Finish; the second time, end.
+    Terminate(&'static str),
+    /// A name has other addresses now.
+    Resolved(String),
+    /// A worker has ended: after draining, or because of a defect.
+    WorkerEnded {
+        /// Which.
+        index: usize,
+        /// It ended because it was told to.
+        in_order: bool,
+    },
+}
+
+/// Turns signals into events, from now on.
+pub(super) fn signals(events: mpsc::Sender<Event>) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::of("cannot handle signals", error);
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1]).map_err(failed)?;
+    let listen = move || {
+        for signal in signals.forever() {
+            let event = match signal {
+                SIGHUP => Event::Reload { cause: "SIGHUP", answer: None },
+                SIGUSR1 => Event::Reopen,
+                SIGINT => Event::Terminate("SIGINT"),
+                SIGQUIT => Event::Terminate("SIGQUIT"),
+                _ => Event::Terminate("SIGTERM"),
+            };
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(failed)?;
+    Ok(())
+}

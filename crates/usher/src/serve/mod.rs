@@ -1,0 +1,27 @@
+//! `usher run`: one thread per core that serves, and this one, which decides.
+//!
+//! The control thread (the main thread) hears [`Event`]s and does everything that is not a request: it loads configs,
+//! binds sockets, swaps snapshots, drains. Workers hear [`worker::Order`]s. Nothing here is on the path of a request.
+
+mod admin;
+mod banner;
+mod changes;
+mod control;
+mod drain;
+mod event;
+mod pid_file;
+mod reload;
+mod sockets;
+mod start;
+mod watch;
+mod worker;
+
+use crate::demo::Demo;
+use crate::origin::Origin;
+use crate::terminal::Failure;
+
+/// Serves until a signal says otherwise.
+pub(crate) fn run(origin: Origin, demo: Option<&Demo>) -> Result<(), Failure> {
+    let mut control = start::start(origin, demo)?;
+    control.run()
+}

@@ -1,0 +1,169 @@
+//! The sockets that are open, and what a new snapshot changes about them.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use usher_config::BindAddress;
+use usher_engine::Snapshot;
+use usher_engine::snapshot::ListenerSpec;
+use usher_net::{Address, BoundSocket, ListenOptions, SocketOptions, bind};
+
+use super::worker::Opened;
+
+/// By which workers know a socket: all of one address have the same.
+pub(super) type SocketId = u64;
+
+/// An address that is open, on all workers.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    id: SocketId,
+    listener: Arc<str>,
+    bind: BindAddress,
+    listen: ListenOptions,
+    socket: SocketOptions,
+    /// Where it really listens: port 0 is replaced by the one that the system chose.
+    pub(super) local: Address,
+}
+
+impl Held {
+    /// Whether the same sockets would be opened for this address of this listener.
+    fn fits(&self, spec: &ListenerSpec, bind: &BindAddress) -> bool {
+        self.is_at(spec, bind) && self.listen == spec.listen && self.socket == spec.socket
+    }
+
+    fn is_at(&self, spec: &ListenerSpec, bind: &BindAddress) -> bool {
+        self.bind == *bind && self.listener == spec.name
+    }
+}
+
+/// What is open.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    /// In the order of the config.
+    pub(super) held: Vec<Held>,
+    next: SocketId,
+}
+
+/// What a new snapshot needs; its sockets are bound already.
+pub(super) struct Plan {
+    held: Vec<Held>,
+    next: SocketId,
+    /// For each worker: sockets to open.
+    pub(super) open: Vec<Vec<Opened>>,
+    /// What to close.
+    pub(super) close: Vec<SocketId>,
+    /// What cannot be changed while the process runs.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Sockets {
+    /// Binds what `snapshot` has more than is open.
+    ///
+    /// # Errors
+    /// Everything that cannot be bound; then nothing has changed.
+    pub(super) fn plan(&self, snapshot: &Snapshot, workers: usize) -> Result<Plan, Vec<io::Error>> {
+        let mut plan = Plan {
+            held: Vec::new(),
+            next: self.next,
+            open: (0..workers).map(|_| Vec::new()).collect(),
+            close: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let mut errors = Vec::new();
+        for (index, spec) in snapshot.listeners.iter().enumerate() {
+            for address in &spec.bind {
+                match self.kept(spec, address, &mut plan) {
+                    Some(held) => plan.held.push(held),
+                    None => errors.extend(self.open(&mut plan, (index, spec), address, workers).err()),
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let stays = |id: SocketId| plan.held.iter().any(|held| held.id == id);
+        plan.close = self.held.iter().map(|held| held.id).filter(|id| !stays(*id)).collect();
+        Ok(plan)
+    }
+
+    /// What is open and stays.
+    fn kept(&self, spec: &ListenerSpec, address: &BindAddress, plan: &mut Plan) -> Option<Held> {
+        if let Some(held) = self.held.iter().find(|held| held.fits(spec, address)) {
+            return Some(held.clone());
+        }
+        // A Unix socket's path is taken by its socket: unlike a port, it cannot have two for a moment.
+        let held = self.held.iter().find(|held| held.bind == *address)?;
+        matches!(address, BindAddress::Unix(_)).then(|| {
+            plan.warnings.push(format!("other options for `{address}` hold after a restart"));
+            held.clone()
+        })
+    }
+
+    fn open(
+        &self,
+        plan: &mut Plan,
+        (index, spec): (usize, &Arc<ListenerSpec>),
+        address: &BindAddress,
+        workers: usize,
+    ) -> io::Result<()> {
+        // What we listen on ourselves is no conflict: the old sockets drain while the new ones take over.
+        let ours = self.held.iter().any(|held| port(&held.local).is_some() && port(&held.local) == asked(address));
+        let options = ListenOptions { shared: spec.listen.shared || ours, ..spec.listen.clone() };
+        let sockets = bind_any(address, &options, workers)?;
+        let local = sockets.first().map(|socket| socket.address().clone());
+        let Some(local) = local else { return Err(io::ErrorKind::AddrNotAvailable.into()) };
+        let id = plan.next;
+        plan.next += 1;
+        let (bind, listen, socket) = (address.clone(), spec.listen.clone(), spec.socket);
+        plan.held.push(Held { id, listener: spec.name.clone(), bind, listen, socket, local });
+        for (worker, socket) in plan.open.iter_mut().zip(sockets) {
+            worker.push(Opened { id, socket, spec: spec.clone(), index: u32::try_from(index).unwrap_or(u32::MAX) });
+        }
+        Ok(())
+    }
+
+    /// The plan was carried out.
+    pub(super) fn adopt(&mut self, held: Vec<Held>, next: SocketId) {
+        self.held = held;
+        self.next = next;
+    }
+}
+
+impl Plan {
+    /// What is open once the plan is carried out.
+    pub(super) fn outcome(&self) -> (Vec<Held>, SocketId) {
+        (self.held.clone(), self.next)
+    }
+}
+
+fn port(address: &Address) -> Option<u16> {
+    match address {
+        Address::Ip(address) => Some(address.port()),
+        Address::Unix(_) => None,
+    }
+}
+
+fn asked(address: &BindAddress) -> Option<u16> {
+    match address {
+        BindAddress::Any(port) => Some(*port),
+        BindAddress::Socket(address) => Some(address.port()),
+        BindAddress::Unix(_) => None,
+    }
+}
+
+/// Binds one socket for each worker. `:80` is IPv6 and IPv4 in one; where the system has no IPv6, IPv4 alone.
+pub(super) fn bind_any(address: &BindAddress, options: &ListenOptions, n: usize) -> io::Result<Vec<BoundSocket>> {
+    match address {
+        BindAddress::Unix(path) => bind(&Address::Unix(path.clone()), options, n),
+        BindAddress::Socket(address) => bind(&Address::Ip(*address), options, n),
+        BindAddress::Any(port) => {
+            let everywhere = Address::Ip(SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port)));
+            let options = ListenOptions { only_v6: false, ..options.clone() };
+            bind(&everywhere, &options, n).or_else(|error| match error.kind() {
+                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
+                _ => bind(&Address::Ip(SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port))), &options, n),
+            })
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! One thread that serves: a runtime of its own, its own sockets, clusters and connections.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use usher_api::metrics::WorkerMetrics;
+use usher_engine::accept::{self, Stop};
+use usher_engine::snapshot::{ListenerSpec, ResolvedEndpoint};
+use usher_engine::{Command, Snapshot, Worker};
+use usher_net::{BoundSocket, Listener, SystemDialer, pin_to_core};
+
+use super::event::Event;
+use super::sockets::SocketId;
+use crate::log;
+
+/// Tasks that run before the runtime asks the kernel again. Higher means fewer system calls under load, at the price of
+/// later notice of new bytes; a task here is a few microseconds.
+const EVENT_INTERVAL: u32 = 61;
+/// Tasks that run before orders from other threads are looked at.
+const ORDER_INTERVAL: u32 = 61;
+/// How often a draining worker looks whether its last connection is gone.
+const DRAIN_CHECK: Duration = Duration::from_millis(5);
+
+/// What a worker is told.
+pub(super) enum Order {
+    /// Serve by this snapshot, on these sockets more, and no more on those.
+    Change {
+        /// The snapshot; none to stay with the one that serves.
+        snapshot: Option<Arc<Snapshot>>,
+        /// Sockets to accept from.
+        open: Vec<Opened>,
+        /// Sockets to close once their queues are empty.
+        close: Vec<SocketId>,
+    },
+    /// A cluster's endpoints changed.
+    Endpoints(Arc<str>, Arc<Vec<ResolvedEndpoint>>),
+    /// Finish what is under way and end.
+    Drain,
+}
+
+/// A socket of one worker.
+pub(super) struct Opened {
+    /// By which it is closed later.
+    pub(super) id: SocketId,
+    /// The socket.
+    pub(super) socket: BoundSocket,
+    /// The listener.
+    pub(super) spec: Arc<ListenerSpec>,
+    /// The listener's number in the snapshot.
+    pub(super) index: u32,
+}
+
+/// What a worker begins with.
+pub(super) struct Seat {
+    /// Its number.
+    pub(super) index: usize,
+    /// The core that it stays on.
+    pub(super) core: Option<usize>,
+    /// What it serves by.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Its counters.
+    pub(super) metrics: Arc<WorkerMetrics>,
+    /// Connections of all workers.
+    pub(super) total: Arc<AtomicU32>,
+    /// Where it tells that it ended.
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+/// A running worker.
+pub(super) struct Hand {
+    orders: UnboundedSender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Hand {
+    /// Tells it something. A worker that has ended hears nothing, and has said so.
+    pub(super) fn tell(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Waits for its end.
+    pub(super) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts a worker.
+pub(super) fn start(seat: Seat) -> std::io::Result<Hand> {
+    let (orders, told) = unbounded_channel();
+    let body = move || {
+        let mut end = End { events: seat.events.clone(), index: seat.index, in_order: false };
+        match serve(seat, told) {
+            Ok(()) => end.in_order = true,
+            Err(error) => log::error(format_args!("worker {} cannot run: {error}", end.index)),
+        }
+    };
+    let thread = thread::Builder::new().name("worker".to_owned()).spawn(body)?;
+    Ok(Hand { orders, thread: Some(thread) })
+}
+
+/// Tells of a worker's end, however it comes.
+struct End {
+    events: mpsc::Sender<Event>,
+    index: usize,
+    in_order: bool,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.events.send(Event::WorkerEnded { index: self.index, in_order: self.in_order });
+    }
+}
+
+fn serve(seat: Seat, told: UnboundedReceiver<Order>) -> std::io::Result<()> {
+    if let Some(core) = seat.core
+        && let Err(error) = pin_to_core(core)
+    {
+        log::warn(format_args!("worker {} cannot stay on core {core}: {error}", seat.index));
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .global_queue_interval(ORDER_INTERVAL)
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        let Seat { snapshot, metrics, total, .. } = seat;
+        let worker = Worker::new(SystemDialer::default(), snapshot, metrics, total, seed());
+        tokio::task::spawn_local(worker.clone().tend());
+        Serving { worker, doors: Rc::default() }.obey(told).await;
+    });
+    Ok(())
+}
+
+/// A seed that differs between workers and processes; not secret.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A worker at work.
+struct Serving {
+    worker: Rc<Worker<SystemDialer>>,
+    doors: Rc<RefCell<HashMap<SocketId, Rc<Stop>>>>,
+}
+
+impl Serving {
+    /// Does what it is told until it has drained.
+    async fn obey(&self, mut told: UnboundedReceiver<Order>) {
+        while let Some(order) = told.recv().await {
+            match order {
+                Order::Change { snapshot, open, close } => {
+                    if let Some(snapshot) = snapshot {
+                        self.worker.apply(Command::Swap(snapshot));
+                    }
+                    open.into_iter().for_each(|opened| self.open(opened));
+                    close.iter().for_each(|id| self.close(*id));
+                }
+                Order::Endpoints(cluster, resolved) => self.worker.apply(Command::Endpoints(cluster, resolved)),
+                Order::Drain => break,
+            }
+        }
+        self.drain().await;
+    }
+
+    fn open(&self, opened: Opened) {
+        let Opened { id, socket, spec, index } = opened;
+        let listener = match Listener::new(socket, &spec.socket) {
+            Ok(listener) => listener,
+            Err(error) => {
+                log::error(format_args!("cannot accept connections of listener `{}`: {error}", spec.name));
+                return;
+            }
+        };
+        let stop = Rc::new(Stop::default());
+        self.doors.borrow_mut().insert(id, stop.clone());
+        let (worker, doors) = (self.worker.clone(), self.doors.clone());
+        tokio::task::spawn_local(async move {
+            accept::run(worker, listener, spec, index, stop).await;
+            doors.borrow_mut().remove(&id);
+        });
+    }
+
+    fn close(&self, id: SocketId) {
+        if let Some(stop) = self.doors.borrow().get(&id) {
+            stop.stop();
+        }
+    }
+
+    /// Closes the doors, waits until nobody can come in, then until everybody has left. The control thread limits how
+    /// long that may take.
+    async fn drain(&self) {
+        self.doors.borrow().values().for_each(|stop| stop.stop());
+        // Who comes in from now on is served once, and told that the connection ends.
+        self.worker.apply(Command::Drain);
+        while !self.doors.borrow().is_empty() || self.worker.connections() > 0 {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+    }
+}
