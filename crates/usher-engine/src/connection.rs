@@ -21,7 +21,7 @@ use crate::deadline::Deadline;
 use crate::path::{self, Answer, End, Visit};
 use crate::snapshot::ListenerSpec;
 use crate::steps::{record, reply};
-use crate::worker::{Local, Worker};
+use crate::worker::Worker;
 
 mod proxy;
 
@@ -46,12 +46,19 @@ pub struct Door {
     pub local: Option<SocketAddr>,
 }
 
-/// What stays the same for all requests of a connection.
+/// What is kept of a connection while it waits for a request; little, as there may be very many.
 struct Guest<D: Dialer> {
     worker: Rc<Worker<D>>,
     door: Door,
-    text: ClientText,
     deadline: Deadline,
+}
+
+/// A connection that serves requests, one after another.
+struct Service<'a, D: Dialer, T> {
+    guest: &'a mut Guest<D>,
+    connection: Connection<T>,
+    text: ClientText,
+    scratch: Scratch,
 }
 
 /// What to do when no request is at hand.
@@ -65,51 +72,57 @@ enum Next {
 }
 
 /// Serves a client's connection to its end.
-pub async fn serve<D: Dialer, T: Transport>(worker: Rc<Worker<D>>, mut stream: T, mut door: Door) {
+pub async fn serve<D: Dialer, T: Transport>(worker: Rc<Worker<D>>, mut stream: T, door: Door) {
     let deadline = worker.deadlines.register();
+    let mut guest = Guest { worker, door, deadline };
     let mut ahead = Vec::new();
-    if let Some(rule) = &door.listener.proxy_protocol {
-        let peer = door.peer.map(|peer| peer.ip());
-        match deadline.limit(door.listener.timeouts.head, proxy::read(&mut stream, rule, peer, &mut ahead)).await {
-            Ok(Ok(Some((source, destination)))) => (door.peer, door.local) = (Some(source), Some(destination)),
-            Ok(Ok(None)) => {}
-            Ok(Err(())) | Err(_) => {
-                worker.metrics.connections.refused(usher_api::metrics::Refusal::ProxyProtocol);
-                return;
-            }
+    if guest.door.listener.proxy_protocol.is_some() {
+        // Boxed, like serving: what is rare shall not make every idle connection larger.
+        match Box::pin(guest.read_proxy_header(stream)).await {
+            Some(read) => (stream, ahead) = read,
+            None => return,
         }
     }
-    let text = ClientText::new(door.peer.map(|peer| peer.ip()), door.local.map(|local| local.port()));
-    let mut connection = Connection::with_input(stream, &ahead);
-    drop(ahead);
-    let mut guest = Guest { worker, door, text, deadline };
-    guest.stay(&mut connection).await;
+    let mut patience = guest.door.listener.timeouts.head;
+    loop {
+        if ahead.is_empty() && !guest.wait(&mut stream, patience).await {
+            return;
+        }
+        match Box::pin(guest.serve_requests(stream, std::mem::take(&mut ahead))).await {
+            Some(waiting) => stream = waiting,
+            None => return,
+        }
+        patience = guest.door.listener.timeouts.keep_alive;
+    }
 }
 
 impl<D: Dialer> Guest<D> {
-    async fn stay<T: Transport>(&mut self, connection: &mut Connection<T>) {
-        let mut patience = self.door.listener.timeouts.head;
-        loop {
-            connection.release();
-            if !self.wait(connection, patience).await {
-                return;
+    /// Reads the PROXY header, if the peer may send one; gives the bytes read behind it.
+    async fn read_proxy_header<T: Transport>(&mut self, mut stream: T) -> Option<(T, Vec<u8>)> {
+        let listener = self.door.listener.clone();
+        let rule = listener.proxy_protocol.as_ref()?;
+        let peer = self.door.peer.map(|peer| peer.ip());
+        let mut ahead = Vec::new();
+        let reading = proxy::read(&mut stream, rule, peer, &mut ahead);
+        match self.deadline.limit(listener.timeouts.head, reading).await {
+            Ok(Ok(Some((source, destination)))) => {
+                (self.door.peer, self.door.local) = (Some(source), Some(destination));
             }
-            // Boxed, so that the memory of serving is held only while there is something to serve.
-            match Box::pin(self.serve_requests(connection)).await {
-                Next::Idle => patience = self.door.listener.timeouts.keep_alive,
-                Next::Close { politely: false } => return,
-                Next::Close { politely: true } => return self.last_words(connection).await,
-                Next::Abort => return connection.stream().abort(),
+            Ok(Ok(None)) => {}
+            Ok(Err(())) | Err(_) => {
+                self.worker.metrics.connections.refused(usher_api::metrics::Refusal::ProxyProtocol);
+                return None;
             }
         }
+        Some((stream, ahead))
     }
 
     /// Waits until something arrives; false if the connection is to be closed.
-    async fn wait<T: Transport>(&self, connection: &mut Connection<T>, patience: Duration) -> bool {
+    async fn wait<T: Transport>(&self, stream: &mut T, patience: Duration) -> bool {
         self.deadline.set(patience);
         let mut leaving = false;
         poll_fn(|cx| {
-            if let Poll::Ready(ready) = connection.poll_readable(cx) {
+            if let Poll::Ready(ready) = stream.poll_read_ready(cx) {
                 return Poll::Ready(ready.is_ok());
             }
             if self.worker.is_draining() && !leaving {
@@ -121,100 +134,120 @@ impl<D: Dialer> Guest<D> {
         .await
     }
 
-    /// Serves requests for as long as they come one after another.
-    async fn serve_requests<T: Transport>(&mut self, connection: &mut Connection<T>) -> Next {
-        let mut exchange = self.worker.take_exchange();
+    /// Serves requests for as long as they come one after another. Gives the stream back to wait for more; none if
+    /// the connection ended.
+    async fn serve_requests<T: Transport>(&mut self, stream: T, ahead: Vec<u8>) -> Option<T> {
+        let text = ClientText::new(self.door.peer.map(|peer| peer.ip()), self.door.local.map(|local| local.port()));
+        let connection = Connection::with_input(stream, &ahead);
+        let mut service = Service { guest: self, connection, text, scratch: Scratch::default() };
+        match service.run().await {
+            Next::Idle => Some(service.connection.into_parts().0),
+            Next::Close { politely } => {
+                if politely {
+                    service.last_words().await;
+                }
+                None
+            }
+            Next::Abort => {
+                service.connection.stream().abort();
+                None
+            }
+        }
+    }
+}
+
+impl<D: Dialer, T: Transport> Service<'_, D, T> {
+    async fn run(&mut self) -> Next {
+        let mut exchange = self.guest.worker.take_exchange();
         exchange.client = Client {
             ip: None,
-            peer: self.door.peer,
-            local: self.door.local,
+            peer: self.guest.door.peer,
+            local: self.guest.door.local,
             trusted: false,
-            listener: self.door.listener.name.clone(),
+            listener: self.guest.door.listener.name.clone(),
         };
-        let mut scratch = Scratch::default();
         let next = loop {
-            let next = self.serve_one(connection, &mut exchange, &mut scratch).await;
+            let next = self.serve_one(&mut exchange).await;
             exchange.clear();
             if let Some(next) = next {
                 break next;
             }
-            if !connection.has_input() && !self.lingers(connection).await {
+            if !self.connection.has_input() && !self.lingers().await {
                 break Next::Idle;
             }
         };
-        self.worker.give_exchange(exchange);
+        self.guest.worker.give_exchange(exchange);
         next
     }
 
     /// Waits a moment for the next request; false if none came.
-    async fn lingers<T: Transport>(&self, connection: &mut Connection<T>) -> bool {
-        if self.worker.is_draining() {
+    async fn lingers(&mut self) -> bool {
+        if self.guest.worker.is_draining() {
             return false;
         }
-        let readable = poll_fn(|cx| connection.poll_readable(cx));
-        self.deadline.limit(LINGER.min(self.door.listener.timeouts.keep_alive), readable).await.is_ok()
+        let keep_alive = self.guest.door.listener.timeouts.keep_alive;
+        let readable = poll_fn(|cx| self.connection.poll_readable(cx));
+        self.guest.deadline.limit(LINGER.min(keep_alive), readable).await.is_ok()
     }
 
     /// Serves one request; none if the connection may carry another.
-    async fn serve_one<T: Transport>(
-        &mut self,
-        connection: &mut Connection<T>,
-        exchange: &mut Exchange,
-        scratch: &mut Scratch,
-    ) -> Option<Next> {
-        let limits = self.door.listener.head;
-        let request = &mut exchange.request;
-        let reading = poll_fn(|cx| connection.poll_request(cx, &limits, request));
-        let head = self.deadline.limit(self.door.listener.timeouts.head, reading).await;
-        let started = Instant::now();
-        let mut visit = Asked { upgrade: Vec::new(), facts: Facts::default(), started };
-        match head {
-            Ok(Ok(())) => {}
-            Ok(Err(WireError::Closed)) => return Some(Next::Close { politely: false }),
-            Ok(Err(WireError::Io(_) | WireError::Truncated)) => return Some(Next::Close { politely: false }),
-            Ok(Err(error)) => {
-                exchange.request.clear();
-                let status = if let WireError::Parse(error) = &error { error.status() } else { 400 };
-                exchange.record.detail = error.as_str();
-                return Some(self.refuse(connection, exchange, &visit, status).await);
-            }
-            Err(_) if !connection.has_input() => return Some(Next::Close { politely: false }),
-            Err(_) => {
-                exchange.request.clear();
-                exchange.record.detail = "request head not complete in time";
-                return Some(self.refuse(connection, exchange, &visit, 408).await);
-            }
+    async fn serve_one(&mut self, exchange: &mut Exchange) -> Option<Next> {
+        let mut visit = Asked::default();
+        if let Err(wrong) = self.read_head(exchange).await {
+            return Some(match wrong {
+                Wrong::Gone => Next::Close { politely: false },
+                Wrong::Refused(status, detail) => {
+                    exchange.request.clear();
+                    exchange.record.detail = detail;
+                    self.refuse(exchange, &visit, status).await
+                }
+            });
         }
+        visit.started = Some(Instant::now());
         exchange.request.scheme = "http";
-        match sanitize(&mut exchange.request, scratch, &mut visit.upgrade) {
+        match sanitize(&mut exchange.request, &mut self.scratch, &mut visit.upgrade) {
             Ok(facts) => visit.facts = facts,
             Err(error) => {
                 exchange.record.detail = error.as_str();
-                return Some(self.refuse(connection, exchange, &visit, error.status()).await);
+                return Some(self.refuse(exchange, &visit, error.status()).await);
             }
         }
         if !visit.facts.upgrade {
             visit.upgrade.clear();
         }
-        connection.begin_receive(visit.facts.framing);
-        let end = path::serve(&self.visit(&visit), exchange, connection).await;
+        self.connection.begin_receive(visit.facts.framing);
+        self.follow();
+        let (visit, connection) = self.visit(&visit);
+        let end = path::serve(&visit, exchange, connection).await;
         match end {
             End::KeepAlive => None,
-            End::Close => Some(Next::Close { politely: !connection.is_done() || connection.has_input() }),
+            End::Close => {
+                let politely = !self.connection.is_done() || self.connection.has_input();
+                Some(Next::Close { politely })
+            }
             End::Abort => Some(Next::Abort),
+        }
+    }
+
+    /// Reads a request head, within the time that clients have for it.
+    async fn read_head(&mut self, exchange: &mut Exchange) -> Result<(), Wrong> {
+        let limits = self.guest.door.listener.head;
+        let patience = self.guest.door.listener.timeouts.head;
+        let reading = poll_fn(|cx| self.connection.poll_request(cx, &limits, &mut exchange.request));
+        match self.guest.deadline.limit(patience, reading).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(WireError::Parse(error))) => Err(Wrong::Refused(error.status(), error.as_str())),
+            Err(_) if self.connection.has_input() => Err(Wrong::Refused(408, "request head not complete in time")),
+            // Closed, broken off, or silent: nobody waits for an answer.
+            Ok(Err(_)) | Err(_) => Err(Wrong::Gone),
         }
     }
 
     /// Answers what is not a request, or one with more than one reading. The connection ends: where its next message
     /// would begin is in doubt.
-    async fn refuse<T: Transport>(
-        &mut self,
-        connection: &mut Connection<T>,
-        exchange: &mut Exchange,
-        asked: &Asked,
-        status: u16,
-    ) -> Next {
-        let visit = self.visit(asked);
+    async fn refuse(&mut self, exchange: &mut Exchange, asked: &Asked, status: u16) -> Next {
+        self.follow();
+        let (visit, connection) = self.visit(asked);
         visit.worker.metrics.requests.started();
         exchange.client.ip = visit.peer.map(|peer| peer.ip());
         exchange.id = visit.worker.request_id();
@@ -225,44 +258,46 @@ impl<D: Dialer> Guest<D> {
         Next::Close { politely: true }
     }
 
-    /// The visit of one request, by the snapshot of now.
-    fn visit<'a>(&'a mut self, asked: &'a Asked) -> Visit<'a, D> {
-        let local = self.worker.local();
-        self.follow(&local);
-        Visit {
-            worker: &self.worker,
-            local,
-            listener: &self.door.listener,
-            listener_index: self.door.index,
-            deadline: &self.deadline,
+    /// The visit of one request, by the snapshot of now, and the connection that it is answered on.
+    fn visit<'a>(&'a mut self, asked: &'a Asked) -> (Visit<'a, D>, &'a mut Connection<T>) {
+        let guest = &*self.guest;
+        let visit = Visit {
+            worker: &guest.worker,
+            local: guest.worker.local(),
+            listener: &guest.door.listener,
+            listener_index: guest.door.index,
+            deadline: &guest.deadline,
             client: &self.text,
-            peer: self.door.peer,
-            started: asked.started,
+            peer: guest.door.peer,
+            started: asked.started.unwrap_or_else(Instant::now),
             upgrade: &asked.upgrade,
             facts: asked.facts,
-        }
+        };
+        (visit, &mut self.connection)
     }
 
     /// After a reload: the listener's number and settings may be others now.
-    fn follow(&mut self, local: &Local<D::Stream>) {
+    fn follow(&mut self) {
+        let local = self.guest.worker.local();
+        let door = &mut self.guest.door;
         let listeners = &local.shared.listeners;
-        if listeners.get(self.door.index as usize).is_some_and(|spec| Arc::ptr_eq(spec, &self.door.listener)) {
+        if listeners.get(door.index as usize).is_some_and(|spec| Arc::ptr_eq(spec, &door.listener)) {
             return;
         }
-        let name = &self.door.listener.name;
-        match listeners.iter().position(|spec| spec.name == *name) {
+        match listeners.iter().position(|spec| spec.name == door.listener.name) {
             Some(index) => {
-                self.door.index = index as u32;
-                self.door.listener = listeners[index].clone();
+                door.index = index as u32;
+                door.listener = listeners[index].clone();
             }
             // The listener was removed: routes for all listeners still serve what is open.
-            None => self.door.index = u32::MAX,
+            None => door.index = u32::MAX,
         }
     }
 
     /// Ends a connection on which the client may still be sending: closing at once would reset it, and the reset
     /// could destroy the response before the client has read it (RFC 9112 section 9.6).
-    async fn last_words<T: Transport>(&self, connection: &mut Connection<T>) {
+    async fn last_words(&mut self) {
+        let connection = &mut self.connection;
         let drain = async {
             if poll_fn(|cx| connection.poll_end(cx)).await.is_err() {
                 return;
@@ -279,13 +314,22 @@ impl<D: Dialer> Guest<D> {
                 }
             }
         };
-        let _ = self.deadline.limit(LAST_WORDS, drain).await;
+        let _ = self.guest.deadline.limit(LAST_WORDS, drain).await;
     }
 }
 
 /// What is known of a request beside its head.
+#[derive(Default)]
 struct Asked {
     upgrade: Vec<u8>,
     facts: Facts,
-    started: Instant,
+    started: Option<Instant>,
+}
+
+/// Why there is no request to serve.
+enum Wrong {
+    /// The client is gone or says nothing.
+    Gone,
+    /// It sent what is answered with this status; the words are for the log.
+    Refused(u16, &'static str),
 }

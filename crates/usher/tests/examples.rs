@@ -176,14 +176,14 @@ impl Example {
 
     /// A file with addresses replaced by placeholders of the harness.
     fn with_placeholders(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        let mut replace = |address: &str, by: String| {
-            text = text.replace(&format!("\"{address}\""), &format!("\"{by}\""));
-        };
-        self.listeners.iter().enumerate().for_each(|(at, address)| replace(address, format!("$LISTEN[{at}]")));
-        self.endpoints.iter().enumerate().for_each(|(at, (address, _))| replace(address, format!("$ENDPOINT[{at}]")));
-        self.admin.iter().for_each(|address| replace(address, "$ADMIN".to_owned()));
-        text
+        let listeners =
+            self.listeners.iter().enumerate().map(|(at, address)| (address, format!("$LISTEN[{at}]")));
+        let endpoints = self.endpoints.iter().map(|(address, _)| address).enumerate();
+        let endpoints = endpoints.map(|(at, address)| (address, format!("$ENDPOINT[{at}]")));
+        let admin = self.admin.iter().map(|address| (address, "$ADMIN".to_owned()));
+        listeners.chain(endpoints).chain(admin).fold(text.to_owned(), |text, (address, placeholder)| {
+            text.replace(&format!("\"{address}\""), &format!("\"{placeholder}\""))
+        })
     }
 
     fn content(&self, path: &Path) -> Outcome<Vec<u8>> {
@@ -199,7 +199,8 @@ impl Ask {
     /// `http://HOST/TARGET`, perhaps with ` x TIMES`.
     fn new(method: &str, rest: &str, line: usize) -> Outcome<Self> {
         let (url, times) = rest.split_once(" x ").unwrap_or((rest, "1"));
-        let after = url.strip_prefix("http://").ok_or_else(|| format!("`{url}` does not begin with `http://`"))?;
+        let after =
+            url.strip_prefix("http://").ok_or_else(|| format!("`{url}` does not begin with `http://`"))?;
         let (host, target) = after.split_at(after.find('/').unwrap_or(after.len()));
         let (method, host, target) = (method.to_owned(), host.to_owned(), target.to_owned());
         Ok(Self { line, method, host, target, times: number(times)?, ..Self::default() })
@@ -209,7 +210,9 @@ impl Ask {
     fn check(&self, responses: &[Response]) -> Outcome {
         responses.iter().try_for_each(|response| {
             let checked = self.checks.iter().try_for_each(|check| check.one(response));
-            checked.map_err(|error| format!("{error}; the response was\n{}", String::from_utf8_lossy(&response.raw)))
+            checked.map_err(|error| {
+                format!("{error}; the response was\n{}", String::from_utf8_lossy(&response.raw))
+            })
         })?;
         for check in &self.checks {
             let Check::Spread(names) = check else { continue };
@@ -291,7 +294,8 @@ impl<'e> Running<'e> {
         }
         let mut fields = vec![("Host", ask.host.as_str())];
         fields.extend(ask.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let response = client.request(&ask.method, &ask.target, &fields, ask.content.as_bytes()).map_err(failed)?;
+        let response =
+            client.request(&ask.method, &ask.target, &fields, ask.content.as_bytes()).map_err(failed)?;
         for check in &ask.checks {
             let Check::Tunnel(text) = check else { continue };
             client.send(text).map_err(failed)?;

@@ -117,6 +117,7 @@ pub struct RouteFilter {
 }
 
 /// A custom error page.
+#[derive(Clone)]
 pub struct Page {
     /// The type of the content.
     pub content_type: String,

@@ -82,7 +82,7 @@ fn post(admin: &BindAddress) -> std::io::Result<Vec<u8>> {
         BindAddress::Any(port) => Box::new(connect((Ipv4Addr::LOCALHOST, *port).into())?),
         BindAddress::Socket(address) => Box::new(connect(reachable(*address))?),
     };
-    let head = "POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let head = "POST /reload HTTP/1.1\r\nHost: localhost\r\nX-Usher-Admin: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut answer)?;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, LocalSet};
 
 use super::table::Table;
-use super::{Bounds, Wanted};
+use super::{Bounds, Changed, Wanted};
 use crate::log;
 
 /// Names that are asked for at once.
@@ -30,11 +30,11 @@ struct Shared {
     resolver: RefCell<Option<TokioResolver>>,
     permits: Semaphore,
     table: Table,
-    changed: mpsc::Sender<String>,
+    changed: Changed,
 }
 
 /// Follows what is wanted until nobody can want anything.
-pub(super) async fn run(mut wanted: UnboundedReceiver<Wanted>, table: Table, changed: mpsc::Sender<String>) {
+pub(super) async fn run(mut wanted: UnboundedReceiver<Wanted>, table: Table, changed: Changed) {
     let shared =
         Rc::new(Shared { resolver: RefCell::new(None), permits: Semaphore::new(AT_ONCE), table, changed });
     let tasks = LocalSet::new();
@@ -78,8 +78,8 @@ async fn follow(shared: Rc<Shared>, host: String, bounds: Bounds, mut first: Opt
             Ok(_) => clamp(ttl, bounds),
             Err(_) => bounds.min.max(MIN_RETRY),
         };
-        if shared.table.note(&host, found) && shared.changed.send(host.clone()).is_err() {
-            return;
+        if shared.table.note(&host, found) {
+            (shared.changed)(host.clone());
         }
         first.take();
         tokio::time::sleep(wait).await;

@@ -39,29 +39,30 @@ struct Wanted {
     first: mpsc::Sender<()>,
 }
 
+/// Is told of every host whose addresses change.
+type Changed = Box<dyn Fn(String) + Send>;
+
 /// Follows the names of the snapshot that serves.
 pub(crate) struct Names {
     table: Table,
-    changed: mpsc::Sender<String>,
+    /// Until the thread takes it.
+    changed: Option<Changed>,
     thread: Option<UnboundedSender<Wanted>>,
 }
 
 impl Names {
-    /// Follows nothing yet. Hosts whose addresses change later go to `changed`.
-    pub(crate) fn new(changed: mpsc::Sender<String>) -> Self {
-        Self { table: Table::default(), changed, thread: None }
+    /// Follows nothing yet. `changed` is told of hosts whose addresses change later.
+    pub(crate) fn new(changed: impl Fn(String) + Send + 'static) -> Self {
+        Self { table: Table::default(), changed: Some(Box::new(changed)), thread: None }
     }
 
-    /// Follows the names of these clusters and waits, for at most [`FIRST_ANSWER`], for those that are new.
+    /// Follows exactly the names of these clusters and waits, for at most [`FIRST_ANSWER`], for those that are new.
     pub(crate) fn follow(&mut self, clusters: &[std::sync::Arc<ClusterSpec>]) -> std::io::Result<()> {
         let hosts = hosts(clusters);
-        if hosts.is_empty() && self.thread.is_none() {
-            return Ok(());
+        if let Some(changed) = self.changed.take_if(|_| !hosts.is_empty()) {
+            self.thread = Some(start(self.table.clone(), changed)?);
         }
-        let orders = match &self.thread {
-            Some(orders) => orders,
-            None => self.thread.insert(start(self.table.clone(), self.changed.clone())?),
-        };
+        let Some(orders) = &self.thread else { return Ok(()) };
         let (first, answered) = mpsc::channel();
         let _ = orders.send(Wanted { hosts, first });
         // Nothing is ever sent: the wait ends when the last follower has dropped its end.
@@ -112,7 +113,7 @@ fn hosts(clusters: &[std::sync::Arc<ClusterSpec>]) -> BTreeMap<String, Bounds> {
     hosts
 }
 
-fn start(table: Table, changed: mpsc::Sender<String>) -> std::io::Result<UnboundedSender<Wanted>> {
+fn start(table: Table, changed: Changed) -> std::io::Result<UnboundedSender<Wanted>> {
     let (orders, wanted) = unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("names".to_owned()).spawn(move || {

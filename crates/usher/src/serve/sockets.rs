@@ -18,7 +18,8 @@ pub(super) type SocketId = u64;
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     id: SocketId,
-    listener: Arc<str>,
+    /// The name of its listener.
+    pub(super) listener: Arc<str>,
     bind: BindAddress,
     listen: ListenOptions,
     socket: SocketOptions,
@@ -29,11 +30,8 @@ pub(super) struct Held {
 impl Held {
     /// Whether the same sockets would be opened for this address of this listener.
     fn fits(&self, spec: &ListenerSpec, bind: &BindAddress) -> bool {
-        self.is_at(spec, bind) && self.listen == spec.listen && self.socket == spec.socket
-    }
-
-    fn is_at(&self, spec: &ListenerSpec, bind: &BindAddress) -> bool {
-        self.bind == *bind && self.listener == spec.name
+        let is_there = self.bind == *bind && self.listener == spec.name;
+        is_there && self.listen == spec.listen && self.socket == spec.socket
     }
 }
 
@@ -123,17 +121,11 @@ impl Sockets {
         Ok(())
     }
 
-    /// The plan was carried out.
-    pub(super) fn adopt(&mut self, held: Vec<Held>, next: SocketId) {
-        self.held = held;
-        self.next = next;
-    }
-}
-
-impl Plan {
-    /// What is open once the plan is carried out.
-    pub(super) fn outcome(&self) -> (Vec<Held>, SocketId) {
-        (self.held.clone(), self.next)
+    /// The plan is carried out: gives what each worker is to open, and what all are to close.
+    pub(super) fn adopt(&mut self, plan: Plan) -> (Vec<Vec<Opened>>, Vec<SocketId>) {
+        self.held = plan.held;
+        self.next = plan.next;
+        (plan.open, plan.close)
     }
 }
 

@@ -1,0 +1,206 @@
+//! Clusters: those with a name, and those that routes write as `to`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use usher_api::Balance;
+use usher_config::config::{self, DnsRefresh, HostPolicy, Pool};
+use usher_config::{Diagnostic, EndpointAddress, Node, OneOrMany, Span, Spanned, closest};
+
+use super::Building;
+use super::listeners::unique;
+use crate::snapshot::{ClusterSpec, EndpointSpec};
+
+/// Addresses that the name of a cluster without a name tells.
+const NAMED_AFTER: usize = 3;
+
+/// The clusters that are built so far.
+#[derive(Default)]
+pub(in crate::snapshot) struct Clusters {
+    pub(super) specs: Vec<Arc<ClusterSpec>>,
+    by_name: HashMap<String, u32>,
+    /// Clusters without a name have no settings of their own, so routes to the same endpoints share one and its
+    /// connections.
+    unnamed: HashMap<Vec<Written>, Option<u32>>,
+    names: HashSet<String>,
+}
+
+/// An endpoint as it is written: address, weight, name.
+type Written = (EndpointAddress, u32, Option<String>);
+
+/// What a cluster is made of.
+struct Draft<'a> {
+    name: String,
+    place: Span,
+    endpoints: &'a [Spanned<config::Endpoint>],
+    balance: Option<&'a Node>,
+    host: HostPolicy,
+    pool: Pool,
+    dns: DnsRefresh,
+}
+
+impl Clusters {
+    /// The index of a named cluster; none if it could not be built.
+    pub(in crate::snapshot) fn named(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    fn add(&mut self, spec: ClusterSpec) -> u32 {
+        self.specs.push(Arc::new(spec));
+        self.specs.len() as u32 - 1
+    }
+}
+
+impl Building<'_> {
+    /// The clusters with a name.
+    pub(super) fn clusters(&mut self) -> Clusters {
+        let mut clusters = Clusters::default();
+        let config = &self.loaded.config;
+        clusters.names.extend(config.clusters.names().map(str::to_owned));
+        for (key, cluster) in &config.clusters {
+            let draft = Draft {
+                name: key.name.clone(),
+                place: key.span,
+                endpoints: &cluster.endpoints,
+                balance: cluster.balance.as_ref(),
+                host: cluster.host.clone(),
+                pool: cluster.pool.clone(),
+                dns: cluster.dns.clone(),
+            };
+            if let Some(spec) = self.cluster(draft) {
+                let index = clusters.add(spec);
+                clusters.by_name.insert(key.name.clone(), index);
+            }
+        }
+        clusters
+    }
+
+    /// The cluster of `to = …`. It is named after its addresses, so that pools and counters outlive a reload in which
+    /// routes come and go; none if it could not be built.
+    pub(in crate::snapshot) fn unnamed(
+        &mut self,
+        to: &OneOrMany<Spanned<config::Endpoint>>,
+        clusters: &mut Clusters,
+    ) -> Option<u32> {
+        let written = |one: &Spanned<config::Endpoint>| {
+            (one.address.value.clone(), one.weight, one.name.as_ref().map(|name| name.value.clone()))
+        };
+        let key: Vec<Written> = to.iter().map(written).collect();
+        if let Some(index) = clusters.unnamed.get(&key) {
+            return *index;
+        }
+        let draft = Draft {
+            name: unique(name_after(to), &mut clusters.names),
+            place: to.first().map_or(Span::NONE, |first| first.span),
+            endpoints: to,
+            balance: None,
+            host: HostPolicy::Preserve,
+            pool: Pool::default(),
+            dns: DnsRefresh::default(),
+        };
+        let index = self.cluster(draft).map(|spec| clusters.add(spec));
+        clusters.unnamed.insert(key, index);
+        index
+    }
+
+    fn cluster(&mut self, draft: Draft<'_>) -> Option<ClusterSpec> {
+        self.look_at_endpoints(&draft);
+        let (balance_name, balance) = self.balance(&draft)?;
+        let spec = |one: &Spanned<config::Endpoint>| EndpointSpec {
+            address: one.address.value.clone(),
+            weight: one.weight,
+            label: label(one).into(),
+        };
+        let endpoints: Vec<EndpointSpec> = draft.endpoints.iter().map(spec).collect();
+        Some(ClusterSpec {
+            resolved: endpoints.iter().filter_map(EndpointSpec::fixed).collect(),
+            endpoints,
+            name: draft.name.into(),
+            balance,
+            balance_name,
+            host: draft.host,
+            pool: draft.pool,
+            dns: (draft.dns.min_ttl, draft.dns.max_ttl),
+        })
+    }
+
+    /// Warns of what works, though probably not as meant.
+    fn look_at_endpoints(&mut self, draft: &Draft<'_>) {
+        let mut seen: HashMap<&EndpointAddress, Span> = HashMap::new();
+        for one in draft.endpoints {
+            if let Some(first) = seen.insert(&one.address.value, one.address.span) {
+                let warning = Diagnostic::warning(format!("`{}` is in the cluster twice", one.address.value));
+                let warning = warning.at(one.address.span, "again here").at(first, "first here");
+                self.push(warning.help("keep one; for a larger share, give it a `weight`"));
+            }
+        }
+        if draft.endpoints.iter().all(|one| one.weight == 0) {
+            let what = if draft.endpoints.is_empty() { "has no endpoints" } else { "has only endpoints of weight 0" };
+            let warning = Diagnostic::warning(format!("the cluster `{}` {what}", draft.name));
+            self.push(warning.at(draft.place, "its requests are answered with 503"));
+        }
+    }
+
+    fn balance(&mut self, draft: &Draft<'_>) -> Option<(&'static str, Arc<dyn Balance>)> {
+        let (name, options) = self.policy(draft)?;
+        let balancers = self.builder.balancers;
+        let found = match &name {
+            Some(name) => balancers.iter().find(|factory| factory.name == name.value),
+            None => balancers.first(),
+        };
+        let Some(factory) = found else {
+            self.push(unknown(name.as_ref(), draft, balancers.iter().map(|factory| factory.name)));
+            return None;
+        };
+        let scope = format!("cluster {}", draft.name);
+        let built = self.extension(&scope, |cx| (factory.build)(options, cx)).ok().flatten();
+        built.map(|balance| (factory.name, balance))
+    }
+
+    /// The name of the balancer and its options; none of either if nothing is written.
+    fn policy<'d>(&mut self, draft: &Draft<'d>) -> Option<(Option<Spanned<String>>, Option<&'d Node>)> {
+        let Some(node) = draft.balance else { return Some((None, None)) };
+        let named = |node: &Node| node.as_str().map(|text| Spanned { value: text.to_owned(), span: node.span });
+        if let Some(name) = named(node) {
+            return Some((Some(name), None));
+        }
+        let Some(policy) = node.get("policy") else {
+            let found = if node.as_table().is_some() { "a table without `policy`".to_owned() } else { node.describe() };
+            let error = Diagnostic::error(format!("expected the name of a balancer, found {found}")).at(node.span, "");
+            self.push(error.help("write the name, or a table with the name as `policy` and its options"));
+            return None;
+        };
+        let Some(name) = named(policy) else {
+            let message = format!("expected the name of a balancer, found {}", policy.describe());
+            self.push(Diagnostic::error(message).at(policy.span, ""));
+            return None;
+        };
+        Some((Some(name), Some(node)))
+    }
+}
+
+fn unknown<'n>(
+    name: Option<&Spanned<String>>,
+    draft: &Draft<'_>,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> Diagnostic {
+    let Some(name) = name else {
+        return Diagnostic::error("there is no balancer to choose endpoints with").at(draft.place, "");
+    };
+    let list: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
+    let list = format!("known here: {}", list.join(", "));
+    let help = closest(name, known).map_or(list.clone(), |near| format!("did you mean `{near}`? {list}"));
+    Diagnostic::error(format!("there is no balancer `{}`", name.value)).at(name.span, "").help(help)
+}
+
+fn label(endpoint: &config::Endpoint) -> String {
+    endpoint.name.as_ref().map_or_else(|| endpoint.address.to_string(), |name| name.value.clone())
+}
+
+fn name_after(to: &[Spanned<config::Endpoint>]) -> String {
+    let told: Vec<String> = to.iter().take(NAMED_AFTER).map(|one| one.address.to_string()).collect();
+    match to.len().saturating_sub(NAMED_AFTER) {
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
+}

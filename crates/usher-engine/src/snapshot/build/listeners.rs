@@ -1,0 +1,82 @@
+//! Where clients connect.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use usher_config::config::{Limits, Listener, Timeouts};
+use usher_http::parse::HeadLimits;
+use usher_net::{Keepalive, ListenOptions, SocketOptions};
+
+use super::Building;
+use crate::snapshot::{ClientTimeouts, ListenerSpec, ProxyRule};
+
+/// Once a client was silent for `tcp_keepalive`: how often it is asked for a sign of life, and how many questions may
+/// stay without an answer.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
+impl Building<'_> {
+    /// The listeners, in the order of the config.
+    pub(super) fn listeners(&self) -> Vec<Arc<ListenerSpec>> {
+        let config = &self.loaded.config;
+        let mut taken: HashSet<String> =
+            config.listeners.iter().filter_map(|listener| listener.name.as_ref()).map(|name| name.value.clone()).collect();
+        let specs = config.listeners.iter().map(|listener| {
+            let name = match &listener.name {
+                Some(name) => name.value.clone(),
+                None => unique(listener.label(), &mut taken),
+            };
+            let limits = config.limits.with_listener(&listener.limits);
+            let timeouts = config.timeouts.with_listener(&listener.timeouts);
+            Arc::new(spec(name, listener, &limits, &timeouts))
+        });
+        specs.collect()
+    }
+}
+
+/// The name, or with a number behind it if somebody has it.
+pub(in crate::snapshot) fn unique(name: String, taken: &mut HashSet<String>) -> String {
+    if taken.insert(name.clone()) {
+        return name;
+    }
+    let numbered = (2u32..).map(|number| format!("{name} #{number}")).find(|name| taken.insert(name.clone()));
+    numbered.unwrap_or(name)
+}
+
+fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts) -> ListenerSpec {
+    let keepalive = |idle| Keepalive { idle, interval: PROBE_INTERVAL, probes: PROBES };
+    let proxy_protocol = listener.proxy_protocol.as_ref();
+    ListenerSpec {
+        name: name.into(),
+        bind: listener.bind.iter().map(|bind| bind.value.clone()).collect(),
+        listen: ListenOptions {
+            backlog: listener.backlog,
+            only_v6: listener.ipv6_only,
+            fast_open: listener.fast_open,
+            defer_accept: listener.defer_accept,
+            unix_mode: listener.mode.map(|mode| mode.0),
+            ..ListenOptions::default()
+        },
+        socket: SocketOptions {
+            nodelay: listener.tcp_nodelay,
+            keepalive: listener.tcp_keepalive.map(keepalive),
+        },
+        proxy_protocol: proxy_protocol
+            .map(|rule| ProxyRule { trusted: rule.trusted.value.clone(), required: rule.required }),
+        head: HeadLimits {
+            line: limits.request_line.bytes(),
+            head: limits.head.bytes(),
+            fields: limits.fields as usize,
+        },
+        max_connections: listener.limits.connections.unwrap_or(0),
+        per_client: limits.connections_per_client,
+        timeouts: ClientTimeouts {
+            head: timeouts.head,
+            keep_alive: timeouts.keep_alive,
+            body_idle: timeouts.body_idle,
+            write_stall: timeouts.write_stall,
+            tunnel_idle: timeouts.tunnel_idle,
+        },
+    }
+}

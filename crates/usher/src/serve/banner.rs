@@ -1,0 +1,50 @@
+//! What a process says when it begins to serve.
+
+use std::fmt::Write;
+
+use usher_config::config::Admin;
+use usher_net::Address;
+
+use super::control::Control;
+use crate::demo::Demo;
+use crate::terminal::say;
+
+/// Says what is served, where, and from which config.
+pub(super) fn show(control: &Control, demo: Option<&Demo>) {
+    let snapshot = &control.built.snapshot;
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let mut text = format!(
+        "usher {} serves {} with {}, process {}\n",
+        env!("CARGO_PKG_VERSION"),
+        control.origin.name(),
+        count(control.workers.len(), "worker"),
+        std::process::id(),
+    );
+    for held in &control.sockets.held {
+        let _ = writeln!(text, "  listener {}: {}", held.listener, link(&held.local));
+    }
+    let _ = writeln!(
+        text,
+        "  {}, {}",
+        count(snapshot.routes.len(), "route"),
+        count(snapshot.clusters.len(), "cluster")
+    );
+    if let Admin::On(admin) = &control.loaded.config.admin {
+        let _ = writeln!(text, "  admin: {} (/metrics, /healthz, /readyz)", admin.bind.value);
+    }
+    if let Some(demo) = demo {
+        text.push_str(&demo.hints());
+    }
+    say(&text);
+}
+
+/// As a browser takes it.
+fn link(address: &Address) -> String {
+    match address {
+        Address::Ip(address) if address.ip().is_unspecified() => {
+            format!("http://localhost:{} (all addresses, {address})", address.port())
+        }
+        Address::Ip(address) => format!("http://{address}"),
+        Address::Unix(_) => address.to_string(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The control thread: everything that happens while the process serves.
+
+use std::sync::{Arc, mpsc};
+
+use usher_api::metrics::Registry;
+use usher_config::Loaded;
+use usher_engine::snapshot::Built;
+
+use super::admin::AdminServer;
+use super::event::Event;
+use super::pid_file::PidFile;
+use super::sockets::Sockets;
+use super::watch::Watch;
+use super::worker::{Hand, Order};
+use crate::assemble::OpenLog;
+use crate::log;
+use crate::names::Names;
+use crate::origin::Origin;
+use crate::terminal::Failure;
+
+/// All that the control thread holds.
+pub(super) struct Control {
+    pub(super) origin: Origin,
+    pub(super) loaded: Loaded,
+    pub(super) built: Built,
+    pub(super) log: Option<OpenLog>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) workers: Vec<Hand>,
+    pub(super) sockets: Sockets,
+    pub(super) names: Names,
+    pub(super) admin: Option<AdminServer>,
+    pub(super) watch: Option<Watch>,
+    pub(super) pid_file: Option<PidFile>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) heard: mpsc::Receiver<Event>,
+}
+
+impl Control {
+    /// Reacts to what happens until the process is to end.
+    pub(super) fn run(&mut self) -> Result<(), Failure> {
+        loop {
+            // This thread holds a sender itself, so there is always somebody who could speak.
+            let Ok(event) = self.heard.recv() else { return Ok(()) };
+            match event {
+                Event::Reload { cause, answer } => {
+                    let outcome = self.reload(cause);
+                    if let Some(answer) = answer {
+                        let _ = answer.send(outcome);
+                    }
+                }
+                Event::Reopen => self.reopen(),
+                Event::Resolved(host) => self.resolved(&host),
+                Event::Terminate(signal) => return self.drain(signal),
+                Event::WorkerEnded { index, .. } => {
+                    let message = format!("worker {index} ended by a defect; the process ends, to be started anew");
+                    self.cut_off();
+                    return Err(Failure::Message(message));
+                }
+            }
+        }
+    }
+
+    /// Tells every worker the same.
+    pub(super) fn tell_all(&self, order: impl Fn() -> Order) {
+        self.workers.iter().for_each(|worker| worker.tell(order()));
+    }
+
+    pub(super) fn reopen(&self) {
+        match &self.log {
+            Some(log) => {
+                log.sink.reopen();
+                log::info(format_args!("logs are opened again"));
+            }
+            None => log::info(format_args!("there is no log to open again")),
+        }
+    }
+
+    fn resolved(&self, host: &str) {
+        for cluster in Names::users(&self.built.snapshot, host) {
+            let endpoints = Arc::new(self.names.endpoints(cluster));
+            self.tell_all(|| Order::Endpoints(cluster.name.clone(), endpoints.clone()));
+        }
+    }
+}

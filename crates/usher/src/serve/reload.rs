@@ -1,0 +1,113 @@
+//! A reload: everything is built and bound first, then swapped at once. An error changes nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use usher_api::AccessSink;
+use usher_config::config::Config;
+use usher_config::{Diagnostic, Loaded};
+
+use super::changes::describe;
+use super::control::Control;
+use super::event::ReloadAnswer;
+use super::start::{bind_failure, settle};
+use super::watch::Watch;
+use super::worker::Order;
+use crate::assemble::{self, Assembled};
+use crate::log;
+use crate::terminal::{Failure, say};
+
+impl Control {
+    /// Reads the config again. Says in the log what came of it, and gives the same as an answer.
+    pub(super) fn reload(&mut self, cause: &str) -> ReloadAnswer {
+        let started = Instant::now();
+        let outcome = self.try_reload();
+        self.registry.process.reloaded(outcome.is_ok());
+        let name = self.origin.name();
+        match outcome {
+            Ok(Done { changes, warnings }) => {
+                let millis = started.elapsed().as_secs_f64() * 1000.0;
+                let line = format!("reloaded {name} in {millis:.1} ms: {changes}");
+                log::info(format_args!("{line} ({cause})"));
+                warnings.iter().for_each(|text| log::warn(format_args!("{text}")));
+                let all = std::iter::once(line).chain(warnings).map(|line| line + "\n");
+                Ok(all.collect())
+            }
+            Err(failure) => {
+                let text = failure.text(false);
+                log::error(format_args!("reload of {name} failed, nothing has changed ({cause})"));
+                say(&text);
+                Err(format!("{text}reload refused: nothing has changed\n"))
+            }
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<Done, Failure> {
+        let loaded = self.origin.load()?;
+        let Assembled { mut built, log } = assemble::live(&loaded, Some(&self.built), self.log.as_ref())?;
+        let plan = self.sockets.plan(&built.snapshot, self.workers.len()).map_err(|all| bind_failure(&all))?;
+        let mut warnings = self.restart_needed(&loaded.config);
+        warnings.extend(plan.warnings.iter().cloned());
+        warnings.extend(texts(&loaded, &built.warnings));
+        self.names
+            .follow(&built.snapshot.clusters)
+            .map_err(|error| Failure::of("cannot start resolving names", error))?;
+        settle(&mut built, &self.names);
+        // From here on nothing can fail.
+        let changes = describe(&self.built.snapshot, &built.snapshot);
+        let (open, close) = self.sockets.adopt(plan);
+        for (worker, open) in self.workers.iter().zip(open) {
+            worker.tell(Order::Change { snapshot: Some(built.snapshot.clone()), open, close: close.clone() });
+        }
+        self.registry.process.serving(built.snapshot.generation);
+        self.registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
+        (self.loaded, self.built, self.log) = (loaded, built, log);
+        warnings.extend(self.rewatch());
+        Ok(Done { changes, warnings })
+    }
+
+    /// What the new config says otherwise but a running process cannot change.
+    fn restart_needed(&self, new: &Config) -> Vec<String> {
+        let old = &self.loaded.config;
+        let mut found = Vec::new();
+        let mut note = |differs: bool, key: &str| {
+            if differs {
+                found.push(format!("the new value of `{key}` holds after a restart"));
+            }
+        };
+        note(new.workers != old.workers, "workers");
+        note(new.pid_file != old.pid_file, "pid_file");
+        note(!super::admin::is_same(&new.admin, &old.admin), "admin");
+        found
+    }
+
+    /// Watches what the config consists of now.
+    pub(super) fn rewatch(&mut self) -> Option<String> {
+        if !self.loaded.config.watch {
+            self.watch = None;
+            return None;
+        }
+        match Watch::start(&self.loaded.files, self.events.clone()) {
+            Ok(watch) => {
+                self.watch = Some(watch);
+                None
+            }
+            Err(error) => Some(format!("cannot watch the config's files: {error}; use SIGHUP or `usher reload`")),
+        }
+    }
+}
+
+/// What a reload did.
+struct Done {
+    changes: String,
+    warnings: Vec<String>,
+}
+
+/// Warnings of the config, as lines.
+fn texts(loaded: &Loaded, more: &[Diagnostic]) -> Vec<String> {
+    let text = |found: &Diagnostic| {
+        let place = found.labels.first().and_then(|label| loaded.sources.place(label.span));
+        place.map_or_else(|| found.message.clone(), |place| format!("{place}: {}", found.message))
+    };
+    loaded.warnings.iter().chain(more).map(text).collect()
+}

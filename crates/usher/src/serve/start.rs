@@ -1,0 +1,164 @@
+//! From a config to a process that serves.
+
+use std::io;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use usher_api::AccessSink;
+use usher_api::metrics::Registry;
+use usher_config::Loaded;
+use usher_engine::snapshot::Built;
+use usher_net::{allowed_cores, raise_open_files};
+
+use super::admin::AdminServer;
+use super::banner;
+use super::control::Control;
+use super::event::{self, Event};
+use super::pid_file::PidFile;
+use super::sockets::Sockets;
+use super::worker::{self, Hand, Order, Seat};
+use crate::assemble::{self, Assembled};
+use crate::demo::Demo;
+use crate::log;
+use crate::names::Names;
+use crate::origin::Origin;
+use crate::terminal::{Failure, warn};
+
+/// Open files beside those of connections: sockets, logs, pipes.
+const OTHER_FILES: u64 = 200;
+
+/// Starts everything; when this returns, requests are served.
+pub(super) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Failure> {
+    let loaded = origin.load()?;
+    let Assembled { mut built, log } = assemble::live(&loaded, None, None)?;
+    warn(&loaded.warnings, &loaded.sources);
+    warn(&built.warnings, &loaded.sources);
+    check_open_files(built.snapshot.max_connections);
+
+    let (events, heard) = mpsc::channel();
+    let registry = Registry::new(env!("CARGO_PKG_VERSION"));
+    let cores = allowed_cores().unwrap_or_default();
+    let count = worker_count(&loaded, cores.len());
+    let mut sockets = Sockets::default();
+    let plan = sockets.plan(&built.snapshot, count).map_err(|errors| bind_failure(&errors))?;
+    let admin = AdminServer::start(&loaded.config.admin, &registry, &events)?;
+    let pid_file = loaded.config.pid_file.as_deref().map(PidFile::write).transpose()?;
+    // From here on a signal is an event: nobody must be left who would be ended by it half way.
+    event::signals(events.clone())?;
+
+    let changed = events.clone();
+    let mut names = Names::new(move |host| drop(changed.send(Event::Resolved(host))));
+    let followed = names.follow(&built.snapshot.clusters);
+    followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
+    settle(&mut built, &names);
+
+    registry.process.serving(built.snapshot.generation);
+    registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
+    let workers = start_workers(&built, &registry, &events, &pinning(&cores, count))?;
+    let (open, _) = sockets.adopt(plan);
+    for (worker, open) in workers.iter().zip(open) {
+        worker.tell(Order::Change { snapshot: None, open, close: Vec::new() });
+    }
+    let mut control = Control {
+        origin,
+        loaded,
+        built,
+        log,
+        registry,
+        workers,
+        sockets,
+        names,
+        admin,
+        watch: None,
+        pid_file,
+        events,
+        heard,
+    };
+    if let Some(warning) = control.rewatch() {
+        log::warn(format_args!("{warning}"));
+    }
+    if let Some(admin) = &control.admin {
+        admin.ready();
+    }
+    banner::show(&control, demo);
+    Ok(control)
+}
+
+/// As the config says; else one for each CPU that this process may use, cgroup quotas counted.
+fn worker_count(loaded: &Loaded, cores: usize) -> usize {
+    let usable = thread::available_parallelism().map_or(1, usize::from).min(cores.max(1));
+    loaded.config.workers.map_or(usable, usize::from).max(1)
+}
+
+/// The core of each worker. They stay on theirs only where each gets one of its own: one alone is left to the
+/// scheduler (and to `taskset`), as are more or fewer than there are cores.
+fn pinning(cores: &[usize], workers: usize) -> Vec<Option<usize>> {
+    let own = workers > 1 && workers == cores.len();
+    (0..workers).map(|index| cores.get(index).copied().filter(|_| own)).collect()
+}
+
+fn start_workers(
+    built: &Built,
+    registry: &Registry,
+    events: &mpsc::Sender<Event>,
+    cores: &[Option<usize>],
+) -> Result<Vec<Hand>, Failure> {
+    let total = Arc::new(AtomicU32::new(0));
+    let start = |(index, core): (usize, &Option<usize>)| {
+        worker::start(Seat {
+            index,
+            core: *core,
+            snapshot: built.snapshot.clone(),
+            metrics: registry.register_worker(),
+            total: total.clone(),
+            events: events.clone(),
+        })
+    };
+    let workers: io::Result<Vec<Hand>> = cores.iter().enumerate().map(start).collect();
+    workers.map_err(|error| Failure::of("cannot start a worker", error))
+}
+
+/// Puts the addresses of endpoints into a snapshot that nobody serves by yet.
+pub(super) fn settle(built: &mut Built, names: &Names) {
+    let Some(snapshot) = Arc::get_mut(&mut built.snapshot) else { return };
+    for cluster in &mut snapshot.clusters {
+        let resolved = names.endpoints(cluster);
+        if let Some(cluster) = Arc::get_mut(cluster) {
+            cluster.resolved = resolved;
+        }
+    }
+}
+
+/// Everything that could not be bound.
+pub(super) fn bind_failure(errors: &[io::Error]) -> Failure {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure::Message(lines.join("\nerror: "))
+}
+
+/// Raises the limit on open files, and says so if that is not enough: a connection needs two, one to each side.
+fn check_open_files(connections: u32) {
+    let wanted = u64::from(connections) * 2 + OTHER_FILES;
+    match raise_open_files() {
+        Ok(Some(limit)) if limit < wanted => log::warn(format_args!(
+            "`limits.connections` is {connections}, which takes {wanted} open files, but the system allows {limit}: \
+             raise it (`ulimit -n`, `LimitNOFILE=`) or lower `limits.connections`"
+        )),
+        Ok(_) => {}
+        Err(error) => log::warn(format_args!("cannot raise the limit on open files: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pinning;
+
+    #[test]
+    fn workers_stay_on_cores_only_if_each_has_one() {
+        assert_eq!(pinning(&[3], 1), [None]);
+        assert_eq!(pinning(&[0, 4], 2), [Some(0), Some(4)]);
+        assert_eq!(pinning(&[0, 4], 1), [None]);
+        assert_eq!(pinning(&[0, 4], 3), [None, None, None]);
+        assert_eq!(pinning(&[], 2), [None, None]);
+    }
+}

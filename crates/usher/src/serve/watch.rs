@@ -1,0 +1,121 @@
+//! `watch = true`: a reload when one of the config's files changes.
+//!
+//! Folders are watched rather than files, as editors and config management replace files. What the system reports is
+//! only a hint to look: a change is a different fingerprint of the files, so that reading them, or a log file beside
+//! them, is none.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use usher_config::Format;
+
+use super::event::Event;
+
+/// A change counts when nothing has happened for so long: several files are written one after another.
+const QUIET: Duration = Duration::from_millis(100);
+/// Or after so long, if it never gets quiet.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Files of a folder that are looked at; a config may include new ones by a pattern.
+const MAX_LISTED: usize = 10_000;
+
+/// Watches until it is dropped.
+pub(super) struct Watch {
+    _watcher: RecommendedWatcher,
+}
+
+impl Watch {
+    /// Watches these files, and their folders for new ones.
+    ///
+    /// # Errors
+    /// The system cannot watch, often because the user watches too much already.
+    pub(super) fn start(files: &[PathBuf], events: mpsc::Sender<Event>) -> Result<Self, notify::Error> {
+        let (hints, hinted) = mpsc::sync_channel(1);
+        let hint = move |event: notify::Result<notify::Event>| {
+            // Reading is no change. A full channel holds a hint already.
+            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+                let _ = hints.try_send(());
+            }
+        };
+        let mut watcher = notify::recommended_watcher(hint)?;
+        let folders: BTreeSet<PathBuf> = files.iter().map(|file| folder(file)).collect();
+        for folder in &folders {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
+        let place = Place { files: files.to_vec(), folders };
+        thread::Builder::new().name("watch".to_owned()).spawn(move || place.look(&hinted, &events))?;
+        Ok(Self { _watcher: watcher })
+    }
+}
+
+fn folder(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// What is watched.
+struct Place {
+    files: Vec<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+}
+
+/// What tells one state of the files from another.
+#[derive(PartialEq)]
+struct Fingerprint {
+    files: Vec<Option<(u64, u64, u64, SystemTime)>>,
+    listed: Vec<BTreeSet<OsString>>,
+}
+
+impl Place {
+    /// Looks after each hint, until the watcher is gone.
+    fn look(&self, hinted: &Receiver<()>, events: &mpsc::Sender<Event>) {
+        let mut seen = self.fingerprint();
+        while hinted.recv().is_ok() {
+            if !settle(hinted) {
+                return;
+            }
+            let now = self.fingerprint();
+            if now != seen {
+                seen = now;
+                if events.send(Event::Reload { cause: "a changed file", answer: None }).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let of_file = |path: &PathBuf| {
+            let found = std::fs::metadata(path).ok()?;
+            Some((found.dev(), found.ino(), found.len(), found.modified().ok()?))
+        };
+        let of_folder = |path: &PathBuf| {
+            let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            names.filter(|name| Format::of_path(Path::new(name)).is_some()).take(MAX_LISTED).collect()
+        };
+        Fingerprint {
+            files: self.files.iter().map(of_file).collect(),
+            listed: self.folders.iter().map(of_folder).collect(),
+        }
+    }
+}
+
+/// Waits until it is quiet; false if the watcher is gone.
+fn settle(hinted: &Receiver<()>) -> bool {
+    let latest = Instant::now() + LONGEST;
+    while Instant::now() < latest {
+        match hinted.recv_timeout(QUIET) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+    true
+}
