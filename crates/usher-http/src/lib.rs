@@ -19,6 +19,7 @@ pub mod path;
 pub mod range;
 pub mod sanitize;
 pub mod status;
+mod syntax;
 pub mod trust;
 
 pub use fields::{Field, FieldId, Fields};

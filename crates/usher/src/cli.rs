@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use usher_config::{BindAddress, EndpointAddress, Format};
+use usher_config::{BindAddress, EndpointAddress, Format, ValueError};
 
 use crate::known;
 
@@ -102,7 +102,7 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
     /// Where to listen: `:8080` (all addresses), `127.0.0.1:8080`, `unix:/run/usher.sock`. May be repeated.
-    #[arg(short, long, value_name = "ADDR", required = true)]
+    #[arg(short, long, value_name = "ADDR", required = true, value_parser = bind)]
     pub(crate) listen: Vec<BindAddress>,
     /// Where requests go: `:3000` or `3000` (this machine), `10.0.0.1:3000`, `name:3000`, `unix:/run/app.sock`. May be
     /// repeated.
@@ -115,7 +115,7 @@ pub(crate) struct ProxyArgs {
     #[arg(short, long, value_name = "N")]
     pub(crate) workers: Option<u16>,
     /// Where metrics, health and control are; without it, nowhere.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = bind)]
     pub(crate) admin: Option<BindAddress>,
 }
 
@@ -146,7 +146,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReloadArgs {
     /// The admin listener of the running process; without it, the one that ./usher.toml or `--config` names.
-    #[arg(long, value_name = "ADDR", conflicts_with = "pid_file")]
+    #[arg(long, value_name = "ADDR", conflicts_with = "pid_file", value_parser = bind)]
     pub(crate) admin: Option<BindAddress>,
     /// Send SIGHUP to the process whose number is in this file. The report is then in that process's log.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -170,7 +170,17 @@ fn endpoint(text: &str) -> Result<EndpointAddress, String> {
     let port = text.strip_prefix(':').unwrap_or(text);
     let local = port.parse::<u16>().ok().filter(|port| *port > 0).map(|port| format!("localhost:{port}"));
     let text = local.as_deref().unwrap_or(text);
-    text.parse().map_err(|error: usher_config::ValueError| error.to_string())
+    text.parse().map_err(repaired)
+}
+
+fn bind(text: &str) -> Result<BindAddress, String> {
+    text.parse().map_err(repaired)
+}
+
+/// What is wrong and what to write instead.
+fn repaired(error: ValueError) -> String {
+    let ValueError { message, help } = error;
+    help.map_or(message.clone(), |help| format!("{message}: {help}"))
 }
 
 fn field(text: &str) -> Result<(String, String), String> {

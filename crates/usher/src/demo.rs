@@ -60,6 +60,7 @@ impl Demo {
         let config = json!({
             "admin": self.admin.map_or("off".to_owned(), |admin| admin.to_string()),
             "access_log": "stdout",
+            "limits": { "connections": 1000 },
             "listener": [{ "name": "demo", "bind": self.listen.to_string() }],
             "route": [{ "name": "demo", "cluster": "demo" }],
             "cluster": { "demo": { "endpoints": self.endpoints.iter().map(endpoint).collect::<Vec<_>>() } },

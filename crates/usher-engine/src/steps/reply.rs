@@ -260,12 +260,34 @@ async fn send_forwarded<D: Dialer>(
         Err(error) => {
             if error.side == Side::Upstream {
                 visit.worker.metrics.upstream.failed(error.kind);
+                let until_end = matches!(framing, Framing::Chunked | Framing::Close);
+                cut_short(visit, exchange, down, (&error, until_end)).await
+            } else {
+                broken(exchange, &error)
             }
-            broken(exchange, &error)
         }
     };
     give_back(forwarded, !failed);
     end
+}
+
+/// Ends a response whose endpoint broke off. The client gets what there is, and can tell that it is not all: fewer
+/// bytes than announced, or no last chunk. Only where the end of the connection is the end of the body (HTTP/1.0) must
+/// it be a reset.
+async fn cut_short<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    (error, no_length): (&Error, bool),
+) -> End {
+    let end = broken(exchange, error);
+    if no_length && exchange.request.version == usher_http::Version::Http10 {
+        return end;
+    }
+    match stall_limit(visit, poll_fn(|cx| down.poll_flush(cx))).await {
+        Ok(()) => End::Close,
+        Err(_) => end,
+    }
 }
 
 /// Puts the connection to the endpoint into its pool, or closes it.

@@ -4,7 +4,7 @@
 //! strict, so no value can begin an attribute or another field.
 
 use crate::fields::is_token;
-use crate::forwarded::syntax::trim;
+use crate::syntax::trim;
 use std::fmt;
 
 /// The longest `Set-Cookie` name and value together, in bytes: browsers drop longer ones (RFC 6265 section 6.1).

@@ -42,12 +42,15 @@ pub struct InvalidField;
 pub struct Fields {
     buf: Vec<u8>,
     lines: Vec<Line>,
-    /// A superset of the identifiers of live lines: absent means certainly absent.
+    /// A superset of the identifiers of live lines: absent means certainly absent. And [`DISGUISE`].
     present: u64,
 }
 
-/// Edits may not let a head grow past this; one more line is refused (bytes).
-const MAX_BUFFER: usize = 1 << 20;
+/// In [`Fields`]' set of identifiers: a parsed name holds `_`.
+const DISGUISE: u64 = 1 << 63;
+
+/// Edits may not let a head grow past this: the limit of a head that comes in, and as much again (bytes).
+const MAX_BUFFER: usize = 2 << 20;
 
 impl Fields {
     /// Empties the list and keeps its memory.
@@ -139,32 +142,38 @@ impl Fields {
         had
     }
 
-    /// Adds a field of a known name behind the others. The value must be valid; it is checked in debug builds.
+    /// Adds a field of a known name behind the others. The value must be valid; it is checked in debug builds. Nothing
+    /// is added to a head that has 2 MiB already.
     pub fn push(&mut self, id: FieldId, value: &[u8]) {
         self.push_parts(id, &[value]);
     }
 
     /// As [`Fields::push`], with the value given in parts.
     pub fn push_parts(&mut self, id: FieldId, parts: &[&[u8]]) {
+        if self.buf.len() + parts.iter().map(|part| part.len()).sum::<usize>() > MAX_BUFFER {
+            return;
+        }
         self.write_line(id, id.as_str().as_bytes(), |buf| parts.iter().for_each(|part| buf.extend_from_slice(part)));
     }
 
     /// Adds a field of any name behind the others.
     pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
-        if !is_token(name) || !is_value(value) || name.len() > 256 || self.buf.len() + value.len() > MAX_BUFFER {
-            return Err(InvalidField);
-        }
+        self.check(name, value)?;
         self.write_line(FieldId::of(name), name, |buf| buf.extend_from_slice(value));
         Ok(())
     }
 
     /// Replaces every field of this name by one.
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
-        if !is_token(name) || !is_value(value) {
-            return Err(InvalidField);
-        }
+        self.check(name, value)?;
         self.remove_named(name);
-        self.add(name, value)
+        self.write_line(FieldId::of(name), name, |buf| buf.extend_from_slice(value));
+        Ok(())
+    }
+
+    fn check(&self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
+        let fits = name.len() <= MAX_ADDED_NAME && self.buf.len() + value.len() <= MAX_BUFFER;
+        if fits && is_token(name) && is_value(value) { Ok(()) } else { Err(InvalidField) }
     }
 
     /// Keeps the fields for which `keep` answers true.
@@ -187,12 +196,35 @@ impl Fields {
                 continue;
             }
             if line.start as usize != to {
-                out.extend_from_slice(&self.buf[from..to]);
+                out.extend_from_slice(self.span(from, to));
                 from = line.start as usize;
             }
             to = line.end as usize;
         }
-        out.extend_from_slice(&self.buf[from..to]);
+        out.extend_from_slice(self.span(from, to));
+    }
+
+    /// As [`Fields::encode`], without fields of these names.
+    pub(crate) fn encode_without(&self, left_out: &[FieldId], out: &mut Vec<u8>) {
+        if !left_out.iter().any(|&id| self.may_have(id)) {
+            return self.encode(out);
+        }
+        for line in self.lines.iter().filter(|line| line.live && !left_out.contains(&line.id)) {
+            out.extend_from_slice(self.span(line.start as usize, line.end as usize));
+        }
+    }
+
+    /// Whether a field that was parsed has a name that, with `-` for its `_`, would decide something in the proxy.
+    ///
+    /// CGI and its heirs see no difference between the two (RFC 3875 section 4.1.18), so `X_Forwarded_For` would pass
+    /// the proxy as any field and count as the proxy's own word behind it.
+    pub(crate) fn has_disguised(&self) -> bool {
+        self.present & DISGUISE != 0 && self.iter().any(|field| name::is_disguised(field.name))
+    }
+
+    /// Notes that a parsed name holds `_`.
+    pub(crate) fn note_underscore(&mut self) {
+        self.present |= DISGUISE;
     }
 
     /// The bytes that spans of a head's first line point into.
@@ -242,12 +274,18 @@ impl Fields {
 
     #[inline]
     fn name_of(&self, line: &Line) -> &[u8] {
-        &self.buf[line.start as usize..line.start as usize + line.name_len as usize]
+        self.span(line.start as usize, line.start as usize + line.name_len as usize)
     }
 
     #[inline]
     fn value_of(&self, line: &Line) -> &[u8] {
-        &self.buf[line.value as usize..line.value_end as usize]
+        self.span(line.value as usize, line.value_end as usize)
+    }
+
+    /// Bytes of the buffer; none where a head is not complete yet, so that its index is ahead of its bytes.
+    #[inline]
+    fn span(&self, from: usize, to: usize) -> &[u8] {
+        self.buf.get(from..to).unwrap_or_default()
     }
 
     #[inline]
@@ -255,6 +293,9 @@ impl Fields {
         line.id == id && (id != FieldId::Other || self.name_of(line).eq_ignore_ascii_case(name))
     }
 }
+
+/// The longest name that can be added (bytes); parsed ones may be longer.
+const MAX_ADDED_NAME: usize = 256;
 
 /// Whether the bytes are a token (RFC 9110 section 5.6.2).
 pub fn is_token(bytes: &[u8]) -> bool {
@@ -264,23 +305,30 @@ pub fn is_token(bytes: &[u8]) -> bool {
 /// Whether one byte may stand in a token.
 #[inline]
 pub const fn is_token_byte(byte: u8) -> bool {
+    token_class(byte) != 0
+}
+
+/// 0 for a byte that may not stand in a token; [`UNDERSCORE`] is set for `_`.
+#[inline]
+pub(crate) const fn token_class(byte: u8) -> u8 {
     TOKEN[byte as usize]
 }
 
-static TOKEN: [bool; 256] = token_table();
+/// See [`token_class`].
+pub(crate) const UNDERSCORE: u8 = 2;
 
-const fn token_table() -> [bool; 256] {
-    let mut table = [false; 256];
+static TOKEN: [u8; 256] = token_table();
+
+const fn token_table() -> [u8; 256] {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         let b = byte as u8;
-        table[byte] = b.is_ascii_alphanumeric()
-            || matches!(
-                b,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
+        let mark = matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'`' | b'|' | b'~');
+        table[byte] = (b.is_ascii_alphanumeric() || mark) as u8;
         byte += 1;
     }
+    table[b'_' as usize] = 1 | UNDERSCORE;
     table
 }
 

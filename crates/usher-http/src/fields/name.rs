@@ -104,3 +104,22 @@ impl FieldId {
         1 << self as u8
     }
 }
+
+/// The names that a disguise with `_` for `-` could let through the proxy.
+const DISGUISES: [FieldId; 8] = [
+    FieldId::ContentLength,
+    FieldId::TransferEncoding,
+    FieldId::XForwardedFor,
+    FieldId::XForwardedHost,
+    FieldId::XForwardedPort,
+    FieldId::XForwardedProto,
+    FieldId::XRealIp,
+    FieldId::XRequestId,
+];
+
+/// Whether a name is one of [`DISGUISES`] with `_` for a `-`.
+pub(super) fn is_disguised(name: &[u8]) -> bool {
+    let same = |(&byte, known): (&u8, u8)| byte.eq_ignore_ascii_case(&known) || byte == b'_' && known == b'-';
+    name.contains(&b'_')
+        && DISGUISES.iter().any(|id| name.len() == id.as_str().len() && name.iter().zip(id.as_str().bytes()).all(same))
+}

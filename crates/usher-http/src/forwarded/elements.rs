@@ -1,7 +1,7 @@
 //! The grammar of `Forwarded` (RFC 7239 section 4): elements between commas, `name=value` pairs between semicolons.
 
 use super::Value;
-use super::syntax::{leading_quoted, leading_token};
+use crate::syntax::{leading_quoted, leading_token};
 use std::borrow::Cow;
 
 /// One element: what one proxy said. The values are without quotes; unknown parameters are left out.

@@ -5,12 +5,12 @@
 //! walk, and the last address that could be is the answer.
 
 use crate::fields::is_token;
+use crate::syntax;
 use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 mod elements;
-pub(crate) mod syntax;
 
 pub use elements::{Element, Elements, Malformed, elements};
 

@@ -6,6 +6,7 @@ mod tests;
 use crate::fields::{FieldId, Fields};
 use crate::head::{Request, Response, Version};
 use crate::method::Method;
+use crate::syntax::list;
 
 /// The framing of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,11 +29,13 @@ pub enum FramingError {
     ContentLength,
     /// `Content-Length` together with `Transfer-Encoding`.
     Both,
-    /// A transfer coding other than `chunked` alone (RFC 9112 section 6.1: answer 501).
+    /// A transfer coding that is not known, under `chunked` (RFC 9112 section 6.1: answer 501).
     Coding,
+    /// `Transfer-Encoding` that does not end in `chunked`, or has it twice (RFC 9112 section 6.3: answer 400).
+    NotChunked,
     /// `Transfer-Encoding` in HTTP/1.0, where it means nothing.
     OldVersion,
-    /// A response without a body that claims a transfer coding, or 101 that claims a body.
+    /// A response that has no body, whatever it claims (1xx, 204), and claims one.
     Forbidden,
 }
 
@@ -48,6 +51,7 @@ impl FramingError {
             Self::ContentLength => "conflicting or malformed content-length",
             Self::Both => "both content-length and transfer-encoding",
             Self::Coding => "unknown transfer coding",
+            Self::NotChunked => "transfer-encoding does not end in chunked",
             Self::OldVersion => "transfer-encoding in HTTP/1.0",
             Self::Forbidden => "body framing where no body is allowed",
         }
@@ -64,8 +68,10 @@ pub fn of_response(response: &Response, method: &Method) -> Result<Framing, Fram
     let declared = declared(&response.fields, response.version)?;
     let bodiless = *method == Method::Head || matches!(response.status, 100..=199 | 204 | 304);
     if bodiless {
-        // RFC 9112 section 6.1 forbids Transfer-Encoding in 1xx and 204; HEAD and 304 may repeat what GET would say.
-        let forbidden = declared == Some(Framing::Chunked) && matches!(response.status, 100..=199 | 204);
+        // RFC 9112 section 6.1 and RFC 9110 section 8.6 forbid framing fields in 1xx and 204, and who sends a body
+        // nevertheless would have it taken for the next response. HEAD and 304 may repeat what GET would say.
+        let empty = matches!(declared, None | Some(Framing::Length(0)));
+        let forbidden = !empty && matches!(response.status, 100..=199 | 204);
         return if forbidden { Err(FramingError::Forbidden) } else { Ok(Framing::None) };
     }
     Ok(declared.unwrap_or(Framing::Close))
@@ -85,10 +91,25 @@ fn declared(fields: &Fields, version: Version) -> Result<Option<Framing>, Framin
     }
     let mut codings = fields.all(FieldId::TransferEncoding);
     match (codings.next(), codings.next()) {
-        (Some(value), None) if value.eq_ignore_ascii_case(b"chunked") => Ok(Some(Framing::Chunked)),
+        (Some(value), None) if is_chunked(value) => Ok(Some(Framing::Chunked)),
         (None, _) => Ok(None),
-        _ => Err(FramingError::Coding),
+        _ => Err(refused_coding(fields)),
     }
+}
+
+fn is_chunked(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"chunked")
+}
+
+/// Why a Transfer-Encoding other than a single `chunked` is refused.
+fn refused_coding(fields: &Fields) -> FramingError {
+    let (mut chunked, mut ends) = (0, false);
+    for coding in fields.all(FieldId::TransferEncoding).flat_map(list) {
+        ends = is_chunked(coding);
+        chunked += usize::from(ends);
+    }
+    let lists_others = fields.all(FieldId::TransferEncoding).flat_map(list).count() > 1;
+    if ends && chunked == 1 && lists_others { FramingError::Coding } else { FramingError::NotChunked }
 }
 
 /// The one value of Content-Length. Repeated values are refused even if they agree: no honest sender needs them.
@@ -121,7 +142,7 @@ pub struct ConnectionOptions {
     pub keep_alive: bool,
     /// `upgrade`
     pub upgrade: bool,
-    /// Names of other fields that are for this hop only.
+    /// Names of other fields that are for this hop only, beside those that always are.
     pub names_fields: bool,
 }
 
@@ -135,7 +156,7 @@ pub fn connection_options(fields: &Fields) -> ConnectionOptions {
             options.keep_alive = true;
         } else if token.eq_ignore_ascii_case(b"upgrade") {
             options.upgrade = true;
-        } else {
+        } else if !HOP_BY_HOP.contains(&FieldId::of(token)) {
             options.names_fields = true;
         }
     }
@@ -147,10 +168,16 @@ pub fn is_persistent(version: Version, options: ConnectionOptions) -> bool {
     !options.close && (version != Version::Http10 || options.keep_alive)
 }
 
-/// The elements of a comma-separated list, trimmed, empty ones left out (RFC 9110 section 5.6.1).
-pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
-}
+/// Fields that are for one hop only, whether Connection names them or not.
+const HOP_BY_HOP: [FieldId; 7] = [
+    FieldId::Connection,
+    FieldId::KeepAlive,
+    FieldId::ProxyConnection,
+    FieldId::Te,
+    FieldId::TransferEncoding,
+    FieldId::Upgrade,
+    FieldId::Http2Settings,
+];
 
 /// Removes the fields that are for one hop only (RFC 9110 section 7.6.1), those that Connection names among them.
 ///
@@ -159,48 +186,55 @@ pub fn strip_hop_by_hop(fields: &mut Fields, options: ConnectionOptions) {
     if options.names_fields {
         strip_named(fields);
     }
-    for id in [
-        FieldId::Connection,
-        FieldId::KeepAlive,
-        FieldId::ProxyConnection,
-        FieldId::Te,
-        FieldId::TransferEncoding,
-        FieldId::Upgrade,
-        FieldId::Http2Settings,
-    ] {
+    for id in HOP_BY_HOP {
         fields.remove(id);
-    }
-}
-
-/// A client may not use Connection to take away what the proxy or the message itself depends on.
-fn strip_named(fields: &mut Fields) {
-    let mut named: Vec<Box<[u8]>> = Vec::new();
-    for token in fields.all(FieldId::Connection).flat_map(list).take(MAX_NAMED) {
-        let id = FieldId::of(token);
-        let protected = matches!(
-            id,
-            FieldId::Host
-                | FieldId::ContentLength
-                | FieldId::ContentType
-                | FieldId::CacheControl
-                | FieldId::Authorization
-                | FieldId::Cookie
-                | FieldId::Forwarded
-                | FieldId::XForwardedFor
-                | FieldId::XForwardedHost
-                | FieldId::XForwardedPort
-                | FieldId::XForwardedProto
-                | FieldId::XRealIp
-                | FieldId::XRequestId
-        );
-        if !protected {
-            named.push(token.into());
-        }
-    }
-    for name in named {
-        fields.remove_named(&name);
     }
 }
 
 /// More names than this in Connection fields are not looked at.
 const MAX_NAMED: usize = 32;
+
+fn strip_named(fields: &mut Fields) {
+    let named: Vec<Box<[u8]>> = fields
+        .all(FieldId::Connection)
+        .flat_map(list)
+        .filter(|name| !is_end_to_end(name))
+        .take(MAX_NAMED)
+        .map(Into::into)
+        .collect();
+    for name in named {
+        fields.remove_named(&name);
+    }
+}
+
+/// Whether a field is meant for the far end whatever Connection says (RFC 9110 section 7.6.1: a sender must not name
+/// such). So nobody can take away what frames, describes or guards a message by naming it.
+///
+/// All that the proxy knows, but for credentials of one hop; what describes content; and what browsers and endpoints
+/// build their defences on.
+fn is_end_to_end(name: &[u8]) -> bool {
+    match FieldId::of(name) {
+        FieldId::Other => {}
+        FieldId::ProxyAuthenticate | FieldId::ProxyAuthorization | FieldId::Trailer => return false,
+        known => return !HOP_BY_HOP.contains(&known),
+    }
+    let starts = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    END_TO_END_PREFIXES.iter().any(|prefix| starts(prefix))
+        || END_TO_END.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+const END_TO_END_PREFIXES: [&[u8]; 4] = [b"access-control-", b"content-", b"if-", b"sec-"];
+const END_TO_END: [&[u8]; 12] = [
+    b"age",
+    b"etag",
+    b"expires",
+    b"last-modified",
+    b"origin",
+    b"range",
+    b"referer",
+    b"strict-transport-security",
+    b"vary",
+    b"www-authenticate",
+    b"x-content-type-options",
+    b"x-frame-options",
+];

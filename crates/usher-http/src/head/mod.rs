@@ -69,7 +69,7 @@ pub struct Request {
     pub scheme: &'static str,
     /// The host asked for, in lower case, without port and trailing dot.
     pub host: String,
-    /// The host and port as the client wrote them: what a Host field towards the endpoint repeats.
+    /// The host in its normal form, and the port if one was given: what a Host field towards the endpoint says.
     pub authority: String,
     /// The path in its one normal form; what routes match and endpoints receive.
     pub path: String,
@@ -79,7 +79,12 @@ pub struct Request {
     pub fields: Fields,
     /// Where the target stands in the fields' buffer.
     pub(crate) target: (u32, u32),
+    /// Memory of the last request's query, for the next.
+    pub(crate) spare_query: String,
 }
+
+/// A query's memory up to this size is kept for the next (bytes).
+const KEPT_QUERY: usize = 4 << 10;
 
 impl Request {
     /// Empties the head for the next message and keeps its memory.
@@ -91,7 +96,11 @@ impl Request {
         self.host.clear();
         self.authority.clear();
         self.path.clear();
-        self.query = None;
+        if let Some(query) = self.query.take()
+            && query.capacity() <= KEPT_QUERY
+        {
+            self.spare_query = query;
+        }
         self.fields.clear();
         self.target = (0, 0);
     }
@@ -101,9 +110,10 @@ impl Request {
         self.fields.buffer().get(self.target.0 as usize..self.target.1 as usize).unwrap_or_default()
     }
 
-    /// Writes the head as HTTP/1.1 in origin-form (or asterisk-form), the host first, up to and with the empty line.
+    /// Writes the head as HTTP/1.1 in origin-form (or asterisk-form), the host first, without the empty line (the
+    /// driver adds framing first).
     ///
-    /// `host` is what the Host field says; the fields are expected to hold none.
+    /// `host` is what the Host field says. A Host among the fields is left out, and so is what the driver decides.
     pub fn encode(&self, host: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
@@ -119,9 +129,12 @@ impl Request {
         out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         out.extend_from_slice(host);
         out.extend_from_slice(b"\r\n");
-        self.fields.encode(out);
+        self.fields.encode_without(&[FieldId::Host, FieldId::Connection, FieldId::TransferEncoding], out);
     }
 }
+
+/// Fields that a response without a body never has; all but the first no response's own fields have.
+const WITHOUT_BODY: [FieldId; 3] = [FieldId::ContentLength, FieldId::Connection, FieldId::TransferEncoding];
 
 /// A response head.
 #[derive(Debug, Default)]
@@ -150,6 +163,8 @@ impl Response {
     }
 
     /// Writes the status line and the fields as HTTP/1.1, without the empty line (the driver adds framing first).
+    ///
+    /// What the driver decides is left out, and a length where there may be none (RFC 9110 section 8.6: 1xx, 204).
     pub fn encode(&self, out: &mut Vec<u8>) {
         let status = self.status;
         let digits = [b'0' + (status / 100 % 10) as u8, b'0' + (status / 10 % 10) as u8, b'0' + (status % 10) as u8];
@@ -163,7 +178,10 @@ impl Response {
             out.extend_from_slice(reason);
         }
         out.extend_from_slice(b"\r\n");
-        self.fields.encode(out);
+        match status {
+            100..=199 | 204 => self.fields.encode_without(&WITHOUT_BODY, out),
+            _ => self.fields.encode_without(&WITHOUT_BODY[1..], out),
+        }
     }
 
     /// Whether the status is 1xx.
@@ -171,7 +189,7 @@ impl Response {
         (100..200).contains(&self.status)
     }
 
-    /// Replaces the content type, checked by the caller to be a valid value.
+    /// Replaces a field of a known name; the value was checked by the caller.
     pub fn set_known(&mut self, id: FieldId, value: &[u8]) {
         self.fields.remove(id);
         self.fields.push(id, value);

@@ -1,6 +1,6 @@
 //! Media types by file extension, and the choice of a content coding (RFC 9110 section 12.5.3).
 
-use crate::forwarded::syntax::{list, trim};
+use crate::syntax::{list, trim};
 
 mod types;
 

@@ -3,6 +3,9 @@
 //! What other parsers repair is refused here, as two readers that repair differently are how requests are smuggled:
 //! bare CR or LF, folded lines, white space before the colon, control bytes, names that are not tokens. A head is
 //! parsed line by line as it arrives; a line that is not complete yet is read again with the next bytes.
+//!
+//! The answer depends on the bytes alone, not on how they were split into reads: nothing behind a limit is looked at,
+//! so a head that is both too long and malformed behind the limit is too long.
 
 mod scan;
 #[cfg(test)]
@@ -11,7 +14,7 @@ mod tests;
 use crate::fields::{FieldId, Fields};
 use crate::head::{Request, Response, TargetForm, Version};
 use crate::method::Method;
-use scan::{name_end, target_end, value_end};
+use scan::{name_end, scan_name, target_end, value_end};
 
 /// What a head may cost (bytes and numbers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +104,8 @@ pub struct HeadParser {
 impl HeadParser {
     /// Reads a request head from `buf`, which always starts where it started the first time.
     ///
-    /// Returns the number of bytes that the head took, or `None` if more are needed.
+    /// Returns the number of bytes that the head took, or `None` if more are needed. What `request` held before is
+    /// gone once its first line is read; its scheme is `http` then, until the caller says otherwise.
     pub fn request(
         &mut self,
         buf: &[u8],
@@ -110,18 +114,14 @@ impl HeadParser {
     ) -> Result<Option<usize>, ParseError> {
         if !self.first_line_done {
             // RFC 9112 section 2.2: one empty line before the request line is ignored.
-            if self.at == 0 && buf.starts_with(b"\r\n") {
-                (self.start, self.at) = (2, 2);
-            } else if self.at == 0 && buf == b"\r" {
-                return Ok(None);
+            match buf {
+                b"\r" => return Ok(None),
+                [b'\r', b'\n', ..] if self.at == 0 => (self.start, self.at) = (2, 2),
+                _ => {}
             }
-            let line = buf.get(self.at..).unwrap_or_default();
-            match request_line(line, request)? {
-                Some(len) if len > limits.line + 2 => return Err(ParseError::LineTooLong),
-                Some(len) => self.at += len,
-                None if line.len() > limits.line => return Err(ParseError::LineTooLong),
-                None => return Ok(None),
-            }
+            let line = first_line(buf.get(self.at..).unwrap_or_default(), limits);
+            let Some(len) = request_line(line, request)? else { return incomplete_line(line, limits) };
+            self.at += len;
             self.first_line_done = true;
         }
         self.finish(buf, limits, &mut request.fields)
@@ -135,12 +135,9 @@ impl HeadParser {
         response: &mut Response,
     ) -> Result<Option<usize>, ParseError> {
         if !self.first_line_done {
-            match status_line(buf, response)? {
-                Some(len) if len > limits.line + 2 => return Err(ParseError::LineTooLong),
-                Some(len) => self.at += len,
-                None if buf.len() > limits.line => return Err(ParseError::LineTooLong),
-                None => return Ok(None),
-            }
+            let line = first_line(buf, limits);
+            let Some(len) = status_line(line, response)? else { return incomplete_line(line, limits) };
+            self.at += len;
             self.first_line_done = true;
         }
         self.finish(buf, limits, &mut response.fields)
@@ -153,20 +150,28 @@ impl HeadParser {
         limits: &HeadLimits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, ParseError> {
+        if self.at == 0 {
+            fields.clear();
+        }
         self.first_line_done = true;
         self.finish(buf, limits, fields)
     }
 
     fn finish(&mut self, buf: &[u8], limits: &HeadLimits, fields: &mut Fields) -> Result<Option<usize>, ParseError> {
-        let end = self.field_lines(buf, limits, fields)?;
-        let used = end.unwrap_or(buf.len());
-        if used - self.start > limits.head {
-            return Err(ParseError::HeadTooLarge);
+        let most = limits.head.saturating_add(self.start);
+        let head = buf.get(..most).unwrap_or(buf);
+        match self.field_lines(head, limits, fields) {
+            Ok(Some(end)) => {
+                fields.fill(head.get(self.start..end).unwrap_or_default());
+                Ok(Some(end))
+            }
+            Ok(None) if head.len() < most => Ok(None),
+            refused => {
+                // The index speaks of bytes that were not taken over.
+                fields.clear();
+                Err(refused.err().unwrap_or(ParseError::HeadTooLarge))
+            }
         }
-        if let Some(end) = end {
-            fields.fill(&buf[self.start..end]);
-        }
-        Ok(end)
     }
 
     fn field_lines(
@@ -176,7 +181,7 @@ impl HeadParser {
         fields: &mut Fields,
     ) -> Result<Option<usize>, ParseError> {
         loop {
-            let line = &buf[self.at..];
+            let line = buf.get(self.at..).unwrap_or_default();
             match line {
                 [b'\r', b'\n', ..] => return Ok(Some(self.at + 2)),
                 [] | [b'\r'] => return Ok(None),
@@ -191,11 +196,24 @@ impl HeadParser {
             self.fields += 1;
             let base = self.at - self.start;
             let id = FieldId::of(&line[..parsed.name]);
+            if parsed.underscore {
+                fields.note_underscore();
+            }
             let value = (base + parsed.value.0, base + parsed.value.1);
             fields.index(base, parsed.name, value, base + parsed.end, id);
             self.at += parsed.end;
         }
     }
+}
+
+/// As much of the first line as may be looked at: its limit, and CRLF.
+fn first_line<'a>(line: &'a [u8], limits: &HeadLimits) -> &'a [u8] {
+    line.get(..limits.line.saturating_add(2)).unwrap_or(line)
+}
+
+/// A first line without its end: too long, if no more of it may be looked at.
+fn incomplete_line(line: &[u8], limits: &HeadLimits) -> Result<Option<usize>, ParseError> {
+    if line.len() < limits.line.saturating_add(2) { Ok(None) } else { Err(ParseError::LineTooLong) }
 }
 
 /// Names longer than this are refused (bytes); no registered name is near it.
@@ -204,13 +222,15 @@ const MAX_NAME: usize = 1024;
 /// A field line; offsets from its start.
 struct FieldLine {
     name: usize,
+    /// The name holds `_`.
+    underscore: bool,
     value: (usize, usize),
     end: usize,
 }
 
 #[inline]
 fn field_line(line: &[u8]) -> Result<Option<FieldLine>, ParseError> {
-    let name = name_end(line);
+    let (name, underscore) = scan_name(line);
     if name > MAX_NAME {
         return Err(ParseError::FieldName);
     }
@@ -223,7 +243,7 @@ fn field_line(line: &[u8]) -> Result<Option<FieldLine>, ParseError> {
     if !ends_in_crlf(line, stop)? {
         return Ok(None);
     }
-    Ok(Some(FieldLine { name, value: trim(line, name + 1, stop), end: stop + 2 }))
+    Ok(Some(FieldLine { name, underscore, value: trim(line, name + 1, stop), end: stop + 2 }))
 }
 
 /// Whether CR LF stands at `stop`, the first byte that could not be part of the line; false if more bytes are needed.
@@ -273,10 +293,11 @@ fn request_line(line: &[u8], request: &mut Request) -> Result<Option<usize>, Par
         (Some(b'\n'), _) => return Err(ParseError::BareLf),
         _ => return Err(ParseError::RequestLine),
     }
-    request.method = Method::from_token(&line[..method]);
-    request.version = version;
+    let method = Method::from_token(&line[..method]);
+    let form = target_form(&method, &line[from..to])?;
+    request.clear();
+    (request.method, request.version, request.form) = (method, version, form);
     request.target = (from as u32, to as u32);
-    request.form = target_form(&request.method, &line[from..to])?;
     Ok(Some(end + 2))
 }
 
@@ -335,6 +356,7 @@ fn status_line(line: &[u8], response: &mut Response) -> Result<Option<usize>, Pa
     if !ends_in_crlf(line, stop).map_err(|_| ParseError::StatusLine)? {
         return Ok(None);
     }
+    response.clear();
     response.version = version;
     response.status = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
     let reason = trim(line, from, stop);

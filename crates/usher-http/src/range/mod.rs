@@ -5,7 +5,7 @@
 //! pieces is answered with the whole representation. Overlapping ranges are merged: a request can never ask for more
 //! bytes than there are. For `If-Range` see [`Validators::if_range`](crate::etag::Validators::if_range).
 
-use crate::forwarded::syntax::list;
+use crate::syntax::list;
 use std::io::Write as _;
 
 /// The most ranges in one request; more are answered with the whole representation (the attack of CVE-2011-3192).

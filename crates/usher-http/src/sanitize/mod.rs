@@ -12,6 +12,8 @@ use crate::head::{Request, TargetForm, Version};
 use crate::host::Authority;
 use crate::method::Method;
 use crate::path;
+use crate::syntax::list;
+use std::fmt::Write as _;
 
 /// Why a request was refused although its head could be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub enum SanitizeError {
     HostInvalid,
     /// A path that is ambiguous or malformed.
     Path(path::PathError),
+    /// An absolute-form target with another scheme than the connection's (RFC 9110 section 7.4: answer 421).
+    Scheme,
+    /// A field that endpoints may take for one of the proxy's own: `X_Forwarded_For` and the like.
+    Disguise,
     /// CONNECT: a reverse proxy opens no tunnels for strangers.
     Connect,
     /// An expectation other than `100-continue` (RFC 9110 section 10.1.1).
@@ -40,6 +46,7 @@ impl SanitizeError {
             Self::Framing(error) => error.status(),
             Self::Connect => 405,
             Self::Expectation => 417,
+            Self::Scheme => 421,
             _ => 400,
         }
     }
@@ -52,6 +59,8 @@ impl SanitizeError {
             Self::HostRepeated => "more than one host",
             Self::HostInvalid => "invalid host",
             Self::Path(_) => "ambiguous or malformed path",
+            Self::Scheme => "scheme of the target is not the connection's",
+            Self::Disguise => "field name that differs from the proxy's by underscores",
             Self::Connect => "CONNECT is not offered",
             Self::Expectation => "unknown expectation",
         }
@@ -81,6 +90,8 @@ pub struct Scratch {
 }
 
 /// Gives every part of the head its one meaning. `upgrade` receives the Upgrade field's value if one is asked for.
+///
+/// The request's scheme must be the connection's already.
 pub fn sanitize(
     request: &mut Request,
     scratch: &mut Scratch,
@@ -88,6 +99,9 @@ pub fn sanitize(
 ) -> Result<Facts, SanitizeError> {
     if request.method == Method::Connect {
         return Err(SanitizeError::Connect);
+    }
+    if request.fields.has_disguised() {
+        return Err(SanitizeError::Disguise);
     }
     let framing = framing::of_request(request).map_err(SanitizeError::Framing)?;
     resolve_target(request, scratch)?;
@@ -99,9 +113,9 @@ pub fn sanitize(
     let facts = Facts {
         framing,
         persistent: framing::is_persistent(request.version, options),
-        expects_continue: expects_continue(request)?,
+        expects_continue: expects_continue(request, framing)?,
         takes_trailers: takes_trailers(request),
-        upgrade: take_upgrade(request, options, upgrade),
+        upgrade: take_upgrade(request, (framing, options), upgrade),
     };
     request.fields.remove(FieldId::Host);
     framing::strip_hop_by_hop(&mut request.fields, options);
@@ -110,16 +124,27 @@ pub fn sanitize(
 
 /// Fills host, authority, path and query from the target and the Host field.
 fn resolve_target(request: &mut Request, scratch: &mut Scratch) -> Result<(), SanitizeError> {
-    let Request { fields, host, authority, path, query, target, form, version, .. } = request;
+    let Request { fields, host, authority, path, query, spare_query, target, form, version, .. } = request;
     let host_field = one_host(fields, *version)?;
     let raw = fields.buffer().get(target.0 as usize..target.1 as usize).unwrap_or_default();
-    let (named, rest) = match form {
-        TargetForm::Absolute => split_absolute(raw),
-        _ => (host_field.unwrap_or_default(), raw),
-    };
-    resolve_authority(named, host_field.is_some(), (host, authority), &mut scratch.host)?;
-    if *form == TargetForm::Absolute && host_field.is_some_and(|field| Authority::parse(field).is_err()) {
-        return Err(SanitizeError::HostInvalid);
+    let mut rest = raw;
+    if *form == TargetForm::Absolute {
+        let (scheme, named, after) = split_absolute(raw);
+        if !scheme.eq_ignore_ascii_case(request.scheme.as_bytes()) {
+            return Err(SanitizeError::Scheme);
+        }
+        // RFC 9112 section 3.2.2: the target's authority wins. A Host that is none is refused all the same.
+        if host_field.is_some_and(|field| Authority::parse(field).is_err()) {
+            return Err(SanitizeError::HostInvalid);
+        }
+        resolve_authority(named, (host, authority), &mut scratch.host)?;
+        rest = after;
+        // RFC 9112 section 3.2.4: the last proxy turns `OPTIONS http://host` into `OPTIONS *`.
+        if after.is_empty() && request.method == Method::Options {
+            *form = TargetForm::Asterisk;
+        }
+    } else if let Some(named) = host_field {
+        resolve_authority(named, (host, authority), &mut scratch.host)?;
     }
     if *form == TargetForm::Asterisk {
         path.push('*');
@@ -134,7 +159,10 @@ fn resolve_target(request: &mut Request, scratch: &mut Scratch) -> Result<(), Sa
     let normal = path::normalize(raw_path, &mut scratch.path).map_err(SanitizeError::Path)?.bytes();
     path.push_str(std::str::from_utf8(normal).unwrap_or("/"));
     if let Some(raw) = raw_query {
-        *query = Some(encoded_query(raw)?);
+        let mut text = std::mem::take(spare_query);
+        text.clear();
+        encode_query(raw, &mut text)?;
+        *query = Some(text);
     }
     Ok(())
 }
@@ -149,51 +177,58 @@ fn one_host(fields: &crate::Fields, version: Version) -> Result<Option<&[u8]>, S
     }
 }
 
-/// Fills the host (compared) and the authority (passed on).
+/// Fills the host (compared) and the authority (passed on): both in normal form, so that the endpoint reads the very
+/// host that chose its route.
 fn resolve_authority(
     text: &[u8],
-    required: bool,
     (host, authority): (&mut String, &mut String),
     spare: &mut String,
 ) -> Result<(), SanitizeError> {
-    if text.is_empty() && !required {
-        return Ok(());
-    }
     let parsed = Authority::parse(text).map_err(|_| SanitizeError::HostInvalid)?;
     host.push_str(parsed.lower_into(spare));
-    authority.push_str(std::str::from_utf8(text).map_err(|_| SanitizeError::HostInvalid)?);
+    authority.push_str(host);
+    if let Some(port) = parsed.port() {
+        // Writing to a `String` cannot fail.
+        let _ = write!(authority, ":{port}");
+    }
     Ok(())
 }
 
-/// Authority and the rest of `http://authority/rest`; the parser has checked the scheme.
-fn split_absolute(target: &[u8]) -> (&[u8], &[u8]) {
-    let after = memchr::memmem::find(target, b"://").map_or(target.len(), |at| at + 3);
-    let rest = &target[after..];
+/// Scheme, authority and the rest of `scheme://authority/rest`.
+fn split_absolute(target: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let colon = memchr::memchr(b':', target).unwrap_or(target.len());
+    let (scheme, rest) = target.split_at(colon);
+    let rest = rest.strip_prefix(b"://").unwrap_or_default();
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-    rest.split_at(end)
+    let (authority, rest) = rest.split_at(end);
+    (scheme, authority, rest)
 }
 
-/// A query as UTF-8: bytes above 0x7F are percent-encoded; a raw `#` is refused, as it would cut the target short.
-fn encoded_query(raw: &[u8]) -> Result<String, SanitizeError> {
+/// Writes a query as UTF-8: bytes above 0x7F are percent-encoded; a raw `#` is refused, as it would cut the target
+/// short.
+fn encode_query(raw: &[u8], out: &mut String) -> Result<(), SanitizeError> {
     if memchr::memchr(b'#', raw).is_some() {
         return Err(SanitizeError::Path(path::PathError::Fragment));
     }
-    if let Ok(text) = std::str::from_utf8(raw)
-        && text.is_ascii()
+    if raw.is_ascii()
+        && let Ok(text) = std::str::from_utf8(raw)
     {
-        return Ok(text.to_owned());
+        out.push_str(text);
+        return Ok(());
     }
-    let mut out = String::with_capacity(raw.len() * 2);
     for &byte in raw {
         match byte {
             0..0x80 => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            // Writing to a `String` cannot fail.
+            _ => _ = write!(out, "%{byte:02X}"),
         }
     }
-    Ok(out)
+    Ok(())
 }
 
-fn expects_continue(request: &mut Request) -> Result<bool, SanitizeError> {
+/// Whether the client waits for 100. An expectation that means nothing is not passed on: without a body, and from
+/// HTTP/1.0 clients, which cannot mean it (RFC 9110 section 10.1.1).
+fn expects_continue(request: &mut Request, framing: Framing) -> Result<bool, SanitizeError> {
     if !request.fields.may_have(FieldId::Expect) {
         return Ok(false);
     }
@@ -201,24 +236,41 @@ fn expects_continue(request: &mut Request) -> Result<bool, SanitizeError> {
     if !known {
         return Err(SanitizeError::Expectation);
     }
-    // RFC 9110 section 10.1.1: an HTTP/1.0 client cannot mean it.
-    Ok(request.version != Version::Http10)
+    let meant = request.version != Version::Http10 && !is_empty(framing);
+    if !meant {
+        request.fields.remove(FieldId::Expect);
+    }
+    Ok(meant)
+}
+
+fn is_empty(framing: Framing) -> bool {
+    matches!(framing, Framing::None | Framing::Length(0))
 }
 
 fn takes_trailers(request: &Request) -> bool {
     request.fields.may_have(FieldId::Te)
-        && request.fields.all(FieldId::Te).flat_map(framing::list).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+        && request.fields.all(FieldId::Te).flat_map(list).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Copies the protocol asked for into `upgrade`; HTTP/1.0 cannot upgrade (RFC 9110 section 7.8).
-fn take_upgrade(request: &Request, options: ConnectionOptions, upgrade: &mut Vec<u8>) -> bool {
+/// Copies the protocol asked for into `upgrade`; RFC 9110 section 7.8 lets a server ignore any Upgrade.
+///
+/// Ignored are those of HTTP/1.0 clients, which cannot mean it; those of requests with a body, as the tunnel would
+/// begin where the body ends, which both sides of the proxy would have to agree on; repeated ones; and `h2c`, which is
+/// obsolete (RFC 9113 section 3.1).
+fn take_upgrade(
+    request: &Request,
+    (framing, options): (Framing, ConnectionOptions),
+    upgrade: &mut Vec<u8>,
+) -> bool {
     upgrade.clear();
-    if !options.upgrade || request.version == Version::Http10 {
+    if !options.upgrade || request.version == Version::Http10 || !is_empty(framing) {
         return false;
     }
-    if let Some(protocol) = request.fields.get(FieldId::Upgrade) {
-        upgrade.extend_from_slice(protocol);
+    let mut protocols = request.fields.all(FieldId::Upgrade);
+    let (Some(protocol), None) = (protocols.next(), protocols.next()) else { return false };
+    if list(protocol).any(|protocol| protocol.eq_ignore_ascii_case(b"h2c")) {
+        return false;
     }
-    // h2c by upgrade is obsolete (RFC 9113 section 3.1): the request is served as it is.
-    !upgrade.is_empty() && !framing::list(upgrade).any(|protocol| protocol.eq_ignore_ascii_case(b"h2c"))
+    upgrade.extend_from_slice(protocol);
+    !upgrade.is_empty()
 }

@@ -77,9 +77,16 @@ pub fn replace(request: &mut Request, client: &ClientText, protocol: &str) {
 }
 
 /// Adds this hop to the forwarding fields that a trusted proxy sent, keeping what it said of scheme, host and port.
+///
+/// `real` is the client's address; where only Forwarded told it, X-Forwarded-For begins with it.
 pub fn append(request: &mut Request, client: &ClientText, real: Option<IpAddr>, protocol: &str) {
-    let before: Vec<u8> = request.fields.all(FieldId::XForwardedFor).collect::<Vec<_>>().join(&b", "[..]);
-    let hops: Vec<u8> = request.fields.all(FieldId::Forwarded).collect::<Vec<_>>().join(&b", "[..]);
+    let mut before = joined(request, FieldId::XForwardedFor);
+    let hops = joined(request, FieldId::Forwarded);
+    if before.is_empty()
+        && let Some(real) = real.filter(|real| client.address.is_some_and(|peer| peer.to_canonical() != *real))
+    {
+        forwarded::write_ip(real, &mut before);
+    }
     let fields = &mut request.fields;
     fields.remove(FieldId::XForwardedFor);
     match (before.is_empty(), client.ip.is_empty()) {
@@ -112,4 +119,16 @@ pub fn append(request: &mut Request, client: &ClientText, real: Option<IpAddr>, 
         }
     }
     fields.push_parts(FieldId::Via, &[protocol.as_bytes(), b" usher"]);
+}
+
+/// The lines of a list as one.
+fn joined(request: &Request, id: FieldId) -> Vec<u8> {
+    let mut all = Vec::new();
+    for line in request.fields.all(id).filter(|line| !line.is_empty()) {
+        if !all.is_empty() {
+            all.extend_from_slice(b", ");
+        }
+        all.extend_from_slice(line);
+    }
+    all
 }

@@ -41,7 +41,7 @@ impl Control {
                     }
                 }
                 Ok(Event::Resolved(_)) => {}
-                Ok(Event::Terminate(signal)) => return self.give_up(signal),
+                Ok(Event::Terminate(signal)) => return self.give_up(&format!("{signal} again")),
                 Err(RecvTimeoutError::Timeout) => return self.give_up("the time for that is over"),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -57,7 +57,8 @@ impl Control {
 
     fn give_up(&mut self, reason: &str) -> Result<(), Failure> {
         let open = self.registry.read().totals.connections.active.get();
-        log::warn(format_args!("{reason}: ending now; {open} connections are cut off"));
+        let cut = if open == 1 { "1 connection is".to_owned() } else { format!("{open} connections are") };
+        log::warn(format_args!("{reason}: ending now; {cut} cut off"));
         self.cut_off();
         Err(Failure::Said)
     }

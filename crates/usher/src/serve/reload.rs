@@ -10,7 +10,7 @@ use usher_config::{Diagnostic, Loaded};
 use super::changes::describe;
 use super::control::Control;
 use super::event::ReloadAnswer;
-use super::start::{bind_failure, settle};
+use super::start::bind_failure;
 use super::watch::Watch;
 use super::worker::Order;
 use crate::assemble::{self, Assembled};
@@ -52,7 +52,7 @@ impl Control {
         self.names
             .follow(&built.snapshot.clusters)
             .map_err(|error| Failure::of("cannot start resolving names", error))?;
-        settle(&mut built, &self.names);
+        built.resolve(|cluster| Some(self.names.endpoints(cluster)));
         // From here on nothing can fail.
         let changes = describe(&self.built.snapshot, &built.snapshot);
         let (open, close) = self.sockets.adopt(plan);
@@ -87,7 +87,8 @@ impl Control {
             self.watch = None;
             return None;
         }
-        match Watch::start(&self.loaded.files, self.events.clone()) {
+        let files = [&self.loaded.files[..], &self.built.files].concat();
+        match Watch::start(&files, self.events.clone()) {
             Ok(watch) => {
                 self.watch = Some(watch);
                 None

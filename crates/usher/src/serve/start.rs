@@ -51,7 +51,7 @@ pub(super) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
     let mut names = Names::new(move |host| drop(changed.send(Event::Resolved(host))));
     let followed = names.follow(&built.snapshot.clusters);
     followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
-    settle(&mut built, &names);
+    built.resolve(|cluster| Some(names.endpoints(cluster)));
 
     registry.process.serving(built.snapshot.generation);
     registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
@@ -117,17 +117,6 @@ fn start_workers(
     };
     let workers: io::Result<Vec<Hand>> = cores.iter().enumerate().map(start).collect();
     workers.map_err(|error| Failure::of("cannot start a worker", error))
-}
-
-/// Puts the addresses of endpoints into a snapshot that nobody serves by yet.
-pub(super) fn settle(built: &mut Built, names: &Names) {
-    let Some(snapshot) = Arc::get_mut(&mut built.snapshot) else { return };
-    for cluster in &mut snapshot.clusters {
-        let resolved = names.endpoints(cluster);
-        if let Some(cluster) = Arc::get_mut(cluster) {
-            cluster.resolved = resolved;
-        }
-    }
 }
 
 /// Everything that could not be bound.

@@ -1,0 +1,330 @@
+//! The dry run: the steps of [`crate::path`], in their order.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::task::{Context, Poll, Waker};
+
+use tokio::time::Instant;
+use usher_api::metrics::Registry;
+use usher_api::{Exchange, Flow, Piece, Reply};
+use usher_config::ByteSize;
+use usher_config::value::format_duration;
+use usher_http::Framing;
+use usher_http::sanitize::{Facts, Scratch, sanitize};
+use usher_http::trust::ClientText;
+use usher_net::{Address, Dialer, MemoryStream};
+use usher_route::Reason;
+use usher_wire::{Connection, WireError};
+
+use super::diff::{Line, Moment, lines};
+use super::{Client, Explanation, FilterRun, Meaning, OwnReply, Question, Refusal, RouteFound, Setting, upstream, why};
+use crate::path::Visit;
+use crate::snapshot::{ListenerSpec, Route, RouteFilter, Snapshot};
+use crate::steps::{route, sanitize as trust};
+use crate::subject::Asking;
+use crate::worker::Worker;
+
+/// Where chance has a say, the same question has the same answer.
+const SEED: u64 = 0x5EED;
+/// A body of the proxy's own that is shown, in characters.
+const SHOWN_BODY: usize = 80;
+/// How the verdict of a filter's dry run begins if the filter would answer the request itself.
+const ANSWERS: &str = "would answer";
+
+/// Reaches nobody.
+pub(super) struct Nowhere;
+
+impl Dialer for Nowhere {
+    type Stream = MemoryStream;
+
+    async fn dial(&self, _: &Address) -> io::Result<MemoryStream> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// A request that was understood.
+pub(super) struct Understood {
+    facts: Facts,
+    upgrade: Vec<u8>,
+    /// The client's fields.
+    came: Vec<Line>,
+    line: String,
+}
+
+impl Understood {
+    pub(super) fn came(&self) -> (&[Line], &str) {
+        (&self.came, &self.line)
+    }
+}
+
+/// Explains a request whose head is given.
+pub(super) fn run(
+    snapshot: &Arc<Snapshot>,
+    question: &Question,
+    (listener, index): (&Arc<ListenerSpec>, u32),
+    head: &[u8],
+) -> Explanation {
+    let (peer, local) = question.ends(listener);
+    let mut told = begin(question, listener, peer);
+    let mut exchange = Exchange::default();
+    exchange.client =
+        usher_api::Client { ip: None, peer, local, trusted: false, listener: listener.name.clone() };
+    let understood = match understand(head, listener, &mut exchange) {
+        Ok(understood) => understood,
+        Err(refusal) => {
+            told.refusal = Some(refusal);
+            return told;
+        }
+    };
+    let metrics = Registry::new("").register_worker();
+    let worker = Worker::new(Nowhere, snapshot.clone(), metrics, Arc::new(AtomicU32::new(0)), SEED);
+    let visit = Visit {
+        worker: &worker,
+        local: worker.local(),
+        listener,
+        listener_index: index,
+        deadline: &worker.deadlines.register(),
+        client: &ClientText::new(peer.map(|peer| peer.ip()), local.map(|local| local.port())),
+        peer,
+        started: Instant::now(),
+        upgrade: &understood.upgrade,
+        facts: understood.facts,
+    };
+    told.meaning = Some(meaning(&exchange, &understood));
+    serve(&visit, &mut exchange, &understood, &mut told);
+    told
+}
+
+fn begin(question: &Question, listener: &ListenerSpec, peer: Option<SocketAddr>) -> Explanation {
+    let peer = peer.map(|peer| peer.ip());
+    let mut notes = Vec::new();
+    if question.is_https() {
+        notes.push("explained as a request over http: this listener has no TLS".to_owned());
+    }
+    if listener.proxy_protocol.is_some() {
+        notes.push("on this listener the client's address is what the PROXY header says of it".to_owned());
+    }
+    Explanation {
+        asked: (question.method.clone(), question.url.clone()),
+        listener: listener.name.to_string(),
+        client: Client { peer, ip: peer, trusted: false },
+        notes,
+        ..Explanation::default()
+    }
+}
+
+/// Steps 3 and 4: reads the head as a connection does.
+fn understand(head: &[u8], listener: &ListenerSpec, exchange: &mut Exchange) -> Result<Understood, Refusal> {
+    let (stream, _client) = MemoryStream::pair(1);
+    let mut connection = Connection::with_input(stream, head);
+    let request = &mut exchange.request;
+    let mut reading = pin!(poll_fn(|cx| connection.poll_request(cx, &listener.head, request)));
+    let read = match reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(read) => read,
+        Poll::Pending => Err(WireError::Truncated),
+    };
+    read.map_err(|error| why::of_wire(&error))?;
+    let request = &mut exchange.request;
+    request.scheme = "http";
+    let came = lines(&request.fields);
+    let target = String::from_utf8_lossy(request.raw_target()).into_owned();
+    let line = format!("{} {target} {}", request.method.as_str(), request.version.as_str());
+    let mut upgrade = Vec::new();
+    let facts = sanitize(request, &mut Scratch::default(), &mut upgrade).map_err(why::of_sanitize)?;
+    if !facts.upgrade {
+        upgrade.clear();
+    }
+    Ok(Understood { facts, upgrade, came, line })
+}
+
+fn meaning(exchange: &Exchange, understood: &Understood) -> Meaning {
+    let request = &exchange.request;
+    let raw = String::from_utf8_lossy(request.raw_target()).into_owned();
+    let raw = raw.split_once('?').map_or(raw.as_str(), |(path, _)| path);
+    let raw = raw.split_once("://").map_or(raw, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    Meaning {
+        host: request.host.clone(),
+        path: request.path.clone(),
+        path_came: (raw != request.path).then(|| raw.to_owned()),
+        query: request.query.clone(),
+        upgrade: Some(String::from_utf8_lossy(&understood.upgrade).into_owned()).filter(|text| !text.is_empty()),
+    }
+}
+
+/// Steps 4 to 10, as [`crate::path`] has them.
+fn serve(visit: &Visit<'_, Nowhere>, exchange: &mut Exchange, understood: &Understood, told: &mut Explanation) {
+    trust::trust(visit, exchange);
+    told.client.ip = exchange.client.ip;
+    told.client.trusted = exchange.client.trusted;
+    told.notes.extend(claims(visit, exchange, understood));
+    told.route = Some(near_and_far(visit, exchange));
+    let index = match route::find(visit, exchange) {
+        Ok(index) => index,
+        Err(reply) => {
+            told.reply = Some(own(exchange, None, &reply));
+            return;
+        }
+    };
+    exchange.record.route = Some(index);
+    let Some(route) = visit.local.shared.routes.get(index as usize) else { return };
+    (told.limits, told.timeouts) = settings(visit.listener, route);
+    if let (Some(limit), Framing::Length(length)) = (route.max_body, visit.facts.framing)
+        && length > limit
+    {
+        told.notes.push(format!("the body of {length} bytes is larger than {limit}: the answer is 413"));
+        told.reply = Some(own(exchange, Some(route), &Reply::new(413, "too_large")));
+        return;
+    }
+    if let Some(reply) = filters(exchange, route, told) {
+        told.reply = Some(own(exchange, Some(route), &reply));
+        return;
+    }
+    upstream::forward(visit, exchange, route, (understood, told));
+}
+
+/// What became of the forwarding fields that the client sent.
+fn claims(visit: &Visit<'_, Nowhere>, exchange: &Exchange, understood: &Understood) -> Option<String> {
+    let forwarding = |name: &str| {
+        let lower = name.to_ascii_lowercase();
+        lower.starts_with("x-forwarded-") || lower == "forwarded" || lower == "x-real-ip"
+    };
+    understood.came.iter().find(|(name, _)| forwarding(name))?;
+    let peer = visit.peer?.ip();
+    Some(if exchange.client.trusted {
+        format!("`{peer}` is in `trusted_proxies`: what it says of the client is believed, and passed on")
+    } else {
+        format!("`{peer}` is not in `trusted_proxies`: what it says of the client is replaced")
+    })
+}
+
+fn near_and_far(visit: &Visit<'_, Nowhere>, exchange: &Exchange) -> RouteFound {
+    let snapshot = &visit.local.shared;
+    let found = snapshot.router.explain(&Asking { exchange, listener: visit.listener_index });
+    let near = found.near.into_iter().map(|miss| (miss.name, lost(snapshot, &miss.reason)));
+    let mut route = RouteFound { near: near.collect(), more: found.more, allowed: found.allowed, ..Default::default() };
+    if let Some(chosen) = found.chosen {
+        route.name = Some(chosen.name);
+        route.host = chosen.host;
+        route.path = chosen.path;
+        route.captures = chosen.captures;
+    }
+    route
+}
+
+/// Why a route lost. The router knows listeners by number only.
+fn lost(snapshot: &Snapshot, reason: &Reason) -> String {
+    let Reason::Listener { got, wants } = reason else { return reason.to_string() };
+    let name = |index: &u32| match snapshot.listeners.get(*index as usize) {
+        Some(listener) => format!("`{}`", listener.name),
+        None => format!("number {index}"),
+    };
+    let wants: Vec<String> = wants.iter().map(name).collect();
+    format!("listener is {}, the route wants {}", name(got), wants.join(" or "))
+}
+
+/// Steps 6 and 7. A reply ends the path; one that is only told of does not, so that the rest can be shown.
+fn filters(exchange: &mut Exchange, route: &Route, told: &mut Explanation) -> Option<Box<Reply>> {
+    for entry in &route.filters {
+        let limit = entry.filter.body_limit();
+        if let Some(limit) = limit.filter(|_| exchange.body.is_none()) {
+            told.notes.push(format!("`{}` has the whole body collected first, up to {}", entry.name, size(limit)));
+            exchange.body = Some(Vec::new());
+        }
+        let (step, reply) = filter(exchange, entry);
+        told.filters.push(step);
+        if reply.is_some() {
+            return reply;
+        }
+    }
+    exchange.body = None;
+    None
+}
+
+fn filter(exchange: &mut Exchange, entry: &RouteFilter) -> (FilterRun, Option<Box<Reply>>) {
+    let before = Moment::of(&exchange.request);
+    let (verdict, ends, reply) = match entry.filter.dry_run(exchange) {
+        Some(verdict) => {
+            let ends = verdict.starts_with(ANSWERS);
+            (verdict, ends, None)
+        }
+        None => match entry.filter.on_request(exchange) {
+            Flow::Continue => (String::new(), false, None),
+            Flow::Respond(reply) => (format!("answers {}", reply.status), true, Some(reply)),
+            Flow::Wait(_) => ("would wait for an answer from elsewhere".to_owned(), false, None),
+        },
+    };
+    let changes = before.changes(&exchange.request);
+    let verdict = match verdict.as_str() {
+        "" if changes.is_empty() => "changes nothing in this request".to_owned(),
+        _ => verdict,
+    };
+    let set_to = entry.filter.describe();
+    (FilterRun { name: entry.name, phase: entry.phase, set_to, verdict, changes, ends }, reply)
+}
+
+/// A response of the proxy itself, as it leaves: with the route's page, and after the response filters.
+pub(super) fn own(exchange: &mut Exchange, route: Option<&Route>, reply: &Reply) -> OwnReply {
+    let response = &mut exchange.response;
+    response.clear();
+    response.status = reply.status;
+    for (name, value) in &reply.fields {
+        // As when it is sent: a value that is not valid is left out.
+        let _ = response.fields.add(name.as_bytes(), value.as_bytes());
+    }
+    for entry in route.iter().flat_map(|route| route.filters.iter().rev()) {
+        entry.filter.on_response(exchange);
+    }
+    let page = route.and_then(|route| route.page(reply.status));
+    let body = match page {
+        _ if reply.finished || reply.status < 400 => body(reply),
+        Some(page) => format!("the route's page for {} ({})", reply.status, page.content_type),
+        None if !reply.is_empty() => body(reply),
+        None => "a plain page with the status".to_owned(),
+    };
+    let fields = lines(&exchange.response.fields);
+    OwnReply { status: reply.status, reason: reply.reason.to_owned(), fields, body }
+}
+
+fn body(reply: &Reply) -> String {
+    let bytes = match reply.body.first() {
+        None => return "no body".to_owned(),
+        Some(Piece::File { .. }) => return format!("{} bytes of a file", reply.len()),
+        Some(Piece::Bytes(bytes)) => bytes.as_ref(),
+        Some(Piece::Shared(bytes)) => bytes,
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let shown: String = text.chars().take(SHOWN_BODY).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let dots = if text.chars().count() > SHOWN_BODY { "…" } else { "" };
+    format!("{} bytes: {}{dots}", reply.len(), shown.trim_end())
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize(bytes).to_string()
+}
+
+/// The limits and the timeouts that apply.
+fn settings(listener: &ListenerSpec, route: &Route) -> (Vec<Setting>, Vec<Setting>) {
+    let of = |name, value, of| Setting { name, value, of };
+    let limits = vec![
+        of("request_line", size(listener.head.line as u64), "listener"),
+        of("head", size(listener.head.head as u64), "listener"),
+        of("fields", listener.head.fields.to_string(), "listener"),
+        of("body", route.max_body.map_or("unlimited".to_owned(), size), "route"),
+    ];
+    let times = &listener.timeouts;
+    let own = |name, own: Option<_>, others| {
+        of(name, format_duration(own.unwrap_or(others)), if own.is_some() { "route" } else { "listener" })
+    };
+    let timeouts = vec![
+        of("head", format_duration(times.head), "listener"),
+        own("body_idle", route.body_idle, times.body_idle),
+        own("write_stall", route.write_stall, times.write_stall),
+        of("keep_alive", format_duration(times.keep_alive), "listener"),
+        own("tunnel_idle", route.tunnel_idle, times.tunnel_idle),
+    ];
+    (limits, timeouts)
+}

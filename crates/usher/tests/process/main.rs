@@ -1,0 +1,13 @@
+//! The binary as people run it: every test starts the process itself.
+
+mod check;
+mod demo;
+mod end;
+mod explain;
+mod harness;
+mod names;
+mod proxy;
+mod reload;
+mod reload_under_load;
+mod tools;
+mod watch;

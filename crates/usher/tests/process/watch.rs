@@ -1,0 +1,37 @@
+//! `watch = true`
+
+use std::fs;
+
+use usher_testkit::{Endpoint, Reply};
+
+use crate::harness::{PATIENCE, status, until, usher};
+
+const CONFIG: &str = "watch = true\nadmin = \"off\"\naccess_log = \"off\"\ninclude = \"sites/*.toml\"\n\
+    [[listener]]\nbind = \"$LISTEN\"\n";
+const SITE: &str = "[[route]]\npath = \"/a\"\nto = \"$ENDPOINT\"\n";
+
+#[test]
+fn a_changed_file_is_read() {
+    let endpoint = Endpoint::start(|_| Reply::ok("hello")).unwrap();
+    let mut usher = usher(CONFIG).endpoint(&endpoint).file("sites/a.toml", SITE).start().unwrap();
+    let address = usher.listen().unwrap();
+    usher.wait_for_output("serves", PATIENCE).unwrap();
+    let sites = usher.dir().join("sites");
+
+    // In place.
+    let moved = usher.substitute(&SITE.replace("/a", "/moved")).unwrap();
+    fs::write(sites.join("a.toml"), &moved).unwrap();
+    until("the changed route", || status(address, "/moved") == 200);
+    // A new file of the pattern.
+    fs::write(sites.join("b.toml"), moved.replace("/moved", "/new")).unwrap();
+    until("the new route", || status(address, "/new") == 200);
+    // A bad one changes nothing; the repair is noticed, by rename as editors do it.
+    fs::write(sites.join("b.toml"), "[[route").unwrap();
+    usher.wait_for_output("reload of", PATIENCE).unwrap();
+    assert_eq!(status(address, "/new"), 200);
+    fs::write(sites.join("b.tmp"), moved.replace("/moved", "/repaired")).unwrap();
+    fs::rename(sites.join("b.tmp"), sites.join("b.toml")).unwrap();
+    until("the repaired route", || status(address, "/repaired") == 200);
+    fs::remove_file(sites.join("b.toml")).unwrap();
+    until("the removed route", || status(address, "/repaired") == 404);
+}
