@@ -107,7 +107,7 @@ fn admit<D: Dialer>(worker: &Rc<Worker<D>>, stream: Accepted, mut door: Door) {
         door.listener = spec.clone();
     }
     drop(local);
-    match worker.admit(door.peer.map(|peer| peer.ip()), door.listener.per_client) {
+    match worker.admit(door.peer.map(|peer| peer.ip()), &door.listener) {
         Ok(permit) => {
             worker.metrics.connections.opened();
             let worker = worker.clone();

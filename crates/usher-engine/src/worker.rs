@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use usher_net::Dialer;
 
 use crate::cluster::Cluster;
 use crate::deadline::Deadlines;
-use crate::snapshot::{ResolvedEndpoint, Snapshot};
+use crate::snapshot::{Counts, ListenerSpec, ResolvedEndpoint, Snapshot};
 
 /// What the control plane tells a worker.
 pub enum Command {
@@ -51,7 +51,6 @@ pub struct Worker<D: Dialer> {
     draining: Cell<bool>,
     connections: Cell<u32>,
     total: Arc<AtomicU32>,
-    by_client: RefCell<HashMap<IpAddr, u32>>,
 }
 
 /// Exchanges that a thread keeps for the next requests.
@@ -80,7 +79,6 @@ impl<D: Dialer> Worker<D> {
             draining: Cell::new(false),
             connections: Cell::new(0),
             total,
-            by_client: RefCell::default(),
         })
     }
 
@@ -162,23 +160,32 @@ impl<D: Dialer> Worker<D> {
         RequestId::from_bits(u128::from(self.random()) << 64 | u128::from(self.random()))
     }
 
-    /// Claims a place for a connection.
-    pub(crate) fn admit(self: &Rc<Self>, client: Option<IpAddr>, per_client: u32) -> Result<Permit<D>, Refused> {
-        if self.total.load(Ordering::Relaxed) >= self.local.borrow().shared.max_connections {
+    /// Claims a place for a connection on a listener.
+    pub(crate) fn admit(
+        self: &Rc<Self>,
+        client: Option<IpAddr>,
+        listener: &ListenerSpec,
+    ) -> Result<Permit<D>, Refused> {
+        let counts = listener.counts.clone();
+        let full = |count: &AtomicU32, limit: u32| limit > 0 && count.load(Ordering::Relaxed) >= limit;
+        if full(&self.total, self.local.borrow().shared.max_connections)
+            || full(&counts.listener, listener.max_connections)
+        {
             return Err(Refused::Total);
         }
-        let counted = client.filter(|_| per_client > 0);
+        let counted = client.filter(|_| listener.per_client > 0);
         if let Some(ip) = counted {
-            let mut table = self.by_client.borrow_mut();
+            let mut table = counts.clients.lock().unwrap_or_else(PoisonError::into_inner);
             let count = table.entry(ip).or_default();
-            if *count >= per_client {
+            if *count >= listener.per_client {
                 return Err(Refused::Client);
             }
             *count += 1;
         }
         self.total.fetch_add(1, Ordering::Relaxed);
+        counts.listener.fetch_add(1, Ordering::Relaxed);
         self.connections.set(self.connections.get() + 1);
-        Ok(Permit { worker: self.clone(), counted })
+        Ok(Permit { worker: self.clone(), counts, counted })
     }
 }
 
@@ -223,6 +230,7 @@ pub(crate) enum Refused {
 /// A connection's place; given back when dropped.
 pub(crate) struct Permit<D: Dialer> {
     worker: Rc<Worker<D>>,
+    counts: Counts,
     counted: Option<IpAddr>,
 }
 
@@ -230,9 +238,10 @@ impl<D: Dialer> Drop for Permit<D> {
     fn drop(&mut self) {
         let worker = &self.worker;
         worker.total.fetch_sub(1, Ordering::Relaxed);
+        self.counts.listener.fetch_sub(1, Ordering::Relaxed);
         worker.connections.set(worker.connections.get() - 1);
         if let Some(ip) = self.counted {
-            let mut table = worker.by_client.borrow_mut();
+            let mut table = self.counts.clients.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = table.get_mut(&ip) {
                 *count -= 1;
                 if *count == 0 {

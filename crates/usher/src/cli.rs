@@ -129,12 +129,12 @@ pub(crate) struct ExplainArgs {
     /// A field of the request's head. May be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
     pub(crate) headers: Vec<(String, String)>,
-    /// The listener that it comes to, by name or address; without it, the one that fits the URL's port, or the first.
+    /// The listener that it comes to; without it, the one on the URL's port, or else the first.
     #[arg(long, value_name = "NAME")]
     pub(crate) listener: Option<String>,
-    /// The client's address.
-    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
-    pub(crate) client: IpAddr,
+    /// The client's address; without it, this machine's.
+    #[arg(long, value_name = "IP")]
+    pub(crate) client: Option<IpAddr>,
     /// Answer in JSON.
     #[arg(long)]
     pub(crate) json: bool,

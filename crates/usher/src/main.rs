@@ -19,9 +19,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// 0: done; 1: the config was refused or something failed; 2: the command line was wrong (clap says so itself).
 fn main() -> ExitCode {
     match commands::dispatch(cli::parse()) {

@@ -20,7 +20,7 @@ pub(super) fn process(out: &mut Exposition, registry: &Registry, reading: &Readi
     )
     .sample(&[], process.generation());
     let (ok, failed) = process.reloads();
-    out.counter("usher_config_reloads_total", "Reloads of the config, by result.")
+    out.counter("usher_reloads_total", "Reloads of the config, by result.")
         .sample(&[("result", "ok")], ok)
         .sample(&[("result", "failed")], failed);
     if let Some((at, ok)) = process.last_reload() {

@@ -31,7 +31,7 @@ fn everything_that_was_counted_is_told() {
     for expected in [
         "usher_build_info{version=\"1.2.3\"} 1",
         "usher_config_generation 3",
-        "usher_config_reloads_total{result=\"failed\"} 1",
+        "usher_reloads_total{result=\"failed\"} 1",
         "usher_config_last_reload_success 0",
         "usher_connections_accepted_total 1",
         "usher_connections_refused_total{reason=\"client_limit\"} 0",

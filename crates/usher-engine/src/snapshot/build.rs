@@ -153,3 +153,6 @@ impl<'a> Building<'a> {
         Span::new(text.span.source, start + part.start..start + part.end)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,10 @@ mod build;
 mod filters;
 mod routes;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use usher_api::{AccessSink, Balance, Filter, Phase, Reply, Template};
@@ -52,12 +55,24 @@ pub struct ListenerSpec {
     pub proxy_protocol: Option<ProxyRule>,
     /// What a head may cost.
     pub head: HeadLimits,
-    /// Connections open at once on this listener and per client address; 0 is no limit.
+    /// Connections open at once on this listener; 0 is no limit.
     pub max_connections: u32,
     /// Connections per client address; 0 is no limit.
     pub per_client: u32,
     /// How long clients may take.
     pub timeouts: ClientTimeouts,
+    /// The connections that are open, counted over all workers and reloads.
+    pub counts: Counts,
+}
+
+/// Connections that are open now, shared by all workers. Touched when a connection begins and ends, never on the path
+/// of a request.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// On this listener.
+    pub listener: Arc<AtomicU32>,
+    /// By client address, over all listeners. Only addresses with a connection are in it.
+    pub clients: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
 /// Whose PROXY headers are read.

@@ -149,8 +149,9 @@ impl<T: Transport> Connection<T> {
                 self.parser = HeadParser::default();
                 return Poll::Ready(Ok(()));
             }
-            // The parser refuses a head before the buffer could be full; this only states it.
-            let limit = limits.head + limits.line;
+            // The parser refuses a head before the buffer could be full: after a line and its end, or an empty line
+            // and a head.
+            let limit = limits.head.saturating_add(limits.line).saturating_add(4);
             if ready!(self.poll_read_more(cx, limit))? == 0 {
                 let error = if self.input.is_empty() { WireError::Closed } else { WireError::Truncated };
                 return Poll::Ready(Err(error));
@@ -253,11 +254,22 @@ impl<T: Transport> Connection<T> {
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
         while self.sent < self.output.len() {
             let len = ready!(self.stream.poll_write(cx, &self.output[self.sent..]))?;
+            if len == 0 {
+                return Poll::Ready(Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()));
+            }
             self.sent += len;
             self.note_sent(len as u64);
         }
         self.output_done();
         Poll::Ready(Ok(()))
+    }
+
+    /// Forgets what was sent of the output, so that a peer who takes it in small bites does not make it grow.
+    pub(super) fn trim_output(&mut self) {
+        if self.sent > OUTPUT_KEPT {
+            self.output.drain(..self.sent);
+            self.sent = 0;
+        }
     }
 
     /// Empties the output after all of it was sent.

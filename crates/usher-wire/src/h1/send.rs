@@ -75,6 +75,11 @@ impl<T: Transport> Connection<T> {
 
 impl<T: Transport> Sink for Connection<T> {
     fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, WireError>> {
+        if data.is_empty() {
+            // A chunk of size 0 would end the body.
+            return Poll::Ready(Ok(0));
+        }
+        self.trim_output();
         if self.sending.framing == Framing::Chunked && self.sending.left == 0 {
             if self.output.len() - self.sent > COPIED {
                 ready!(self.poll_output(cx))?;
@@ -105,6 +110,7 @@ impl<T: Transport> Sink for Connection<T> {
     fn poll_finish(&mut self, cx: &mut Context<'_>, trailers: Option<&Fields>) -> Poll<Result<(), WireError>> {
         if !self.sending.done {
             match self.sending.framing {
+                Framing::Chunked if self.sending.left > 0 => return Poll::Ready(Err(WireError::Truncated)),
                 Framing::Chunked => {
                     self.output.extend_from_slice(b"0\r\n");
                     if let Some(trailers) = trailers {

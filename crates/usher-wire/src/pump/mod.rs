@@ -90,7 +90,9 @@ impl Pump {
                     }
                 }
                 State::Finishing => {
+                    self.waits_for_sink = true;
                     ready!(sink.poll_finish(cx, source.trailers())).map_err(PumpError::Sink)?;
+                    self.waits_for_sink = false;
                     self.state = State::Done;
                 }
                 State::Done => return Poll::Ready(Ok(())),
@@ -110,7 +112,9 @@ impl Pump {
             Poll::Ready(filled) => filled.map_err(PumpError::Source)?,
             Poll::Pending => {
                 // Nothing more for now: what was kept must not wait for it.
+                self.waits_for_sink = true;
                 ready!(sink.poll_flush(cx)).map_err(PumpError::Sink)?;
+                self.waits_for_sink = false;
                 return Poll::Pending;
             }
         };
@@ -176,8 +180,13 @@ impl Pump {
             return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
         }
         let Some(plain) = sink.plain() else { return Poll::Ready(Err(PumpError::Sink(WireError::Truncated))) };
+        let most = usize::try_from(plain.left).unwrap_or(usize::MAX);
+        if most == 0 {
+            // More payload than the sink's framing announced: the surplus is never sent.
+            return Poll::Ready(Err(PumpError::Sink(WireError::Truncated)));
+        }
         self.waits_for_sink = true;
-        let moved = ready!(plain.stream.poll_splice_out(cx, pipe, usize::MAX, left > 0 && !waits))
+        let moved = ready!(plain.stream.poll_splice_out(cx, pipe, most, left > 0 && !waits))
             .map_err(|error| PumpError::Sink(error.into()))?;
         self.waits_for_sink = false;
         sink.gave_plain(moved as u64);

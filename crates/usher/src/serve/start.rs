@@ -127,6 +127,11 @@ pub(super) fn bind_failure(errors: &[io::Error]) -> Failure {
 
 /// Raises the limit on open files, and says so if that is not enough: a connection needs two, one to each side.
 fn check_open_files(connections: u32) {
+    if connections == usher_config::config::Limits::default().connections {
+        // Nobody asked for that many: what the system allows is enough.
+        let _ = raise_open_files();
+        return;
+    }
     let wanted = u64::from(connections) * 2 + OTHER_FILES;
     match raise_open_files() {
         Ok(Some(limit)) if limit < wanted => log::warn(format_args!(

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use usher_testkit::{Builder, Client, Usher};
+use usher_testkit::{Builder, Client, Signal, Usher};
 
 /// How long any wait may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,4 +115,16 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// The status of a GET on a new connection.
 pub(crate) fn status(address: impl ToString, target: &str) -> u16 {
     Client::connect(address).unwrap().get(target).unwrap().status
+}
+
+/// Puts a config in place of the present one, sends SIGHUP, and waits until the process says what became of it.
+pub(crate) fn reload(usher: &mut Usher, config: &str) {
+    let done = |usher: &Usher| {
+        let output = usher.output();
+        output.matches(" reloaded ").count() + output.matches(" reload of ").count()
+    };
+    let before = done(usher);
+    usher.write_config(config).unwrap();
+    usher.signal(Signal::Hup).unwrap();
+    until("the end of the reload", || done(usher) > before);
 }

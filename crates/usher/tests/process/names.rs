@@ -2,7 +2,7 @@
 
 use usher_testkit::{Endpoint, Reply};
 
-use crate::harness::{PATIENCE, usher};
+use crate::harness::{PATIENCE, reload, usher};
 
 #[test]
 fn an_unresolvable_name_takes_down_its_cluster_only() {
@@ -23,7 +23,7 @@ fn an_unresolvable_name_takes_down_its_cluster_only() {
         assert_eq!(client.get("/bad").unwrap().status, 503);
     }
     // A reload asks for new names only, and keeps what is known.
-    usher.reload(&config("[[route]]\npath = \"/bad2\"\nto = \"nobody2.invalid:80\"\n")).unwrap();
+    reload(&mut usher, &config("[[route]]\npath = \"/bad2\"\nto = \"nobody2.invalid:80\"\n"));
     usher.wait_for_output("cannot resolve `nobody2.invalid`", PATIENCE).unwrap();
     assert_eq!(client.get("/good").unwrap().status, 200);
     assert_eq!(client.get("/bad2").unwrap().status, 503);

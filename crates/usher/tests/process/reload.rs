@@ -4,7 +4,7 @@ use std::fs;
 
 use usher_testkit::{Client, Endpoint, Reply, Signal};
 
-use crate::harness::{PATIENCE, run, status, until, usher};
+use crate::harness::{PATIENCE, reload, run, status, until, usher};
 
 const ONE: &str = "admin = \"$ADMIN\"\naccess_log = \"off\"\n\
     [[listener]]\nbind = \"$LISTEN\"\n[[route]]\nname = \"a\"\npath = \"/a\"\nto = \"$ENDPOINT\"\n";
@@ -15,6 +15,11 @@ fn endpoint() -> Endpoint {
     Endpoint::start(|_| Reply::ok("hello")).unwrap()
 }
 
+fn metrics(admin: std::net::SocketAddr) -> String {
+    let mut client = Client::connect(admin).unwrap();
+    client.request("GET", "/metrics", &[("Host", "localhost")], b"").unwrap().text()
+}
+
 #[test]
 fn a_reload_adds_and_removes_routes_and_listeners() {
     let endpoint = endpoint();
@@ -23,13 +28,13 @@ fn a_reload_adds_and_removes_routes_and_listeners() {
     assert_eq!(kept.get("/a").unwrap().status, 200);
     assert_eq!(kept.get("/b").unwrap().status, 404);
 
-    usher.reload(&format!("{ONE}{TWO}")).unwrap();
+    reload(&mut usher, &format!("{ONE}{TWO}"));
     assert_eq!(kept.get("/b").unwrap().status, 200, "an open connection follows");
     let second = usher.listener("second").unwrap();
     assert_eq!(status(second, "/b"), 200);
     usher.wait_for_output("2 listeners (+second), 2 routes (+b)", PATIENCE).unwrap();
 
-    usher.reload(ONE).unwrap();
+    reload(&mut usher, ONE);
     assert_eq!(kept.get("/a").unwrap().status, 200);
     assert_eq!(kept.get("/b").unwrap().status, 404);
     until("the removed listener to refuse", || Client::connect(second).is_err());
@@ -48,14 +53,14 @@ fn a_bad_config_changes_nothing() {
         (&*format!("{ONE}balance = 1\n"), "balance"),
         (&*unbindable, "in use"),
     ] {
-        usher.reload(bad).unwrap();
+        reload(&mut usher, bad);
         usher.wait_for_output(reason, PATIENCE).unwrap();
         assert_eq!(status(usher.listen().unwrap(), "/a"), 200);
         assert_eq!(status(usher.listen().unwrap(), "/b"), 404);
     }
     let second = usher.listener("second").unwrap();
     assert!(Client::connect(second).is_err(), "what was bound for a refused config is closed");
-    let metrics = Client::connect(usher.admin().unwrap()).unwrap().get("/metrics").unwrap().text();
+    let metrics = metrics(usher.admin().unwrap());
     let failed = metrics.lines().find(|line| line.starts_with("usher_reloads_total") && line.contains("fail"));
     assert!(failed.is_some_and(|line| line.ends_with(" 4")), "{failed:?}");
 }
@@ -104,7 +109,7 @@ fn a_pid_file_is_enough() {
 fn what_needs_a_restart_is_said() {
     let endpoint = endpoint();
     let mut usher = usher(ONE).endpoint(&endpoint).start().unwrap();
-    usher.reload(&format!("workers = 7\n{ONE}")).unwrap();
+    reload(&mut usher, &format!("workers = 7\n{ONE}"));
     usher.wait_for_output("`workers` holds after a restart", PATIENCE).unwrap();
 }
 
@@ -114,7 +119,7 @@ fn other_socket_options_hold_at_once() {
     let mut usher = usher(ONE).endpoint(&endpoint).start().unwrap();
     let mut kept = usher.client().unwrap();
     assert_eq!(kept.get("/a").unwrap().status, 200);
-    usher.reload(&ONE.replace("[[route]]", "backlog = 16\n[[route]]")).unwrap();
+    reload(&mut usher, &ONE.replace("[[route]]", "backlog = 16\n[[route]]"));
     assert_eq!(kept.get("/a").unwrap().status, 200);
     assert_eq!(status(usher.listen().unwrap(), "/a"), 200);
 }
@@ -122,7 +127,7 @@ fn other_socket_options_hold_at_once() {
 #[test]
 fn logs_are_opened_again() {
     let endpoint = endpoint();
-    let config = ONE.replace("access_log = \"off\"", "access_log = { path = \"$DIR/access.log\", format = \"{path}\" }");
+    let config = ONE.replace("access_log = \"off\"", "access_log = { path = \"$DIR/access.log\", format = \"{request.path}\" }");
     let mut usher = usher(&config).endpoint(&endpoint).start().unwrap();
     let (log, old) = (usher.dir().join("access.log"), usher.dir().join("access.log.1"));
     let holds = |path: &std::path::Path, text: &str| fs::read_to_string(path).is_ok_and(|found| found.contains(text));

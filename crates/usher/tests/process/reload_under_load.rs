@@ -1,11 +1,13 @@
 //! Reloads while requests come: not one of them may fail.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use usher_testkit::{Client, Endpoint, Reply, Result};
+use usher_testkit::{Client, Result};
 
-use crate::harness::usher;
+use crate::harness::{reload, usher};
 
 const RELOADS: usize = 50;
 
@@ -24,10 +26,44 @@ fn config(number: usize) -> String {
     text
 }
 
+/// An endpoint that remembers nothing: the one of the kit keeps every byte.
+fn endpoint() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+/// Answers requests without bodies, which come one at a time.
+fn answer(mut stream: TcpStream) {
+    let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        head.extend_from_slice(&buffer[..count]);
+        if head.ends_with(b"\r\n\r\n") {
+            head.clear();
+            if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Lets the threads of a test end, also if the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn no_request_fails_while_the_config_is_read_again() {
-    let endpoint = Endpoint::start(|_| Reply::ok("hello")).unwrap();
-    let mut usher = usher(&config(0)).endpoint(&endpoint).start().unwrap();
+    let mut usher = usher(&config(0)).endpoint_address("", &endpoint()).start().unwrap();
     let address = usher.listen().unwrap();
     let (stop, served) = (AtomicBool::new(false), [AtomicU64::new(0), AtomicU64::new(0)]);
     let failures = thread::scope(|scope| {
@@ -50,10 +86,11 @@ fn no_request_fails_while_the_config_is_read_again() {
         };
         let threads =
             [scope.spawn(keep_alive), scope.spawn(keep_alive), scope.spawn(anew), scope.spawn(anew)];
+        let end = Stop(stop);
         for number in 1..=RELOADS {
-            usher.reload(&config(number)).unwrap();
+            reload(&mut usher, &config(number));
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(end);
         threads.map(|thread| thread.join().expect("no status but 200").err())
     });
     assert!(failures.iter().all(Option::is_none), "{failures:?}");

@@ -135,8 +135,7 @@ impl Building<'_> {
             }
         }
         if draft.endpoints.iter().all(|one| one.weight == 0) {
-            let what = if draft.endpoints.is_empty() { "has no endpoints" } else { "has only endpoints of weight 0" };
-            let warning = Diagnostic::warning(format!("the cluster `{}` {what}", draft.name));
+            let warning = Diagnostic::warning(format!("all endpoints of the cluster `{}` have weight 0", draft.name));
             self.push(warning.at(draft.place, "its requests are answered with 503"));
         }
     }

@@ -1,7 +1,8 @@
 //! Where clients connect.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use usher_config::config::{Limits, Listener, Timeouts};
@@ -9,7 +10,7 @@ use usher_http::parse::HeadLimits;
 use usher_net::{Keepalive, ListenOptions, SocketOptions};
 
 use super::Building;
-use crate::snapshot::{ClientTimeouts, ListenerSpec, ProxyRule};
+use crate::snapshot::{ClientTimeouts, Counts, ListenerSpec, ProxyRule};
 
 /// Once a client was silent for `tcp_keepalive`: how often it is asked for a sign of life, and how many questions may
 /// stay without an answer.
@@ -18,10 +19,12 @@ const PROBES: u32 = 4;
 
 impl Building<'_> {
     /// The listeners, in the order of the config.
-    pub(super) fn listeners(&self) -> Vec<Arc<ListenerSpec>> {
+    pub(super) fn listeners(&mut self) -> Vec<Arc<ListenerSpec>> {
         let config = &self.loaded.config;
         let mut taken: HashSet<String> =
             config.listeners.iter().filter_map(|listener| listener.name.as_ref()).map(|name| name.value.clone()).collect();
+        let clients = self.carry.keep("connections by client".to_owned(), Mutex::default);
+        let carry = &mut self.carry;
         let specs = config.listeners.iter().map(|listener| {
             let name = match &listener.name {
                 Some(name) => name.value.clone(),
@@ -29,7 +32,9 @@ impl Building<'_> {
             };
             let limits = config.limits.with_listener(&listener.limits);
             let timeouts = config.timeouts.with_listener(&listener.timeouts);
-            Arc::new(spec(name, listener, &limits, &timeouts))
+            let open = carry.keep(format!("connections of listener {name}"), AtomicU32::default);
+            let counts = Counts { listener: open, clients: clients.clone() };
+            Arc::new(ListenerSpec { counts, ..spec(name, listener, &limits, &timeouts) })
         });
         specs.collect()
     }
@@ -45,6 +50,7 @@ pub(in crate::snapshot) fn unique(name: String, taken: &mut HashSet<String>) -> 
 }
 
 fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts) -> ListenerSpec {
+    let counts = Counts::default();
     let keepalive = |idle| Keepalive { idle, interval: PROBE_INTERVAL, probes: PROBES };
     let proxy_protocol = listener.proxy_protocol.as_ref();
     ListenerSpec {
@@ -78,5 +84,6 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
             write_stall: timeouts.write_stall,
             tunnel_idle: timeouts.tunnel_idle,
         },
+        counts,
     }
 }

@@ -105,7 +105,7 @@ fn with_status(text: &str) -> String {
 }
 
 /// A template in which braces around anything but a variable are text.
-fn lenient(text: &str) -> Option<Template> {
+pub(super) fn lenient(text: &str) -> Option<Template> {
     let text = with_status(text);
     let mut escaped = String::with_capacity(text.len() + 64);
     let mut rest = text.as_str();

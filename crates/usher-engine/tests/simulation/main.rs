@@ -1,0 +1,16 @@
+//! The whole path of a request in a seeded simulation with virtual time: no sockets, no waiting.
+//!
+//! - `net.rs`, `world.rs`: connections, dialing and time;
+//! - `message.rs`: an HTTP/1 reader that shares no code with the proxy;
+//! - `traffic/`: random clients against random endpoints, with what must hold for every exchange;
+//! - `timeouts.rs`, `endpoints.rs`, `reloads.rs`: one scene each for what random traffic meets too seldom.
+
+mod client;
+mod endpoints;
+mod message;
+mod net;
+mod reloads;
+mod rng;
+mod timeouts;
+mod traffic;
+mod world;
