@@ -75,7 +75,11 @@ pub async fn run<D: Dialer>(
 }
 
 /// Starts serving an accepted connection; false if the listener is of no more use.
-async fn take<D: Dialer>(worker: &Rc<Worker<D>>, door: &Door, accepted: std::io::Result<(Accepted, Peer)>) -> bool {
+async fn take<D: Dialer>(
+    worker: &Rc<Worker<D>>,
+    door: &Door,
+    accepted: std::io::Result<(Accepted, Peer)>,
+) -> bool {
     match accepted {
         Ok((stream, peer)) => {
             let peer = match peer {

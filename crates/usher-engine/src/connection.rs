@@ -137,7 +137,8 @@ impl<D: Dialer> Guest<D> {
     /// Serves requests for as long as they come one after another. Gives the stream back to wait for more; none if
     /// the connection ended.
     async fn serve_requests<T: Transport>(&mut self, stream: T, ahead: Vec<u8>) -> Option<T> {
-        let text = ClientText::new(self.door.peer.map(|peer| peer.ip()), self.door.local.map(|local| local.port()));
+        let text =
+            ClientText::new(self.door.peer.map(|peer| peer.ip()), self.door.local.map(|local| local.port()));
         let connection = Connection::with_input(stream, &ahead);
         let mut service = Service { guest: self, connection, text, scratch: Scratch::default() };
         match service.run().await {
@@ -237,7 +238,9 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         match self.guest.deadline.limit(patience, reading).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(WireError::Parse(error))) => Err(Wrong::Refused(error.status(), error.as_str())),
-            Err(_) if self.connection.has_input() => Err(Wrong::Refused(408, "request head not complete in time")),
+            Err(_) if self.connection.has_input() => {
+                Err(Wrong::Refused(408, "request head not complete in time"))
+            }
             // Closed, broken off, or silent: nobody waits for an answer.
             Ok(Err(_)) | Err(_) => Err(Wrong::Gone),
         }

@@ -83,7 +83,8 @@ impl Deadlines {
 
     /// Wakes every task that waits with a deadline, so that it sees a change of the worker's state.
     pub fn wake_all(&self) {
-        let wakers: Vec<Waker> = self.slots.borrow_mut().iter_mut().filter_map(|slot| slot.waker.take()).collect();
+        let wakers: Vec<Waker> =
+            self.slots.borrow_mut().iter_mut().filter_map(|slot| slot.waker.take()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 

@@ -41,7 +41,7 @@ pub(crate) enum Answer<S> {
     /// A response of the proxy itself.
     Own(Box<Reply>),
     /// An endpoint's response; its head is in the exchange.
-    Endpoint(Box<forward::Forwarded<S>>),
+    Endpoint(forward::Forwarded<S>),
 }
 
 /// What becomes of the client's connection.
@@ -95,5 +95,5 @@ async fn answer<D: Dialer>(
         return Ok((Answer::Own(reply::not_found()), Some(index)));
     };
     let forwarded = forward::run(visit, exchange, down, (route, destination)).await?; // 9 and 10
-    Ok((Answer::Endpoint(Box::new(forwarded)), Some(index)))
+    Ok((Answer::Endpoint(forwarded), Some(index)))
 }

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -207,8 +207,11 @@ fn localize<S: usher_net::Transport>(
     metrics: &WorkerMetrics,
     random: &Cell<u64>,
 ) -> Local<S> {
-    let known: HashMap<&str, &Rc<Cluster<S>>> =
-        before.iter().flat_map(|local| &local.clusters).map(|cluster| (&*cluster.spec.name, cluster)).collect();
+    let known: HashMap<&str, &Rc<Cluster<S>>> = before
+        .iter()
+        .flat_map(|local| &local.clusters)
+        .map(|cluster| (&*cluster.spec.name, cluster))
+        .collect();
     let clusters = shared.clusters.iter().map(|spec| {
         let before = known.get(&*spec.name).map(|cluster| &***cluster);
         Cluster::new(spec.clone(), before, next_random(random), metrics)

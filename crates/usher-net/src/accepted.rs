@@ -108,7 +108,12 @@ impl Transport for Accepted {
         true
     }
 
-    fn poll_splice_in(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, max: usize) -> Poll<io::Result<usize>> {
+    fn poll_splice_in(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        max: usize,
+    ) -> Poll<io::Result<usize>> {
         self.used = true;
         let moved = ready!(self.registered()?.poll_splice_in(cx, pipe, max));
         Poll::Ready(moved)

@@ -40,7 +40,8 @@ pub trait Sink {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>>;
 
     /// Ends the body and sends everything.
-    fn poll_finish(&mut self, cx: &mut Context<'_>, trailers: Option<&Fields>) -> Poll<Result<(), WireError>>;
+    fn poll_finish(&mut self, cx: &mut Context<'_>, trailers: Option<&Fields>)
+    -> Poll<Result<(), WireError>>;
 
     /// The raw stream, if payload may be written to it as it is and nothing is kept.
     fn plain(&mut self) -> Option<Plain<'_>>;

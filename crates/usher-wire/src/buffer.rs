@@ -15,7 +15,8 @@ thread_local! {
 
 fn take(size: usize) -> Box<[u8]> {
     let class = usize::from(size > SMALL);
-    let pooled = (size == SMALL || size == LARGE).then(|| POOL.with(|pool| pool.borrow_mut()[class].pop())).flatten();
+    let pooled =
+        (size == SMALL || size == LARGE).then(|| POOL.with(|pool| pool.borrow_mut()[class].pop())).flatten();
     pooled.unwrap_or_else(|| vec![0; size].into_boxed_slice())
 }
 

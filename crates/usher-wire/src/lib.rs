@@ -13,5 +13,5 @@ pub mod pump;
 pub use body::{Held, Plain, Sink, Source};
 pub use buffer::Buffer;
 pub use error::WireError;
-pub use usher_http::Framing;
 pub use h1::{Connection, Downstream, ReplyContext, RequestContext};
+pub use usher_http::Framing;

@@ -42,7 +42,11 @@ pub(crate) fn dry(loaded: &Loaded) -> Result<Built, Box<Report>> {
 }
 
 /// Builds what serves from now on; `before` is what served until now, and `log` its access log.
-pub(crate) fn live(loaded: &Loaded, before: Option<&Built>, log: Option<&OpenLog>) -> Result<Assembled, Failure> {
+pub(crate) fn live(
+    loaded: &Loaded,
+    before: Option<&Built>,
+    log: Option<&OpenLog>,
+) -> Result<Assembled, Failure> {
     let (options, found) = log_options(loaded);
     if found.iter().any(Diagnostic::is_error) {
         // All errors at once: whatever else is wrong comes with them.
@@ -53,7 +57,11 @@ pub(crate) fn live(loaded: &Loaded, before: Option<&Built>, log: Option<&OpenLog
     Ok(Assembled { built, log })
 }
 
-fn build(loaded: &Loaded, before: Option<&Built>, log: Option<Arc<dyn AccessSink>>) -> Result<Built, Box<Report>> {
+fn build(
+    loaded: &Loaded,
+    before: Option<&Built>,
+    log: Option<Arc<dyn AccessSink>>,
+) -> Result<Built, Box<Report>> {
     let builder = Builder { filters: FILTERS, balancers: BALANCERS };
     builder.build(loaded, before, log).map_err(Box::new)
 }

@@ -40,23 +40,29 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// Starts the endpoints and finds a free port.
+    /// Starts the endpoints and finds free ports.
     pub(crate) fn start() -> Result<Self, Failure> {
-        let listen = free(PORTS).ok_or_else(|| {
-            let ports = format!("{} to {}", PORTS.start(), PORTS.end());
-            Failure::Message(format!("the demo finds no free port on 127.0.0.1 ({ports} are taken); `usher init` writes a config of your own"))
-        })?;
         let mut endpoints = Vec::new();
         for name in NAMES {
-            let address = endpoint(name).map_err(|error| Failure::of("cannot start a demo endpoint", error))?;
+            let address =
+                endpoint(name).map_err(|error| Failure::of("cannot start a demo endpoint", error))?;
             endpoints.push((name, address));
         }
-        Ok(Self { endpoints, listen, admin: free(ADMIN_PORTS) })
+        Ok(Self { endpoints, listen: free_port()?, admin: free(ADMIN_PORTS) })
+    }
+
+    /// Looks for free ports again, as another process was faster; false if that changes nothing.
+    pub(crate) fn move_on(&mut self) -> bool {
+        let Ok(listen) = free_port() else { return false };
+        let before = (self.listen, self.admin);
+        (self.listen, self.admin) = (listen, free(ADMIN_PORTS));
+        before != (self.listen, self.admin)
     }
 
     /// The demo's config.
     pub(crate) fn origin(&self) -> Origin {
-        let endpoint = |(name, address): &(&str, SocketAddr)| json!({ "address": address.to_string(), "name": name });
+        let endpoint =
+            |(name, address): &(&str, SocketAddr)| json!({ "address": address.to_string(), "name": name });
         let config = json!({
             "admin": self.admin.map_or("off".to_owned(), |admin| admin.to_string()),
             "access_log": "stdout",
@@ -86,6 +92,14 @@ impl Demo {
     }
 }
 
+fn free_port() -> Result<SocketAddr, Failure> {
+    free(PORTS).ok_or_else(|| {
+        let ports = format!("{} to {}", PORTS.start(), PORTS.end());
+        let message = format!("the demo finds no free port on 127.0.0.1: {ports} are taken");
+        Failure::Message(format!("{message}; `usher init` writes a config of your own"))
+    })
+}
+
 /// The first port of a range on which nobody listens.
 fn free(mut ports: std::ops::RangeInclusive<u16>) -> Option<SocketAddr> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -96,7 +110,10 @@ fn free(mut ports: std::ops::RangeInclusive<u16>) -> Option<SocketAddr> {
 fn endpoint(name: &'static str) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
-    thread::Builder::new().name(format!("demo-{name}")).stack_size(STACK).spawn(move || accept(name, &listener))?;
+    thread::Builder::new()
+        .name(format!("demo-{name}"))
+        .stack_size(STACK)
+        .spawn(move || accept(name, &listener))?;
     Ok(address)
 }
 

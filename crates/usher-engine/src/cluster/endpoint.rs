@@ -28,7 +28,7 @@ pub struct Endpoint<S> {
 }
 
 struct Idle<S> {
-    connection: Connection<S>,
+    connection: Box<Connection<S>>,
     since: Instant,
 }
 
@@ -51,7 +51,7 @@ impl<S: Transport> Endpoint<S> {
 
     /// A pooled connection that is still open, the most recently used first (its caches are warm, and the oldest can
     /// time out).
-    pub fn take_idle(&self) -> Option<Connection<S>> {
+    pub fn take_idle(&self) -> Option<Box<Connection<S>>> {
         let mut pool = self.idle.borrow_mut();
         while let Some(mut idle) = pool.pop_back() {
             self.metrics.idle.decrement();
@@ -63,7 +63,7 @@ impl<S: Transport> Endpoint<S> {
     }
 
     /// Keeps a connection for another request; the longest idle one gives way if there are too many.
-    pub fn keep(&self, mut connection: Connection<S>, now: Instant) {
+    pub fn keep(&self, mut connection: Box<Connection<S>>, now: Instant) {
         connection.release();
         let mut pool = self.idle.borrow_mut();
         if self.max_idle == 0 {

@@ -33,7 +33,12 @@ struct State<S> {
 
 impl<S: Transport> Cluster<S> {
     /// A cluster with the endpoints that are known now. Endpoints that `before` has as well keep their connections.
-    pub fn new(spec: Arc<ClusterSpec>, before: Option<&Cluster<S>>, seed: u64, metrics: &WorkerMetrics) -> Rc<Self> {
+    pub fn new(
+        spec: Arc<ClusterSpec>,
+        before: Option<&Cluster<S>>,
+        seed: u64,
+        metrics: &WorkerMetrics,
+    ) -> Rc<Self> {
         let known = before.map(|before| before.state.borrow().endpoints.clone()).unwrap_or_default();
         let state = State::new(&spec, &spec.resolved, &known, (seed, metrics));
         Rc::new(Self { spec, state: RefCell::new(state) })

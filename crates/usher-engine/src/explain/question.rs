@@ -67,10 +67,12 @@ impl Question {
         let listeners = &snapshot.listeners;
         let index = match &self.listener {
             None => 0,
-            Some(name) => listeners.iter().position(|listener| *listener.name == **name).ok_or_else(|| {
-                let known = listeners.iter().map(|listener| listener.name.to_string()).collect();
-                QuestionError::Listener(name.clone(), known)
-            })?,
+            Some(name) => {
+                listeners.iter().position(|listener| *listener.name == **name).ok_or_else(|| {
+                    let known = listeners.iter().map(|listener| listener.name.to_string()).collect();
+                    QuestionError::Listener(name.clone(), known)
+                })?
+            }
         };
         let found = listeners.get(index).cloned().ok_or(QuestionError::NoListener)?;
         Ok((found, index as u32))
@@ -128,7 +130,9 @@ impl Question {
             return Err(QuestionError::Url("the URL has no host; write it like `http://example.com/path`"));
         }
         if authority.contains('@') {
-            return Err(QuestionError::Url("no client sends a user in the URL; write it as an Authorization header"));
+            return Err(QuestionError::Url(
+                "no client sends a user in the URL; write it as an Authorization header",
+            ));
         }
         let target = match rest {
             _ if self.method == "CONNECT" => authority.to_owned(),

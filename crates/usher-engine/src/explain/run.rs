@@ -21,7 +21,9 @@ use usher_route::Reason;
 use usher_wire::{Connection, WireError};
 
 use super::diff::{Line, Moment, lines};
-use super::{Client, Explanation, FilterRun, Meaning, OwnReply, Question, Refusal, RouteFound, Setting, upstream, why};
+use super::{
+    Client, Explanation, FilterRun, Meaning, OwnReply, Question, Refusal, RouteFound, Setting, upstream, why,
+};
 use crate::path::Visit;
 use crate::snapshot::{ListenerSpec, Route, RouteFilter, Snapshot};
 use crate::steps::{route, sanitize as trust};
@@ -70,9 +72,8 @@ pub(super) fn run(
 ) -> Explanation {
     let (peer, local) = question.ends(listener);
     let mut told = begin(question, listener, peer);
-    let mut exchange = Exchange::default();
-    exchange.client =
-        usher_api::Client { ip: None, peer, local, trusted: false, listener: listener.name.clone() };
+    let client = usher_api::Client { ip: None, peer, local, trusted: false, listener: listener.name.clone() };
+    let mut exchange = Exchange { client, ..Exchange::default() };
     let understood = match understand(head, listener, &mut exchange) {
         Ok(understood) => understood,
         Err(refusal) => {
@@ -151,12 +152,18 @@ fn meaning(exchange: &Exchange, understood: &Understood) -> Meaning {
         path: request.path.clone(),
         path_came: (raw != request.path).then(|| raw.to_owned()),
         query: request.query.clone(),
-        upgrade: Some(String::from_utf8_lossy(&understood.upgrade).into_owned()).filter(|text| !text.is_empty()),
+        upgrade: Some(String::from_utf8_lossy(&understood.upgrade).into_owned())
+            .filter(|text| !text.is_empty()),
     }
 }
 
 /// Steps 4 to 10, as [`crate::path`] has them.
-fn serve(visit: &Visit<'_, Nowhere>, exchange: &mut Exchange, understood: &Understood, told: &mut Explanation) {
+fn serve(
+    visit: &Visit<'_, Nowhere>,
+    exchange: &mut Exchange,
+    understood: &Understood,
+    told: &mut Explanation,
+) {
     trust::trust(visit, exchange);
     told.client.ip = exchange.client.ip;
     told.client.trusted = exchange.client.trusted;
@@ -205,7 +212,8 @@ fn near_and_far(visit: &Visit<'_, Nowhere>, exchange: &Exchange) -> RouteFound {
     let snapshot = &visit.local.shared;
     let found = snapshot.router.explain(&Asking { exchange, listener: visit.listener_index });
     let near = found.near.into_iter().map(|miss| (miss.name, lost(snapshot, &miss.reason)));
-    let mut route = RouteFound { near: near.collect(), more: found.more, allowed: found.allowed, ..Default::default() };
+    let mut route =
+        RouteFound { near: near.collect(), more: found.more, allowed: found.allowed, ..Default::default() };
     if let Some(chosen) = found.chosen {
         route.name = Some(chosen.name);
         route.host = chosen.host;
@@ -231,7 +239,11 @@ fn filters(exchange: &mut Exchange, route: &Route, told: &mut Explanation) -> Op
     for entry in &route.filters {
         let limit = entry.filter.body_limit();
         if let Some(limit) = limit.filter(|_| exchange.body.is_none()) {
-            told.notes.push(format!("`{}` has the whole body collected first, up to {}", entry.name, size(limit)));
+            told.notes.push(format!(
+                "`{}` has the whole body collected first, up to {}",
+                entry.name,
+                size(limit)
+            ));
             exchange.body = Some(Vec::new());
         }
         let (step, reply) = filter(exchange, entry);

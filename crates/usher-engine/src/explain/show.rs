@@ -63,7 +63,9 @@ impl Explanation {
         let mut lines = vec![
             format!("host   {}", if meaning.host.is_empty() { "none" } else { &meaning.host }),
             match &meaning.path_came {
-                Some(came) => format!("path   {}   (came as `{came}`, matched and sent in this form)", meaning.path),
+                Some(came) => {
+                    format!("path   {}   (came as `{came}`, matched and sent in this form)", meaning.path)
+                }
                 None => format!("path   {}", meaning.path),
             },
         ];
@@ -86,10 +88,13 @@ fn of_route(route: &RouteFound) -> Vec<String> {
     match &route.name {
         Some(name) => {
             lines.push(format!("`{name}`"));
-            let fits = |what, pattern: &Option<String>| pattern.as_ref().map(|text| format!("  {what} fits `{text}`"));
+            let fits = |what, pattern: &Option<String>| {
+                pattern.as_ref().map(|text| format!("  {what} fits `{text}`"))
+            };
             lines.extend(fits("host", &route.host));
             lines.extend(fits("path", &route.path));
-            lines.extend(route.captures.iter().map(|(name, value)| format!("  {{path.{name}}} is `{value}`")));
+            lines
+                .extend(route.captures.iter().map(|(name, value)| format!("  {{path.{name}}} is `{value}`")));
         }
         None if !route.allowed.is_empty() => {
             lines.push(format!("none takes this method; allowed are {}", route.allowed.join(", ")));
@@ -146,7 +151,9 @@ fn of_destination(to: &DestinationChosen) -> Vec<String> {
 fn of_sent(sent: &Sent) -> Vec<String> {
     let mut lines = vec![format!("  {}", sent.line)];
     let mark = |mark: Mark| if mark == Mark::Passed { " " } else { "+" };
-    lines.extend(sent.fields.iter().map(|field| format!("{} {}: {}", mark(field.mark), field.name, field.value)));
+    lines.extend(
+        sent.fields.iter().map(|field| format!("{} {}: {}", mark(field.mark), field.name, field.value)),
+    );
     lines.extend(sent.dropped.iter().map(|(name, value)| format!("- {name}: {value}")));
     if sent.body != "none" {
         lines.push(format!("  body: {}", sent.body));

@@ -104,8 +104,8 @@ fn refusals_have_the_status_of_the_serving_code() {
 
 #[test]
 fn method_that_no_route_takes_is_told_with_those_that_one_does() {
-    let told = ask("DELETE", "http://example.com/api/users", &[]);
-    assert_eq!(told.route.map(|route| route.allowed), Some(vec!["GET".into(), "HEAD".into(), "POST".into()]));
+    let told = ask("DELETE", "http://read.example.com/", &[]);
+    assert_eq!(told.route.map(|route| route.allowed), Some(vec!["GET".into(), "HEAD".into()]));
     assert_eq!(told.reply.map(|reply| reply.status), Some(405));
 }
 
@@ -131,8 +131,11 @@ fn trusted_proxies_are_believed() {
 
 #[test]
 fn sticky_visitors_stay() {
-    for (cookie, cluster, how) in [("v=0", "blue", "remembered"), ("v=1", "green", "remembered"), ("v=7", "", "drawn")] {
-        let told = ask("GET", "http://shop.example.com/", &[("Cookie", cookie)]).destination.unwrap_or_default();
+    for (cookie, cluster, how) in
+        [("v=0", "blue", "remembered"), ("v=1", "green", "remembered"), ("v=7", "", "drawn")]
+    {
+        let told =
+            ask("GET", "http://shop.example.com/", &[("Cookie", cookie)]).destination.unwrap_or_default();
         assert!(told.how.starts_with(how), "{cookie}: {told:?}");
         assert!(cluster.is_empty() || told.cluster == cluster, "{cookie}: {told:?}");
     }
@@ -141,12 +144,15 @@ fn sticky_visitors_stay() {
 #[test]
 fn listeners_have_routes_of_their_own() {
     let mut question = question("GET", "http://example.com/internal", &[]);
-    assert_eq!(explained(&question).route.and_then(|route| route.name), None);
+    assert_eq!(explained(&question).route.and_then(|route| route.name).as_deref(), Some("site"));
     question.listener = Some("inside".to_owned());
     assert_eq!(explained(&question).route.and_then(|route| route.name).as_deref(), Some("internal"));
     question.listener = Some("insde".to_owned());
     let error = explain(&snapshot(CONFIG), &question).err();
-    assert_eq!(error, Some(QuestionError::Listener("insde".into(), vec!["127.0.0.1:8080".into(), "inside".into()])));
+    assert_eq!(
+        error,
+        Some(QuestionError::Listener("insde".into(), vec!["127.0.0.1:8080".into(), "inside".into()]))
+    );
 }
 
 #[test]
@@ -154,6 +160,18 @@ fn cluster_without_endpoints_answers_503() {
     let told = ask("GET", "http://empty.example.com/", &[]);
     assert_eq!(told.reply.map(|reply| reply.status), Some(503));
     assert!(told.upstream.is_none());
+}
+
+#[test]
+fn names_take_part_before_they_are_resolved() {
+    let told = ask("GET", "http://example.com/", &[]);
+    let to = told.destination.unwrap_or_default();
+    assert_eq!(to.endpoints.len(), 2);
+    assert!(to.endpoint.is_some());
+    let only = snapshot("[[route]]\nto = 'app.internal:3000'");
+    let told = explain(&only, &question("GET", "http://x/", &[])).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(told.destination.and_then(|to| to.endpoint).as_deref(), Some("app.internal:3000"));
+    assert!(told.notes.iter().any(|note| note.contains("resolves to while serving")), "{:?}", told.notes);
 }
 
 #[test]
@@ -169,7 +187,9 @@ fn upgrades_are_shown_as_they_are_sent() {
     let headers = [("Connection", "upgrade"), ("Upgrade", "websocket")];
     let sent = ask("GET", "http://example.com/api/users", &headers).upstream.unwrap_or_default();
     let has = |name: &str, value: &str| {
-        sent.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name) && field.value.eq_ignore_ascii_case(value))
+        sent.fields
+            .iter()
+            .any(|field| field.name.eq_ignore_ascii_case(name) && field.value.eq_ignore_ascii_case(value))
     };
     assert!(has("connection", "upgrade") && has("upgrade", "websocket"), "{sent:?}");
 }
@@ -191,8 +211,8 @@ fn json_tells_the_same() {
     let json = ask("GET", "http://example.com/api/users?x=1", &[]).to_json();
     let at = |pointer: &str| json.pointer(pointer).cloned().unwrap_or_default();
     for (pointer, expected) in [
-        ("/route/name", Value::from("example.com/api/*")),
-        ("/route/captures/0/value", "/users".into()),
+        ("/route/name", Value::from("GET,POST example.com/api/*")),
+        ("/route/captures/0/value", "users".into()),
         ("/meaning/query", "x=1".into()),
         ("/upstream/line", "GET /users?x=1 HTTP/1.1".into()),
         ("/destination/cluster", "api".into()),

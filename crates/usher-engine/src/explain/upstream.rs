@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use usher_api::{Exchange, Reply};
+use usher_config::EndpointAddress;
 use usher_config::config::HostPolicy;
 use usher_config::value::format_duration;
-use usher_config::EndpointAddress;
 use usher_http::Framing;
 use usher_net::{Address, MemoryStream};
 use usher_wire::{Connection, RequestContext};
@@ -45,7 +45,8 @@ pub(super) fn forward(
         told.endpoint = Some(label.to_string());
     }
     if cluster.spec.endpoints.iter().any(|one| is_name(one) && one.label == *label) {
-        told.notes.push(format!("`{label}` stands for all addresses that the name resolves to while serving"));
+        told.notes
+            .push(format!("`{label}` stands for all addresses that the name resolves to while serving"));
     }
     told.upstream = Some(sent(visit, exchange, (cluster, &lease), understood));
     cluster.release(&lease, None);
@@ -76,7 +77,9 @@ fn chosen(
     destination: &Destination,
 ) -> DestinationChosen {
     let clusters = &visit.local.shared.clusters;
-    let name = |one: &Destination| clusters.get(one.cluster as usize).map_or_else(String::new, |one| one.name.to_string());
+    let name = |one: &Destination| {
+        clusters.get(one.cluster as usize).map_or_else(String::new, |one| one.name.to_string())
+    };
     let (how, shares) = match &route.target {
         Some(Target::Split { between, sticky }) => {
             let sum: f64 = between.iter().map(|(_, weight)| f64::from(*weight)).sum::<f64>().max(1.0);

@@ -1,11 +1,13 @@
 //! From a config to live objects: everything is built, every error is collected, nothing that serves is touched.
 //!
+//! - `build/names.rs`: names for what users gave none;
 //! - `build/listeners.rs`, `build/clusters.rs`, `build/pages.rs`: one kind of object each;
 //! - `filters.rs`: a route's filters, and that exactly one thing answers its requests;
 //! - `routes.rs`: the routes, and their rules for the router.
 
 mod clusters;
 mod listeners;
+mod names;
 mod pages;
 
 use std::ops::Range;
@@ -16,7 +18,7 @@ use usher_api::{AccessSink, BalancerFactory, BuildContext, Carry, FilterFactory}
 use usher_config::{Context, Diagnostic, Loaded, Report, Span, Spanned};
 
 pub(super) use clusters::Clusters;
-pub(super) use listeners::unique;
+pub(super) use names::Names;
 pub(super) use pages::Pages;
 
 use super::{ClusterSpec, ResolvedEndpoint, Snapshot};

@@ -50,7 +50,8 @@ impl<'a> Building<'a> {
                 self.push(error.help(format!("add `to`, `cluster` or `split`{}", self.responders())));
             }
             (Some((target, at)), [(key, _), ..]) => {
-                let message = format!("the requests of this route have two answers: `{target}` and `{}`", key.name);
+                let message =
+                    format!("the requests of this route have two answers: `{target}` and `{}`", key.name);
                 self.push(two(message, (&key.name, key.span), (target, at)));
             }
             (None, [(first, _), (second, _), ..]) => {
@@ -76,7 +77,8 @@ impl<'a> Building<'a> {
 }
 
 fn two(message: String, (again, at): (&str, Span), (first, before): (&str, Span)) -> Diagnostic {
-    let error = Diagnostic::error(message).at(at, format!("`{again}` here")).at(before, format!("`{first}` here"));
+    let error =
+        Diagnostic::error(message).at(at, format!("`{again}` here")).at(before, format!("`{first}` here"));
     error.help(format!("keep one; `{again} = \"off\"` on the route takes an inherited one away"))
 }
 

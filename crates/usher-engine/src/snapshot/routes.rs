@@ -1,14 +1,15 @@
 //! The routes, and their rules for the router.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use usher_config::config::{self, RouteSettings, RouteTimeouts, ValuePattern};
 use usher_config::{Diagnostic, Named, Span, Spanned};
-use usher_route::{BuildError, FieldTest, HostPattern, Network, PathPattern, PatternError, Router, Rule, ValueTest};
+use usher_route::{
+    BuildError, FieldTest, HostPattern, Network, PathPattern, PatternError, Router, Rule, ValueTest,
+};
 
-use super::build::{Building, Clusters, Pages};
+use super::build::{Building, Clusters, Names, Pages};
 use super::{Destination, Route, Target};
 
 /// The longest name that is derived from a route's conditions, in characters.
@@ -69,7 +70,8 @@ impl<'a> Building<'a> {
         };
         let mut between = Vec::new();
         for side in &split.between {
-            let destination = side.target().and_then(|target| self.destination(target, settings, clusters, &mut waits));
+            let destination =
+                side.target().and_then(|target| self.destination(target, settings, clusters, &mut waits));
             between.extend(destination.map(|destination| (destination, side.weight)));
         }
         let sticky = split.sticky.as_ref().map(|sticky| (sticky.cookie.clone(), sticky.max_age));
@@ -101,8 +103,13 @@ impl<'a> Building<'a> {
 
     fn rule(&mut self, route: &Spanned<config::Route>, name: &str) -> Rule {
         let listeners = self.loaded.config.listeners.iter().zip(0u32..);
-        let wanted = |name: Option<&Spanned<String>>| name.is_some_and(|name| route.listener.iter().any(|own| own == name));
-        let listeners = listeners.filter(|(listener, _)| wanted(listener.name.as_ref())).map(|(_, index)| index).collect();
+        let wanted = |name: Option<&Spanned<String>>| {
+            name.is_some_and(|name| route.listener.iter().any(|own| own == name))
+        };
+        let listeners = listeners
+            .filter(|(listener, _)| wanted(listener.name.as_ref()))
+            .map(|(_, index)| index)
+            .collect();
         Rule {
             name: name.to_owned(),
             hosts: self.patterns(&route.host, HostPattern::parse),
@@ -117,7 +124,11 @@ impl<'a> Building<'a> {
         }
     }
 
-    fn patterns<T>(&mut self, texts: &[Spanned<String>], parse: fn(&str) -> Result<T, PatternError>) -> Vec<T> {
+    fn patterns<T>(
+        &mut self,
+        texts: &[Spanned<String>],
+        parse: fn(&str) -> Result<T, PatternError>,
+    ) -> Vec<T> {
         texts.iter().filter_map(|text| self.pattern(text, parse(text))).collect()
     }
 
@@ -150,7 +161,9 @@ impl<'a> Building<'a> {
         for network in &route.client {
             match Network::parse(&network.to_string()) {
                 Ok(network) => networks.push(network),
-                Err(error) => self.push(Diagnostic::error(format!("`{network}`: {error}")).at(route.span, "")),
+                Err(error) => {
+                    self.push(Diagnostic::error(format!("`{network}`: {error}")).at(route.span, ""))
+                }
             }
         }
         networks
@@ -184,7 +197,9 @@ impl<'a> Building<'a> {
 /// What a rule was refused for.
 fn place_of(error: &BuildError, route: &Spanned<config::Route>) -> Span {
     let found = match error {
-        BuildError::Method { method, .. } => route.method.iter().find(|one| one.value == *method).map(|one| one.span),
+        BuildError::Method { method, .. } => {
+            route.method.iter().find(|one| one.value == *method).map(|one| one.span)
+        }
         BuildError::FieldName { name, .. } => {
             let keys = [&route.header, &route.query, &route.cookie].into_iter().flatten();
             keys.map(|(key, _)| key).find(|key| key.name == *name).map(|key| key.span)
@@ -206,11 +221,11 @@ fn methods(route: &config::Route) -> Vec<String> {
 
 /// The routes' names: their own, or what they look for, such as `example.com/api/*`. Names do not repeat.
 fn names(routes: &[Spanned<config::Route>]) -> Vec<Arc<str>> {
-    let mut taken: HashSet<String> =
-        routes.iter().filter_map(|route| route.name.as_ref()).map(|name| name.value.clone()).collect();
+    let given = routes.iter().filter_map(|route| route.name.as_ref());
+    let mut names = Names::taken(given.map(|name| name.as_str()));
     let name = |route: &Spanned<config::Route>| match &route.name {
         Some(name) => name.value.as_str().into(),
-        None => super::build::unique(derived(route), &mut taken).into(),
+        None => names.unique(derived(route)).into(),
     };
     routes.iter().map(name).collect()
 }
@@ -219,10 +234,8 @@ fn derived(route: &config::Route) -> String {
     let first = |texts: &[Spanned<String>]| texts.first().map_or_else(String::new, |text| text.value.clone());
     let (host, path) = (first(&route.host), first(&route.path));
     let place = if host.is_empty() && path.is_empty() { "*".to_owned() } else { host + &path };
-    let whole = match route.method.first() {
-        Some(method) => format!("{} {place}", method.value),
-        None => place,
-    };
+    let methods: Vec<&str> = route.method.iter().map(|method| method.as_str()).collect();
+    let whole = if methods.is_empty() { place } else { format!("{} {place}", methods.join(",")) };
     match whole.char_indices().nth(MAX_NAME) {
         Some((end, _)) => format!("{}…", &whole[..end]),
         None => whole,

@@ -17,7 +17,9 @@ pub(crate) fn destination<'r, D: Dialer>(
         Target::Cluster(destination) => Some(destination),
         Target::Split { between, sticky } => {
             let met = sticky.as_ref().and_then(|(name, _)| remembered(exchange, name, between.len()));
-            let index = met.unwrap_or_else(|| by_weight(visit.worker.random(), between.iter().map(|(_, weight)| *weight)));
+            let index = met.unwrap_or_else(|| {
+                by_weight(visit.worker.random(), between.iter().map(|(_, weight)| *weight))
+            });
             Some(&between.get(index)?.0)
         }
     }

@@ -31,7 +31,8 @@ const UNWATCHED: Duration = Duration::from_millis(100);
 
 /// An endpoint's response, with what is needed to pass on its body.
 pub(crate) struct Forwarded<S> {
-    pub connection: Connection<S>,
+    /// Boxed from its first use to its last: it goes from hand to hand, and into the pool.
+    pub connection: Box<Connection<S>>,
     pub lease: Lease<S>,
     pub cluster: Rc<Cluster<S>>,
     /// Moves what is left of the request's body; none if it was sent or given up.
@@ -105,7 +106,7 @@ struct Attempt<'a, D: Dialer> {
 
 /// A response's head and its connection, before it is known whose lease it is.
 struct Headed<S> {
-    connection: Connection<S>,
+    connection: Box<Connection<S>>,
     request_body: Option<Pump>,
     framing: Framing,
     persistent: bool,
@@ -155,14 +156,18 @@ impl<D: Dialer> Attempt<'_, D> {
         }
     }
 
-    async fn dial(&self, exchange: &mut Exchange, lease: &Lease<D::Stream>) -> Result<Connection<D::Stream>, Error> {
+    async fn dial(
+        &self,
+        exchange: &mut Exchange,
+        lease: &Lease<D::Stream>,
+    ) -> Result<Box<Connection<D::Stream>>, Error> {
         let begun = Instant::now();
         let dialing = self.visit.worker.dialer.dial(&lease.endpoint.resolved.address);
         let failed = |kind| Error::new(Side::Upstream, kind).untouched();
         let dialed = self.visit.deadline.limit(self.destination.timeouts.connect, dialing).await;
         exchange.record.connect += begun.elapsed().as_micros() as u64;
         match dialed {
-            Ok(Ok(stream)) => Ok(Connection::new(stream)),
+            Ok(Ok(stream)) => Ok(Box::new(Connection::new(stream))),
             Ok(Err(cause)) => Err(failed(ErrorKind::ConnectFailed).caused_by(cause)),
             Err(_) => Err(failed(ErrorKind::ConnectTimeout)),
         }
@@ -194,50 +199,61 @@ impl<D: Dialer> Attempt<'_, D> {
         let mut moved = 0;
         let mut watching = down.is_watched();
         visit.deadline.set(self.body_idle());
-        let outcome = poll_fn(|cx| loop {
-            if sending {
-                let pumped = match &mut held_source {
-                    Some(source) => pump.poll(cx, source, connection),
-                    None if self.body == Framing::None => connection.poll_finish(cx, None).map_err(PumpError::Sink),
-                    None => pump.poll(cx, down, connection),
-                };
-                match pumped {
-                    Poll::Ready(Ok(())) => {
-                        sending = false;
-                        visit.deadline.set(self.first_wait(watching));
+        let outcome = poll_fn(|cx| {
+            loop {
+                if sending {
+                    let pumped = match &mut held_source {
+                        Some(source) => pump.poll(cx, source, connection),
+                        None if self.body == Framing::None => {
+                            connection.poll_finish(cx, None).map_err(PumpError::Sink)
+                        }
+                        None => pump.poll(cx, down, connection),
+                    };
+                    match pumped {
+                        Poll::Ready(Ok(())) => {
+                            sending = false;
+                            visit.deadline.set(self.first_wait(watching));
+                        }
+                        Poll::Ready(Err(PumpError::Source(error))) => {
+                            return Poll::Ready(Err(source_error(error).into()));
+                        }
+                        // The endpoint takes no more; it may have answered already.
+                        Poll::Ready(Err(PumpError::Sink(_))) => sending = false,
+                        Poll::Pending if pump.moved() != moved => {
+                            moved = pump.moved();
+                            visit.deadline.set(self.body_idle());
+                        }
+                        Poll::Pending => {}
                     }
-                    Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error).into())),
-                    // The endpoint takes no more; it may have answered already.
-                    Poll::Ready(Err(PumpError::Sink(_))) => sending = false,
-                    Poll::Pending if pump.moved() != moved => {
-                        moved = pump.moved();
-                        visit.deadline.set(self.body_idle());
+                }
+                let limits = &visit.listener.head;
+                match connection.poll_response(cx, limits, &mut exchange.response) {
+                    Poll::Ready(Ok(()))
+                        if exchange.response.is_informational() && exchange.response.status != 101 =>
+                    {
+                        self.inform(exchange, down);
+                        if let Poll::Ready(Err(error)) = down.poll_flush(cx) {
+                            return Poll::Ready(Err(sink_error(error).into()));
+                        }
+                        continue;
                     }
+                    Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Failed::upstream(error))),
                     Poll::Pending => {}
                 }
-            }
-            let limits = &visit.listener.head;
-            match connection.poll_response(cx, limits, &mut exchange.response) {
-                Poll::Ready(Ok(())) if exchange.response.is_informational() && exchange.response.status != 101 => {
-                    self.inform(exchange, down);
-                    if let Poll::Ready(Err(error)) = down.poll_flush(cx) {
-                        return Poll::Ready(Err(sink_error(error).into()));
+                if !sending
+                    && watching
+                    && let Poll::Ready(error) = down.poll_gone(cx)
+                {
+                    return Poll::Ready(Err(sink_error(error).into()));
+                }
+                match visit.deadline.poll(cx) {
+                    Poll::Ready(_) if !sending && !watching => {
+                        watching = true;
+                        visit.deadline.set(self.destination.timeouts.first_byte.saturating_sub(UNWATCHED));
                     }
-                    continue;
+                    passed => return passed.map(|_| Err(timeout(sending, pump.waits_for_sink()).into())),
                 }
-                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Failed::upstream(error))),
-                Poll::Pending => {}
-            }
-            if !sending && watching && let Poll::Ready(error) = down.poll_gone(cx) {
-                return Poll::Ready(Err(sink_error(error).into()));
-            }
-            match visit.deadline.poll(cx) {
-                Poll::Ready(_) if !sending && !watching => {
-                    watching = true;
-                    visit.deadline.set(self.destination.timeouts.first_byte.saturating_sub(UNWATCHED));
-                }
-                passed => return passed.map(|_| Err(timeout(sending, pump.waits_for_sink()).into())),
             }
         })
         .await;
@@ -272,7 +288,7 @@ impl<D: Dialer> Attempt<'_, D> {
         &self,
         exchange: &mut Exchange,
         down: &mut impl Downstream,
-        (mut connection, pump): (Connection<D::Stream>, Pump),
+        (mut connection, pump): (Box<Connection<D::Stream>>, Pump),
         lease: &Lease<D::Stream>,
     ) -> Result<Headed<D::Stream>, Error> {
         let first_byte_micros = Instant::now().duration_since(self.visit.started).as_micros() as u64;

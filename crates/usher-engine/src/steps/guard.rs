@@ -55,13 +55,19 @@ async fn collect<D: Dialer>(
         let mut go_on = usher_http::Response::default();
         go_on.status = 100;
         down.inform(&go_on);
-        let sent = visit.deadline.limit(visit.listener.timeouts.write_stall, poll_fn(|cx| down.poll_flush(cx))).await;
+        let sent = visit
+            .deadline
+            .limit(visit.listener.timeouts.write_stall, poll_fn(|cx| down.poll_flush(cx)))
+            .await;
         sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall))?.map_err(source_error)?;
     }
     let mut body = Vec::new();
     loop {
-        let filled = visit.deadline.limit(visit.listener.timeouts.body_idle, poll_fn(|cx| down.poll_fill(cx))).await;
-        let len = filled.map_err(|_| Error::new(Side::Downstream, ErrorKind::IdleTimeout))?.map_err(source_error)?;
+        let filled =
+            visit.deadline.limit(visit.listener.timeouts.body_idle, poll_fn(|cx| down.poll_fill(cx))).await;
+        let len = filled
+            .map_err(|_| Error::new(Side::Downstream, ErrorKind::IdleTimeout))?
+            .map_err(source_error)?;
         if len == 0 {
             return Ok(body);
         }

@@ -64,7 +64,7 @@ pub(crate) async fn send<D: Dialer>(
 ) -> End {
     match answer {
         Answer::Own(reply) => send_own(visit, exchange, down, *reply).await,
-        Answer::Endpoint(forwarded) => send_forwarded(visit, exchange, down, *forwarded).await,
+        Answer::Endpoint(forwarded) => send_forwarded(visit, exchange, down, forwarded).await,
     }
 }
 
@@ -114,7 +114,10 @@ fn broken(exchange: &mut Exchange, error: &Error) -> End {
 
 /// Replaces the body of an error by the route's page for it, or else by a plain one.
 fn with_page<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange, mut reply: Reply) -> Reply {
-    if reply.status < 400 || reply.finished || !reply.body.is_empty() && route_page(visit, exchange, reply.status).is_none() {
+    if reply.status < 400
+        || reply.finished
+        || !reply.body.is_empty() && route_page(visit, exchange, reply.status).is_none()
+    {
         return reply;
     }
     let page = match route_page(visit, exchange, reply.status) {
@@ -189,7 +192,9 @@ async fn send_pieces<D: Dialer>(
                     let read = file.read_at(&mut buffer, at).unwrap_or(0);
                     if read == 0 {
                         // The file became shorter: the response cannot be completed.
-                        return Err(Error::new(Side::Proxy, ErrorKind::Internal).detail("file changed while sent"));
+                        return Err(
+                            Error::new(Side::Proxy, ErrorKind::Internal).detail("file changed while sent")
+                        );
                     }
                     send_bytes(visit, exchange, down, &buffer[..read]).await?;
                     at += read as u64;
@@ -216,10 +221,9 @@ async fn send_bytes<D: Dialer>(
 ) -> Result<(), Error> {
     let mut source = Held::new(bytes);
     while !source.is_done() {
-        let limited = visit.deadline.limit(
-            visit.listener.timeouts.write_stall,
-            poll_fn(|cx| down.poll_send(cx, source.chunk())),
-        );
+        let limited = visit
+            .deadline
+            .limit(visit.listener.timeouts.write_stall, poll_fn(|cx| down.poll_send(cx, source.chunk())));
         let sent = limited.await.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall))?;
         let sent = sent.map_err(relay::sink_error)?;
         source.consume(sent);
@@ -250,7 +254,7 @@ async fn send_forwarded<D: Dialer>(
     let route = route(visit, exchange);
     let client = route.and_then(|route| route.write_stall).unwrap_or(listener.write_stall);
     let patience = relay::Patience { endpoint: forwarded.idle, client };
-    let up = (&mut forwarded.connection, &mut forwarded.request_body);
+    let up = (&mut *forwarded.connection, &mut forwarded.request_body);
     let (sent, outcome) = relay::response(visit, down, up, patience).await;
     exchange.record.body_sent = sent;
     let failed = outcome.is_err();

@@ -16,7 +16,8 @@ pub(crate) fn trust<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
     let version = exchange.request.version.via();
     if trusted {
         client.ip = peer.map(|peer| trust::client_address(&exchange.request, peer, |ip| snapshot.trusts(ip)));
-        exchange.id = exchange.request.fields.get(FieldId::XRequestId).and_then(RequestId::new).unwrap_or_default();
+        exchange.id =
+            exchange.request.fields.get(FieldId::XRequestId).and_then(RequestId::new).unwrap_or_default();
         trust::append(&mut exchange.request, visit.client, client.ip, version);
     } else {
         client.ip = peer;

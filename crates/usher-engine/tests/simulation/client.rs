@@ -81,7 +81,9 @@ pub fn about(took: Duration, expected: Duration) -> bool {
 }
 
 /// Endpoints whose every connection is served by `script`, given its number from 0 and its port.
-pub fn endpoints<F: Future<Output = ()> + 'static>(script: impl Fn(usize, u16, Reader, WriteEnd) -> F + 'static) -> Reception {
+pub fn endpoints<F: Future<Output = ()> + 'static>(
+    script: impl Fn(usize, u16, Reader, WriteEnd) -> F + 'static,
+) -> Reception {
     let count = Cell::new(0);
     Rc::new(move |port| {
         let (near, far) = net::pair(64 << 10, None);

@@ -63,10 +63,14 @@ fn goes_on_to_another_endpoint_if_one_does_not_connect() {
 
 #[test]
 fn answers_if_no_endpoint_connects() {
-    scene(TWO, || Rc::new(|_| Dialed::Refused), async |world: Rc<World>| {
-        assert_eq!(Client::new(&world).ask(&get("/")).await, 502);
-        assert_eq!((world.dialed(9001), world.dialed(9002)), (1, 1), "each is tried once");
-    });
+    scene(
+        TWO,
+        || Rc::new(|_| Dialed::Refused),
+        async |world: Rc<World>| {
+            assert_eq!(Client::new(&world).ask(&get("/")).await, 502);
+            assert_eq!((world.dialed(9001), world.dialed(9002)), (1, 1), "each is tried once");
+        },
+    );
 }
 
 /// An endpoint that answers one request on each connection, then reads the next and closes without an answer.
@@ -90,13 +94,17 @@ fn sends_again_what_met_a_stale_connection_if_the_method_allows() {
     let cases = [("GET", 200, 3), ("HEAD", 200, 3), ("POST", 502, 2), ("PATCH", 502, 2), ("PUT", 200, 3)];
     for (method, status, times) in cases {
         let seen = Rc::new(Cell::new(0));
-        scene(ONE, || closing_on_the_second(seen.clone()), async |world: Rc<World>| {
-            let mut client = Client::new(&world);
-            assert_eq!(client.ask(&get("/")).await, 200);
-            client.send(&format!("{method} / HTTP/1.1\r\nHost: a\r\n{body}")).await;
-            let head = client.reader.head().await.expect("a response");
-            assert_eq!(head.status(), status, "{method}");
-        });
+        scene(
+            ONE,
+            || closing_on_the_second(seen.clone()),
+            async |world: Rc<World>| {
+                let mut client = Client::new(&world);
+                assert_eq!(client.ask(&get("/")).await, 200);
+                client.send(&format!("{method} / HTTP/1.1\r\nHost: a\r\n{body}")).await;
+                let head = client.reader.head().await.expect("a response");
+                assert_eq!(head.status(), status, "{method}");
+            },
+        );
         assert_eq!(seen.get(), times, "{method}");
     }
 }
@@ -124,7 +132,9 @@ fn uses_connections_again_and_keeps_only_so_many() {
             while take(&mut reader).await {
                 sleep(Duration::from_millis(50)).await;
                 let text = port.to_string();
-                let _ = writer.write(format!("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{text}").as_bytes()).await;
+                let _ = writer
+                    .write(format!("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{text}").as_bytes())
+                    .await;
             }
         })
     };

@@ -113,7 +113,9 @@ impl Reader {
             let Some((name, value)) = line.split_once(':') else {
                 return Err(Broken::Malformed(format!("field `{line}`")));
             };
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+            if name.is_empty()
+                || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            {
                 return Err(Broken::Malformed(format!("field `{line}`")));
             }
             fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
@@ -150,7 +152,8 @@ impl Reader {
         let mut body = Vec::new();
         loop {
             let line = self.line().await.map_err(within)?;
-            let size = usize::from_str_radix(&line, 16).map_err(|_| Broken::Malformed(format!("chunk `{line}`")))?;
+            let size =
+                usize::from_str_radix(&line, 16).map_err(|_| Broken::Malformed(format!("chunk `{line}`")))?;
             if size == 0 {
                 return Ok((body, self.fields().await?));
             }

@@ -33,7 +33,8 @@ fn slow() -> Reception {
     endpoints(|_, port, mut reader, mut writer| async move {
         while take(&mut reader).await {
             sleep(Duration::from_secs(2)).await;
-            let _ = writer.write(format!("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{port}").as_bytes()).await;
+            let _ =
+                writer.write(format!("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{port}").as_bytes()).await;
         }
     })
 }
@@ -102,7 +103,10 @@ fn a_request_ends_at_an_endpoint_that_was_removed() {
     scene("", async |world: Rc<World>| {
         let mut client = begin(&world).await;
         let spec = world.worker.local().shared.clusters[0].clone();
-        let moved = ResolvedEndpoint { address: "127.0.0.1:9002".parse().expect("an address"), ..spec.resolved[0].clone() };
+        let moved = ResolvedEndpoint {
+            address: "127.0.0.1:9002".parse().expect("an address"),
+            ..spec.resolved[0].clone()
+        };
         world.worker.apply(Command::Endpoints("app".into(), Arc::new(vec![moved])));
         let got = client.receive().await.expect("a response");
         assert_eq!(got.body.expect("whole"), b"9001");

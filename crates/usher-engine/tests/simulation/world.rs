@@ -92,7 +92,15 @@ impl World {
         let worker = Worker::new(SimDialer(reception), built.snapshot.clone(), metrics.clone(), total, seed);
         spawn_local(worker.clone().tend());
         let built = RefCell::new(built);
-        Rc::new(Self { worker, metrics, registry, built, served: RefCell::default(), dials, clients: Cell::new(0) })
+        Rc::new(Self {
+            worker,
+            metrics,
+            registry,
+            built,
+            served: RefCell::default(),
+            dials,
+            clients: Cell::new(0),
+        })
     }
 
     /// A client's connection, with the proxy at its other end.
@@ -147,7 +155,10 @@ impl World {
 
 /// Runs a scene in virtual time, which may take an hour at most.
 pub fn run<F: Future>(scene: impl FnOnce() -> F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let local = LocalSet::new();
-    local.block_on(&runtime, async { tokio::time::timeout(Duration::from_secs(3600), scene()).await.expect("hangs") })
+    local.block_on(&runtime, async {
+        tokio::time::timeout(Duration::from_secs(3600), scene()).await.expect("hangs")
+    })
 }

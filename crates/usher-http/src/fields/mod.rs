@@ -108,7 +108,10 @@ impl Fields {
         let id = FieldId::of(name);
         let absent = id != FieldId::Other && !self.may_have(id);
         let lines = if absent { &[] } else { self.lines.as_slice() };
-        lines.iter().filter(move |line| line.live && self.is_named(line, id, name)).map(|line| self.value_of(line))
+        lines
+            .iter()
+            .filter(move |line| line.live && self.is_named(line, id, name))
+            .map(|line| self.value_of(line))
     }
 
     /// The first value of any name.
@@ -153,7 +156,9 @@ impl Fields {
         if self.buf.len() + parts.iter().map(|part| part.len()).sum::<usize>() > MAX_BUFFER {
             return;
         }
-        self.write_line(id, id.as_str().as_bytes(), |buf| parts.iter().for_each(|part| buf.extend_from_slice(part)));
+        self.write_line(id, id.as_str().as_bytes(), |buf| {
+            parts.iter().for_each(|part| buf.extend_from_slice(part))
+        });
     }
 
     /// Adds a field of any name behind the others.
@@ -241,7 +246,14 @@ impl Fields {
 
     /// Notes a parsed line; offsets are those that the line will have after [`Fields::fill`].
     #[inline]
-    pub(crate) fn index(&mut self, start: usize, name_len: usize, value: (usize, usize), end: usize, id: FieldId) {
+    pub(crate) fn index(
+        &mut self,
+        start: usize,
+        name_len: usize,
+        value: (usize, usize),
+        end: usize,
+        id: FieldId,
+    ) {
         self.present |= id.bit();
         self.lines.push(Line {
             start: start as u32,

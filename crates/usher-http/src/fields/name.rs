@@ -121,5 +121,7 @@ const DISGUISES: [FieldId; 8] = [
 pub(super) fn is_disguised(name: &[u8]) -> bool {
     let same = |(&byte, known): (&u8, u8)| byte.eq_ignore_ascii_case(&known) || byte == b'_' && known == b'-';
     name.contains(&b'_')
-        && DISGUISES.iter().any(|id| name.len() == id.as_str().len() && name.iter().zip(id.as_str().bytes()).all(same))
+        && DISGUISES
+            .iter()
+            .any(|id| name.len() == id.as_str().len() && name.iter().zip(id.as_str().bytes()).all(same))
 }

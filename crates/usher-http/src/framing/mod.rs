@@ -130,7 +130,9 @@ fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 18 {
         return None;
     }
-    value.iter().try_fold(0u64, |sum, &digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
+    value
+        .iter()
+        .try_fold(0u64, |sum, &digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// What the Connection field says.
@@ -218,7 +220,8 @@ fn is_end_to_end(name: &[u8]) -> bool {
         FieldId::ProxyAuthenticate | FieldId::ProxyAuthorization | FieldId::Trailer => return false,
         known => return !HOP_BY_HOP.contains(&known),
     }
-    let starts = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let starts =
+        |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     END_TO_END_PREFIXES.iter().any(|prefix| starts(prefix))
         || END_TO_END.iter().any(|known| name.eq_ignore_ascii_case(known))
 }

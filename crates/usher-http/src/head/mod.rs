@@ -167,13 +167,16 @@ impl Response {
     /// What the driver decides is left out, and a length where there may be none (RFC 9110 section 8.6: 1xx, 204).
     pub fn encode(&self, out: &mut Vec<u8>) {
         let status = self.status;
-        let digits = [b'0' + (status / 100 % 10) as u8, b'0' + (status / 10 % 10) as u8, b'0' + (status % 10) as u8];
+        let digits =
+            [b'0' + (status / 100 % 10) as u8, b'0' + (status / 10 % 10) as u8, b'0' + (status % 10) as u8];
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(&digits);
         out.push(b' ');
         let reason = self.reason();
         if reason.is_empty() {
-            out.extend_from_slice(crate::status::Status::new(status).map_or("", crate::status::Status::reason).as_bytes());
+            out.extend_from_slice(
+                crate::status::Status::new(status).map_or("", crate::status::Status::reason).as_bytes(),
+            );
         } else {
             out.extend_from_slice(reason);
         }

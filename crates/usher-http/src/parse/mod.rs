@@ -157,7 +157,12 @@ impl HeadParser {
         self.finish(buf, limits, fields)
     }
 
-    fn finish(&mut self, buf: &[u8], limits: &HeadLimits, fields: &mut Fields) -> Result<Option<usize>, ParseError> {
+    fn finish(
+        &mut self,
+        buf: &[u8],
+        limits: &HeadLimits,
+        fields: &mut Fields,
+    ) -> Result<Option<usize>, ParseError> {
         let most = limits.head.saturating_add(self.start);
         let head = buf.get(..most).unwrap_or(buf);
         match self.field_lines(head, limits, fields) {

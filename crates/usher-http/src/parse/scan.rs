@@ -25,7 +25,11 @@ pub(super) fn scan_name(bytes: &[u8]) -> (usize, bool) {
 /// The length of the run that may stand in a field value: visible bytes, space, tab and 0x80 to 0xFF.
 #[inline]
 pub(super) fn value_end(bytes: &[u8]) -> usize {
-    run(bytes, |byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f), |word| below(word, 0x20) | equal(word, 0x7f))
+    run(
+        bytes,
+        |byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f),
+        |word| below(word, 0x20) | equal(word, 0x7f),
+    )
 }
 
 /// The length of the run that may stand in a request target: visible bytes, and 0x80 to 0xFF, which some clients
@@ -40,7 +44,9 @@ pub(super) fn target_end(bytes: &[u8]) -> usize {
 fn run(bytes: &[u8], allowed: impl Fn(u8) -> bool, suspects: impl Fn(u64) -> u64) -> usize {
     let mut at = 0;
     while let Some(chunk) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
+        let word = u64::from_le_bytes([
+            chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7],
+        ]);
         let marks = suspects(word);
         if marks == 0 {
             at += 8;

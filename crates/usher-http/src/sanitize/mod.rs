@@ -249,7 +249,11 @@ fn is_empty(framing: Framing) -> bool {
 
 fn takes_trailers(request: &Request) -> bool {
     request.fields.may_have(FieldId::Te)
-        && request.fields.all(FieldId::Te).flat_map(list).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+        && request
+            .fields
+            .all(FieldId::Te)
+            .flat_map(list)
+            .any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Copies the protocol asked for into `upgrade`; RFC 9110 section 7.8 lets a server ignore any Upgrade.

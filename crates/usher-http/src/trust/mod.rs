@@ -83,7 +83,8 @@ pub fn append(request: &mut Request, client: &ClientText, real: Option<IpAddr>, 
     let mut before = joined(request, FieldId::XForwardedFor);
     let hops = joined(request, FieldId::Forwarded);
     if before.is_empty()
-        && let Some(real) = real.filter(|real| client.address.is_some_and(|peer| peer.to_canonical() != *real))
+        && let Some(real) =
+            real.filter(|real| client.address.is_some_and(|peer| peer.to_canonical() != *real))
     {
         forwarded::write_ip(real, &mut before);
     }

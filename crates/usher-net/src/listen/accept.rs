@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
+use socket2::SockRef;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixListener;
 
@@ -128,7 +128,8 @@ fn poll_accept_tcp(
     loop {
         let mut ready = ready!(socket.poll_read_ready(cx))?;
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let accepted = ready.try_io(|socket| acceptfrom_with(socket.get_ref(), flags).map_err(io::Error::from));
+        let accepted =
+            ready.try_io(|socket| acceptfrom_with(socket.get_ref(), flags).map_err(io::Error::from));
         let Ok(accepted) = accepted else { continue };
         let (stream, address) = accepted?;
         let address = address.and_then(|address: SocketAddrAny| SocketAddr::try_from(address).ok());

@@ -124,7 +124,8 @@ impl Usher {
 
     /// The sum of all series of a metric; `None` when the admin listener does not know it.
     pub fn metric(&self, name: &str) -> Result<Option<f64>> {
-        let response = Client::connect(self.admin()?)?.request("GET", "/metrics", &[("Host", "localhost")], b"")?;
+        let response =
+            Client::connect(self.admin()?)?.request("GET", "/metrics", &[("Host", "localhost")], b"")?;
         Ok(sum_of_metric(&response.text(), name))
     }
 

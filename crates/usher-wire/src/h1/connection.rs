@@ -160,7 +160,11 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Reads into the buffer behind what it holds; 0 at the end of the stream.
-    pub(super) fn poll_read_more(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Result<usize, WireError>> {
+    pub(super) fn poll_read_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<usize, WireError>> {
         if self.ended {
             return Poll::Ready(Ok(0));
         }

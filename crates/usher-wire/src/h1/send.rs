@@ -107,7 +107,11 @@ impl<T: Transport> Sink for Connection<T> {
         self.poll_output(cx)
     }
 
-    fn poll_finish(&mut self, cx: &mut Context<'_>, trailers: Option<&Fields>) -> Poll<Result<(), WireError>> {
+    fn poll_finish(
+        &mut self,
+        cx: &mut Context<'_>,
+        trailers: Option<&Fields>,
+    ) -> Poll<Result<(), WireError>> {
         if !self.sending.done {
             match self.sending.framing {
                 Framing::Chunked if self.sending.left > 0 => return Poll::Ready(Err(WireError::Truncated)),

@@ -29,7 +29,6 @@ pub trait Downstream: Source + Sink {
 
     /// Turns the rest of the connection into a tunnel, in both directions.
     fn begin_tunnel(&mut self);
-
 }
 
 /// What a response head depends on beside the response.
@@ -102,7 +101,13 @@ impl<T: Transport> Downstream for Connection<T> {
 
 impl<T: Transport> Connection<T> {
     /// Queues a request head towards an endpoint. Only [`Framing::Chunked`] adds a field; a length is in the head.
-    pub fn begin_request(&mut self, request: &Request, host: &[u8], framing: Framing, extra: RequestContext<'_>) {
+    pub fn begin_request(
+        &mut self,
+        request: &Request,
+        host: &[u8],
+        framing: Framing,
+        extra: RequestContext<'_>,
+    ) {
         let out = self.output();
         request.encode(host, out);
         if framing == Framing::Chunked {

@@ -165,7 +165,9 @@ impl Pump {
         if let Some(plain) = source.plain() {
             left = plain.left;
             if !pipe.is_full() {
-                let max = usize::try_from(plain.left).unwrap_or(usize::MAX).min(pipe.capacity().saturating_sub(pipe.len()).max(1));
+                let max = usize::try_from(plain.left)
+                    .unwrap_or(usize::MAX)
+                    .min(pipe.capacity().saturating_sub(pipe.len()).max(1));
                 match plain.stream.poll_splice_in(cx, pipe, max) {
                     Poll::Pending => waits = true,
                     Poll::Ready(moved) => {
@@ -179,7 +181,9 @@ impl Pump {
         if pipe.is_empty() {
             return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
         }
-        let Some(plain) = sink.plain() else { return Poll::Ready(Err(PumpError::Sink(WireError::Truncated))) };
+        let Some(plain) = sink.plain() else {
+            return Poll::Ready(Err(PumpError::Sink(WireError::Truncated)));
+        };
         let most = usize::try_from(plain.left).unwrap_or(usize::MAX);
         if most == 0 {
             // More payload than the sink's framing announced: the surplus is never sent.

@@ -8,7 +8,7 @@ use crate::serve;
 use crate::terminal::Failure;
 
 pub(super) fn run(args: &ProxyArgs) -> Result<(), Failure> {
-    serve::run(origin(args), None)
+    serve::run(origin(args))
 }
 
 /// The config that the arguments stand for.

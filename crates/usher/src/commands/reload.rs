@@ -43,11 +43,13 @@ pub(super) fn run(args: &ReloadArgs) -> Result<(), Failure> {
 /// SIGHUP to the process in the file.
 fn hang_up(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::of(format!("cannot read `{shown}`"), error))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::of(format!("cannot read `{shown}`"), error))?;
     let pid = text.trim().parse().ok().and_then(Pid::from_raw).filter(|pid| pid.as_raw_nonzero().get() > 0);
     let pid = pid.ok_or_else(|| Failure::Message(format!("`{shown}` holds no process number")))?;
     let number = pid.as_raw_nonzero();
-    kill_process(pid, Signal::HUP).map_err(|error| Failure::of(format!("cannot signal process {number}"), error))?;
+    kill_process(pid, Signal::HUP)
+        .map_err(|error| Failure::of(format!("cannot signal process {number}"), error))?;
     print(format!("sent SIGHUP to process {number}; what became of it is in its log\n"))
 }
 

@@ -21,17 +21,21 @@ impl Request {
         let mut lines = text.split("\r\n");
         let mut words = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let field = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        let field =
+            |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         let fields: Vec<(String, String)> = lines.filter_map(field).collect();
-        let length = |(name, value): &(String, String)| name.eq_ignore_ascii_case("content-length") && value != "0";
+        let length =
+            |(name, value): &(String, String)| name.eq_ignore_ascii_case("content-length") && value != "0";
         let coding = |(name, _): &(String, String)| name.eq_ignore_ascii_case("transfer-encoding");
         let has_body = fields.iter().any(|field| length(field) || coding(field));
         Self { method, target, fields, has_body }
     }
 
     fn wants_json(&self) -> bool {
-        let accepts = |(name, value): &(String, String)| name.eq_ignore_ascii_case("accept") && value.contains("json");
-        self.fields.iter().any(accepts) || self.target.split('?').next().is_some_and(|path| path.ends_with(".json"))
+        let accepts =
+            |(name, value): &(String, String)| name.eq_ignore_ascii_case("accept") && value.contains("json");
+        self.fields.iter().any(accepts)
+            || self.target.split('?').next().is_some_and(|path| path.ends_with(".json"))
     }
 }
 
@@ -44,7 +48,8 @@ pub(super) fn render(name: &str, request: &Request) -> Vec<u8> {
     let close = if request.has_body { "Connection: close\r\n" } else { "" };
     let length = body.len();
     let body = if request.method == "HEAD" { String::new() } else { body };
-    format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{close}\r\n{body}").into_bytes()
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{close}\r\n{body}")
+        .into_bytes()
 }
 
 fn as_json(name: &str, request: &Request) -> String {

@@ -11,7 +11,11 @@ const MAX_NAMED: usize = 4;
 /// `2 listeners, 5 routes (+shop, -old), 3 clusters`
 pub(super) fn describe(before: &Snapshot, after: &Snapshot) -> String {
     let kinds = [
-        kind("listener", &names(&before.listeners, |one| &one.name), &names(&after.listeners, |one| &one.name)),
+        kind(
+            "listener",
+            &names(&before.listeners, |one| &one.name),
+            &names(&after.listeners, |one| &one.name),
+        ),
         kind("route", &names(&before.routes, |one| &one.name), &names(&after.routes, |one| &one.name)),
         kind("cluster", &names(&before.clusters, |one| &one.name), &names(&after.clusters, |one| &one.name)),
     ];

@@ -19,7 +19,7 @@ use crate::origin::Origin;
 use crate::terminal::Failure;
 
 /// All that the control thread holds.
-pub(super) struct Control {
+pub(crate) struct Control {
     pub(super) origin: Origin,
     pub(super) loaded: Loaded,
     pub(super) built: Built,
@@ -37,7 +37,7 @@ pub(super) struct Control {
 
 impl Control {
     /// Reacts to what happens until the process is to end.
-    pub(super) fn run(&mut self) -> Result<(), Failure> {
+    pub(crate) fn run(&mut self) -> Result<(), Failure> {
         loop {
             // This thread holds a sender itself, so there is always somebody who could speak.
             let Ok(event) = self.heard.recv() else { return Ok(()) };
@@ -52,7 +52,8 @@ impl Control {
                 Event::Resolved(host) => self.resolved(&host),
                 Event::Terminate(signal) => return self.drain(signal),
                 Event::WorkerEnded { index, .. } => {
-                    let message = format!("worker {index} ended by a defect; the process ends, to be started anew");
+                    let message =
+                        format!("worker {index} ended by a defect; the process ends, to be started anew");
                     self.cut_off();
                     return Err(Failure::Message(message));
                 }

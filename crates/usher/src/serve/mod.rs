@@ -16,12 +16,12 @@ mod start;
 mod watch;
 mod worker;
 
-use crate::demo::Demo;
 use crate::origin::Origin;
 use crate::terminal::Failure;
 
+pub(crate) use start::start;
+
 /// Serves until a signal says otherwise.
-pub(crate) fn run(origin: Origin, demo: Option<&Demo>) -> Result<(), Failure> {
-    let mut control = start::start(origin, demo)?;
-    control.run()
+pub(crate) fn run(origin: Origin) -> Result<(), Failure> {
+    start(origin, None)?.run()
 }

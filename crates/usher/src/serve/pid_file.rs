@@ -17,7 +17,8 @@ impl PidFile {
     pub(super) fn write(path: &Path) -> Result<Self, Failure> {
         let content = format!("{}\n", std::process::id());
         let written = std::fs::write(path, &content);
-        written.map_err(|error| Failure::of(format!("cannot write the pid_file `{}`", path.display()), error))?;
+        written
+            .map_err(|error| Failure::of(format!("cannot write the pid_file `{}`", path.display()), error))?;
         Ok(Self { path: path.to_path_buf(), content })
     }
 }

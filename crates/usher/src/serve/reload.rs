@@ -1,5 +1,6 @@
 //! A reload: everything is built and bound first, then swapped at once. An error changes nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use super::changes::describe;
 use super::control::Control;
 use super::event::ReloadAnswer;
 use super::start::bind_failure;
-use super::watch::Watch;
+use super::watch::{Fingerprint, Watch};
 use super::worker::Order;
 use crate::assemble::{self, Assembled};
 use crate::log;
@@ -43,9 +44,12 @@ impl Control {
     }
 
     fn try_reload(&mut self) -> Result<Done, Failure> {
+        // Before the files are read: what changes from now on is another change.
+        let seen = self.watch.as_ref().map(|_| Fingerprint::of(&self.files())).unwrap_or_default();
         let loaded = self.origin.load()?;
         let Assembled { mut built, log } = assemble::live(&loaded, Some(&self.built), self.log.as_ref())?;
-        let plan = self.sockets.plan(&built.snapshot, self.workers.len()).map_err(|all| bind_failure(&all))?;
+        let plan =
+            self.sockets.plan(&built.snapshot, self.workers.len()).map_err(|all| bind_failure(&all))?;
         let mut warnings = self.restart_needed(&loaded.config);
         warnings.extend(plan.warnings.iter().cloned());
         warnings.extend(texts(&loaded, &built.warnings));
@@ -60,9 +64,10 @@ impl Control {
             worker.tell(Order::Change { snapshot: Some(built.snapshot.clone()), open, close: close.clone() });
         }
         self.registry.process.serving(built.snapshot.generation);
-        self.registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
+        self.registry
+            .use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
         (self.loaded, self.built, self.log) = (loaded, built, log);
-        warnings.extend(self.rewatch());
+        warnings.extend(self.rewatch(&seen));
         Ok(Done { changes, warnings })
     }
 
@@ -81,20 +86,27 @@ impl Control {
         found
     }
 
-    /// Watches what the config consists of now.
-    pub(super) fn rewatch(&mut self) -> Option<String> {
+    /// Watches what the config consists of now; `seen` is how that was before it was read.
+    pub(super) fn rewatch(&mut self, seen: &Fingerprint) -> Option<String> {
+        let files = self.files();
         if !self.loaded.config.watch {
             self.watch = None;
-            return None;
-        }
-        let files = [&self.loaded.files[..], &self.built.files].concat();
-        match Watch::start(&files, self.events.clone()) {
-            Ok(watch) => {
-                self.watch = Some(watch);
-                None
+        } else if !self.watch.as_ref().is_some_and(|watch| watch.covers(&files)) {
+            match Watch::start(&files, seen, self.events.clone()) {
+                Ok(watch) => self.watch = Some(watch),
+                Err(error) => {
+                    return Some(format!(
+                        "cannot watch the config's files: {error}; use SIGHUP or `usher reload`"
+                    ));
+                }
             }
-            Err(error) => Some(format!("cannot watch the config's files: {error}; use SIGHUP or `usher reload`")),
         }
+        None
+    }
+
+    /// Every file that was read for what serves.
+    fn files(&self) -> Vec<PathBuf> {
+        [&self.loaded.files[..], &self.built.files].concat()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use usher_config::BindAddress;
 use usher_engine::Snapshot;
@@ -40,8 +41,14 @@ impl Held {
 pub(super) struct Sockets {
     /// In the order of the config.
     pub(super) held: Vec<Held>,
+    /// What was closed last, and when: workers take a moment for it.
+    closing: Vec<(BindAddress, Instant)>,
     next: SocketId,
 }
+
+/// How long an address that was just closed may be in use by ourselves, and how often that is looked at.
+const CLOSING: Duration = Duration::from_secs(1);
+const CLOSING_CHECK: Duration = Duration::from_millis(10);
 
 /// What a new snapshot needs; its sockets are bound already.
 pub(super) struct Plan {
@@ -106,9 +113,10 @@ impl Sockets {
         workers: usize,
     ) -> io::Result<()> {
         // What we listen on ourselves is no conflict: the old sockets drain while the new ones take over.
-        let ours = self.held.iter().any(|held| port(&held.local).is_some() && port(&held.local) == asked(address));
+        let ours =
+            self.held.iter().any(|held| port(&held.local).is_some() && port(&held.local) == asked(address));
         let options = ListenOptions { shared: spec.listen.shared || ours, ..spec.listen.clone() };
-        let sockets = bind_any(address, &options, workers)?;
+        let sockets = self.bind_again(address, &options, workers)?;
         let local = sockets.first().map(|socket| socket.address().clone());
         let Some(local) = local else { return Err(io::ErrorKind::AddrNotAvailable.into()) };
         let id = plan.next;
@@ -116,13 +124,43 @@ impl Sockets {
         let (bind, listen, socket) = (address.clone(), spec.listen.clone(), spec.socket);
         plan.held.push(Held { id, listener: spec.name.clone(), bind, listen, socket, local });
         for (worker, socket) in plan.open.iter_mut().zip(sockets) {
-            worker.push(Opened { id, socket, spec: spec.clone(), index: u32::try_from(index).unwrap_or(u32::MAX) });
+            worker.push(Opened {
+                id,
+                socket,
+                spec: spec.clone(),
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+            });
         }
         Ok(())
     }
 
+    /// Binds; an address that a reload just gave up and another takes again is waited for.
+    fn bind_again(
+        &self,
+        address: &BindAddress,
+        options: &ListenOptions,
+        n: usize,
+    ) -> io::Result<Vec<BoundSocket>> {
+        loop {
+            let bound = bind_any(address, options, n);
+            let is_closing =
+                |(closed, at): &(BindAddress, Instant)| closed == address && at.elapsed() < CLOSING;
+            match bound {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse && self.closing.iter().any(is_closing) =>
+                {
+                    std::thread::sleep(CLOSING_CHECK);
+                }
+                bound => return bound,
+            }
+        }
+    }
+
     /// The plan is carried out: gives what each worker is to open, and what all are to close.
     pub(super) fn adopt(&mut self, plan: Plan) -> (Vec<Vec<Opened>>, Vec<SocketId>) {
+        self.closing.retain(|(_, at)| at.elapsed() < CLOSING);
+        let gone = self.held.iter().filter(|held| plan.close.contains(&held.id));
+        self.closing.extend(gone.map(|held| (held.bind.clone(), Instant::now())));
         self.held = plan.held;
         self.next = plan.next;
         (plan.open, plan.close)
@@ -145,7 +183,11 @@ fn asked(address: &BindAddress) -> Option<u16> {
 }
 
 /// Binds one socket for each worker. `:80` is IPv6 and IPv4 in one; where the system has no IPv6, IPv4 alone.
-pub(super) fn bind_any(address: &BindAddress, options: &ListenOptions, n: usize) -> io::Result<Vec<BoundSocket>> {
+pub(super) fn bind_any(
+    address: &BindAddress,
+    options: &ListenOptions,
+    n: usize,
+) -> io::Result<Vec<BoundSocket>> {
     match address {
         BindAddress::Unix(path) => bind(&Address::Unix(path.clone()), options, n),
         BindAddress::Socket(address) => bind(&Address::Ip(*address), options, n),

@@ -17,6 +17,7 @@ use super::control::Control;
 use super::event::{self, Event};
 use super::pid_file::PidFile;
 use super::sockets::Sockets;
+use super::watch::Fingerprint;
 use super::worker::{self, Hand, Order, Seat};
 use crate::assemble::{self, Assembled};
 use crate::demo::Demo;
@@ -29,8 +30,9 @@ use crate::terminal::{Failure, warn};
 const OTHER_FILES: u64 = 200;
 
 /// Starts everything; when this returns, requests are served.
-pub(super) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Failure> {
+pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Failure> {
     let loaded = origin.load()?;
+    let seen = if loaded.config.watch { Fingerprint::of(&loaded.files) } else { Fingerprint::default() };
     let Assembled { mut built, log } = assemble::live(&loaded, None, None)?;
     warn(&loaded.warnings, &loaded.sources);
     warn(&built.warnings, &loaded.sources);
@@ -75,7 +77,7 @@ pub(super) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
         events,
         heard,
     };
-    if let Some(warning) = control.rewatch() {
+    if let Some(warning) = control.rewatch(&seen) {
         log::warn(format_args!("{warning}"));
     }
     if let Some(admin) = &control.admin {

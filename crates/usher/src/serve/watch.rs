@@ -4,7 +4,7 @@
 //! only a hint to look: a change is a different fingerprint of the files, so that reading them, or a log file beside
 //! them, is none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,20 @@ const MAX_LISTED: usize = 10_000;
 /// Watches until it is dropped.
 pub(super) struct Watch {
     _watcher: RecommendedWatcher,
+    place: Place,
 }
 
 impl Watch {
-    /// Watches these files, and their folders for new ones.
+    /// Watches these files, and their folders for new ones. What differs from `before`, taken before the files were
+    /// read, counts as a change at once.
     ///
     /// # Errors
     /// The system cannot watch, often because the user watches too much already.
-    pub(super) fn start(files: &[PathBuf], events: mpsc::Sender<Event>) -> Result<Self, notify::Error> {
+    pub(super) fn start(
+        files: &[PathBuf],
+        before: &Fingerprint,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self, notify::Error> {
         let (hints, hinted) = mpsc::sync_channel(1);
         let hint = move |event: notify::Result<notify::Event>| {
             // Reading is no change. A full channel holds a hint already.
@@ -43,13 +49,20 @@ impl Watch {
             }
         };
         let mut watcher = notify::recommended_watcher(hint)?;
-        let folders: BTreeSet<PathBuf> = files.iter().map(|file| folder(file)).collect();
-        for folder in &folders {
+        let place = Place::of(files);
+        for folder in &place.folders {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
-        let place = Place { files: files.to_vec(), folders };
-        thread::Builder::new().name("watch".to_owned()).spawn(move || place.look(&hinted, &events))?;
-        Ok(Self { _watcher: watcher })
+        let seen = place.fingerprint().with(before);
+        let looked_at = place.clone();
+        let look = move || looked_at.look(seen, &hinted, &events);
+        thread::Builder::new().name("watch".to_owned()).spawn(look)?;
+        Ok(Self { _watcher: watcher, place })
+    }
+
+    /// Whether it watches exactly these files.
+    pub(super) fn covers(&self, files: &[PathBuf]) -> bool {
+        self.place == Place::of(files)
     }
 }
 
@@ -61,32 +74,62 @@ fn folder(file: &Path) -> PathBuf {
 }
 
 /// What is watched.
+#[derive(Clone, PartialEq)]
 struct Place {
-    files: Vec<PathBuf>,
+    files: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
 }
 
-/// What tells one state of the files from another.
-#[derive(PartialEq)]
-struct Fingerprint {
-    files: Vec<Option<(u64, u64, u64, SystemTime)>>,
-    listed: Vec<BTreeSet<OsString>>,
+/// Device, inode, length and time of change of a file; none if it is not there.
+type FileState = Option<(u64, u64, u64, SystemTime)>;
+
+/// What tells one state of files and folders from another.
+#[derive(PartialEq, Default)]
+pub(super) struct Fingerprint {
+    files: BTreeMap<PathBuf, FileState>,
+    folders: BTreeMap<PathBuf, BTreeSet<OsString>>,
+}
+
+impl Fingerprint {
+    /// Of files as they are now, and of their folders.
+    pub(super) fn of(files: &[PathBuf]) -> Self {
+        Place::of(files).fingerprint()
+    }
+
+    /// With what `before` says of the same files and folders in its place.
+    fn with(mut self, before: &Self) -> Self {
+        for (path, state) in &mut self.files {
+            if let Some(before) = before.files.get(path) {
+                *state = *before;
+            }
+        }
+        for (path, names) in &mut self.folders {
+            if let Some(before) = before.folders.get(path) {
+                names.clone_from(before);
+            }
+        }
+        self
+    }
 }
 
 impl Place {
-    /// Looks after each hint, until the watcher is gone.
-    fn look(&self, hinted: &Receiver<()>, events: &mpsc::Sender<Event>) {
-        let mut seen = self.fingerprint();
-        while hinted.recv().is_ok() {
-            if !settle(hinted) {
-                return;
-            }
+    fn of(files: &[PathBuf]) -> Self {
+        let folders = files.iter().map(|file| folder(file)).collect();
+        Self { files: files.iter().cloned().collect(), folders }
+    }
+
+    /// Looks now and after each hint, until the watcher is gone.
+    fn look(&self, mut seen: Fingerprint, hinted: &Receiver<()>, events: &mpsc::Sender<Event>) {
+        loop {
             let now = self.fingerprint();
             if now != seen {
                 seen = now;
                 if events.send(Event::Reload { cause: "a changed file", answer: None }).is_err() {
                     return;
                 }
+            }
+            if hinted.recv().is_err() || !settle(hinted) {
+                return;
             }
         }
     }
@@ -97,12 +140,13 @@ impl Place {
             Some((found.dev(), found.ino(), found.len(), found.modified().ok()?))
         };
         let of_folder = |path: &PathBuf| {
-            let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            let names =
+                std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
             names.filter(|name| Format::of_path(Path::new(name)).is_some()).take(MAX_LISTED).collect()
         };
         Fingerprint {
-            files: self.files.iter().map(of_file).collect(),
-            listed: self.folders.iter().map(of_folder).collect(),
+            files: self.files.iter().map(|path| (path.clone(), of_file(path))).collect(),
+            folders: self.folders.iter().map(|path| (path.clone(), of_folder(path))).collect(),
         }
     }
 }

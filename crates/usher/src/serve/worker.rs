@@ -165,7 +165,9 @@ impl Serving {
                     open.into_iter().for_each(|opened| self.open(opened));
                     close.iter().for_each(|id| self.close(*id));
                 }
-                Order::Endpoints(cluster, resolved) => self.worker.apply(Command::Endpoints(cluster, resolved)),
+                Order::Endpoints(cluster, resolved) => {
+                    self.worker.apply(Command::Endpoints(cluster, resolved))
+                }
                 Order::Drain => break,
             }
         }

@@ -7,17 +7,30 @@ use tempfile::tempdir;
 use crate::harness::{run, run_with_input};
 
 const GOOD: &str = "[[route]]\nto = \"127.0.0.1:3000\"\n";
-const BAD: &str = "[[route]]\nto = \"127.0.0.1:3000\"\nrewrit = { strip_prefix = \"/a\" }\n\n[[listener]]\nbind = 80\n";
+const BAD: &str =
+    "[[route]]\nto = \"127.0.0.1:3000\"\nrewrit = { strip_prefix = \"/a\" }\n\n[[listener]]\nbind = 80\n";
 
 #[test]
 fn a_good_config_is_ok() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("usher.toml"), GOOD).unwrap();
     let done = run(dir.path(), &["check"]);
-    assert_eq!((done.code, done.out.as_str()), (Some(0), "usher.toml: ok, 1 listener, 1 route, 1 cluster\n"), "{done:?}");
-    fs::write(dir.path().join("site.yaml"), "route:\n  - to: 127.0.0.1:3000\n  - path: /a\n    to: 127.0.0.1:3001\n").unwrap();
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (Some(0), "usher.toml: ok, 1 listener, 1 route, 1 cluster\n"),
+        "{done:?}"
+    );
+    fs::write(
+        dir.path().join("site.yaml"),
+        "route:\n  - to: 127.0.0.1:3000\n  - path: /a\n    to: 127.0.0.1:3001\n",
+    )
+    .unwrap();
     let done = run(dir.path(), &["check", "--config", "site.yaml"]);
-    assert_eq!((done.code, done.out.as_str()), (Some(0), "site.yaml: ok, 1 listener, 2 routes, 2 clusters\n"), "{done:?}");
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (Some(0), "site.yaml: ok, 1 listener, 2 routes, 2 clusters\n"),
+        "{done:?}"
+    );
 }
 
 #[test]

@@ -38,7 +38,10 @@ fn says_what_would_happen() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("usher.toml"), CONFIG).unwrap();
     let cases = [
-        (&["GET", "http://example.com/api/users?x=1"][..], &["web", "api", "GET /users?x=1", "127.0.0.1:3000", "writes"][..]),
+        (
+            &["GET", "http://example.com/api/users?x=1"][..],
+            &["web", "api", "GET /users?x=1", "127.0.0.1:3000", "writes"][..],
+        ),
         (&["POST", "/api/x", "-H", "host: example.com"], &["writes", "127.0.0.1:3001"]),
         (&["GET", "http://other.example:8081/"], &["inside", "local", "by-name.invalid:3002"]),
         (&["GET", "http://other.example/", "--listener", "inside"], &["local"]),
@@ -58,7 +61,8 @@ fn says_what_would_happen() {
 fn answers_in_json() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("usher.toml"), CONFIG).unwrap();
-    let done = run(dir.path(), &["explain", "GET", "http://example.com/api/a", "--json", "--client", "192.0.2.1"]);
+    let done =
+        run(dir.path(), &["explain", "GET", "http://example.com/api/a", "--json", "--client", "192.0.2.1"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let answer: serde_json::Value = serde_json::from_str(&done.out).expect("is JSON");
     assert_eq!(answer["route"]["name"], "api", "{answer:#}");

@@ -13,8 +13,10 @@ fn serves_without_a_config() {
     let endpoints = ["one", "two"].map(|name| Endpoint::start(move |_| Reply::ok(name)).unwrap());
     let port = Port::reserve().unwrap();
     let listen = port.address().to_string();
-    let words = ["proxy", "--listen", &listen, "--to", endpoints[0].address(), "--to", endpoints[1].address()];
-    let mut usher = Running::start(dir.path(), &[&words[..], &["--balance", "round_robin", "--workers", "1"]].concat());
+    let words =
+        ["proxy", "--listen", &listen, "--to", endpoints[0].address(), "--to", endpoints[1].address()];
+    let mut usher =
+        Running::start(dir.path(), &[&words[..], &["--balance", "round_robin", "--workers", "1"]].concat());
     assert_eq!(usher.word_after("listener proxy: "), format!("http://{listen}"));
     let mut client = Client::connect(&listen).unwrap();
     let bodies: HashSet<String> = (0..4).map(|_| client.get("/x").unwrap().text()).collect();

@@ -61,7 +61,8 @@ fn a_bad_config_changes_nothing() {
     let second = usher.listener("second").unwrap();
     assert!(Client::connect(second).is_err(), "what was bound for a refused config is closed");
     let metrics = metrics(usher.admin().unwrap());
-    let failed = metrics.lines().find(|line| line.starts_with("usher_reloads_total") && line.contains("fail"));
+    let failed =
+        metrics.lines().find(|line| line.starts_with("usher_reloads_total") && line.contains("fail"));
     assert!(failed.is_some_and(|line| line.ends_with(" 4")), "{failed:?}");
 }
 
@@ -127,10 +128,14 @@ fn other_socket_options_hold_at_once() {
 #[test]
 fn logs_are_opened_again() {
     let endpoint = endpoint();
-    let config = ONE.replace("access_log = \"off\"", "access_log = { path = \"$DIR/access.log\", format = \"{request.path}\" }");
+    let config = ONE.replace(
+        "access_log = \"off\"",
+        "access_log = { path = \"$DIR/access.log\", format = \"{request.path}\" }",
+    );
     let mut usher = usher(&config).endpoint(&endpoint).start().unwrap();
     let (log, old) = (usher.dir().join("access.log"), usher.dir().join("access.log.1"));
-    let holds = |path: &std::path::Path, text: &str| fs::read_to_string(path).is_ok_and(|found| found.contains(text));
+    let holds =
+        |path: &std::path::Path, text: &str| fs::read_to_string(path).is_ok_and(|found| found.contains(text));
     assert_eq!(status(usher.listen().unwrap(), "/a"), 200);
     until("the first line", || holds(&log, "/a"));
     fs::rename(&log, &old).unwrap();

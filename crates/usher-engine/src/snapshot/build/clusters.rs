@@ -1,14 +1,13 @@
 //! Clusters: those with a name, and those that routes write as `to`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use usher_api::Balance;
 use usher_config::config::{self, DnsRefresh, HostPolicy, Pool};
 use usher_config::{Diagnostic, EndpointAddress, Node, OneOrMany, Span, Spanned, closest};
 
-use super::Building;
-use super::listeners::unique;
+use super::{Building, Names};
 use crate::snapshot::{ClusterSpec, EndpointSpec};
 
 /// Addresses that the name of a cluster without a name tells.
@@ -22,7 +21,7 @@ pub(in crate::snapshot) struct Clusters {
     /// Clusters without a name have no settings of their own, so routes to the same endpoints share one and its
     /// connections.
     unnamed: HashMap<Vec<Written>, Option<u32>>,
-    names: HashSet<String>,
+    names: Names,
 }
 
 /// An endpoint as it is written: address, weight, name.
@@ -54,9 +53,8 @@ impl Clusters {
 impl Building<'_> {
     /// The clusters with a name.
     pub(super) fn clusters(&mut self) -> Clusters {
-        let mut clusters = Clusters::default();
         let config = &self.loaded.config;
-        clusters.names.extend(config.clusters.names().map(str::to_owned));
+        let mut clusters = Clusters { names: Names::taken(config.clusters.names()), ..Clusters::default() };
         for (key, cluster) in &config.clusters {
             let draft = Draft {
                 name: key.name.clone(),
@@ -90,7 +88,7 @@ impl Building<'_> {
             return *index;
         }
         let draft = Draft {
-            name: unique(name_after(to), &mut clusters.names),
+            name: clusters.names.unique(name_after(to)),
             place: to.first().map_or(Span::NONE, |first| first.span),
             endpoints: to,
             balance: None,
@@ -135,7 +133,8 @@ impl Building<'_> {
             }
         }
         if draft.endpoints.iter().all(|one| one.weight == 0) {
-            let warning = Diagnostic::warning(format!("all endpoints of the cluster `{}` have weight 0", draft.name));
+            let warning =
+                Diagnostic::warning(format!("all endpoints of the cluster `{}` have weight 0", draft.name));
             self.push(warning.at(draft.place, "its requests are answered with 503"));
         }
     }
@@ -159,13 +158,19 @@ impl Building<'_> {
     /// The name of the balancer and its options; none of either if nothing is written.
     fn policy<'d>(&mut self, draft: &Draft<'d>) -> Option<(Option<Spanned<String>>, Option<&'d Node>)> {
         let Some(node) = draft.balance else { return Some((None, None)) };
-        let named = |node: &Node| node.as_str().map(|text| Spanned { value: text.to_owned(), span: node.span });
+        let named =
+            |node: &Node| node.as_str().map(|text| Spanned { value: text.to_owned(), span: node.span });
         if let Some(name) = named(node) {
             return Some((Some(name), None));
         }
         let Some(policy) = node.get("policy") else {
-            let found = if node.as_table().is_some() { "a table without `policy`".to_owned() } else { node.describe() };
-            let error = Diagnostic::error(format!("expected the name of a balancer, found {found}")).at(node.span, "");
+            let found = if node.as_table().is_some() {
+                "a table without `policy`".to_owned()
+            } else {
+                node.describe()
+            };
+            let error = Diagnostic::error(format!("expected the name of a balancer, found {found}"))
+                .at(node.span, "");
             self.push(error.help("write the name, or a table with the name as `policy` and its options"));
             return None;
         };

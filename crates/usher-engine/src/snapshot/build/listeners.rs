@@ -1,6 +1,5 @@
 //! Where clients connect.
 
-use std::collections::HashSet;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use usher_config::config::{Limits, Listener, Timeouts};
 use usher_http::parse::HeadLimits;
 use usher_net::{Keepalive, ListenOptions, SocketOptions};
 
-use super::Building;
+use super::{Building, Names};
 use crate::snapshot::{ClientTimeouts, Counts, ListenerSpec, ProxyRule};
 
 /// Once a client was silent for `tcp_keepalive`: how often it is asked for a sign of life, and how many questions may
@@ -21,14 +20,12 @@ impl Building<'_> {
     /// The listeners, in the order of the config.
     pub(super) fn listeners(&mut self) -> Vec<Arc<ListenerSpec>> {
         let config = &self.loaded.config;
-        let mut taken: HashSet<String> =
-            config.listeners.iter().filter_map(|listener| listener.name.as_ref()).map(|name| name.value.clone()).collect();
-        let clients = self.carry.keep("connections by client".to_owned(), Mutex::default);
-        let carry = &mut self.carry;
+        let given = config.listeners.iter().filter_map(|listener| listener.name.as_ref());
+        let mut names = Names::taken(given.map(|name| name.as_str()));
         let specs = config.listeners.iter().map(|listener| {
             let name = match &listener.name {
                 Some(name) => name.value.clone(),
-                None => unique(listener.label(), &mut taken),
+                None => names.unique(listener.label()),
             };
             let limits = config.limits.with_listener(&listener.limits);
             let timeouts = config.timeouts.with_listener(&listener.timeouts);
@@ -38,15 +35,6 @@ impl Building<'_> {
         });
         specs.collect()
     }
-}
-
-/// The name, or with a number behind it if somebody has it.
-pub(in crate::snapshot) fn unique(name: String, taken: &mut HashSet<String>) -> String {
-    if taken.insert(name.clone()) {
-        return name;
-    }
-    let numbered = (2u32..).map(|number| format!("{name} #{number}")).find(|name| taken.insert(name.clone()));
-    numbered.unwrap_or(name)
 }
 
 fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts) -> ListenerSpec {

@@ -77,7 +77,9 @@ impl<'a> Building<'a> {
             Err(error) => error,
         };
         let part = match &error {
-            TemplateError::Unknown(name) => text.find(&format!("{{{name}}}")).map(|at| at..at + name.len() + 2),
+            TemplateError::Unknown(name) => {
+                text.find(&format!("{{{name}}}")).map(|at| at..at + name.len() + 2)
+            }
             TemplateError::Unclosed => text.rfind('{').map(|at| at..at + 1),
         };
         let span = part.map_or(text.span, |part| self.within(text, part));
@@ -90,7 +92,9 @@ impl<'a> Building<'a> {
         let mut bytes = Vec::new();
         let read = std::fs::File::open(path).and_then(|file| file.take(MAX_PAGE + 1).read_to_end(&mut bytes));
         let error = match read {
-            Ok(_) if bytes.len() as u64 <= MAX_PAGE => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Ok(_) if bytes.len() as u64 <= MAX_PAGE => {
+                return Some(String::from_utf8_lossy(&bytes).into_owned());
+            }
             Ok(_) => format!("`{}` has more than {} KiB", path.display(), MAX_PAGE >> 10),
             Err(error) => format!("cannot read `{}`: {error}", path.display()),
         };

@@ -185,7 +185,10 @@ fn pages_of_a_status_come_before_those_of_its_class() {
         text
     };
     // A class that the route itself names comes before what it inherits.
-    assert_eq!([page(404), page(410), page(499), page(503)], ["own 4xx", "own 410", "own 4xx", "default 503"]);
+    assert_eq!(
+        [page(404), page(410), page(499), page(503)],
+        ["own 4xx", "own 410", "own 4xx", "default 503"]
+    );
     assert_eq!(route(&built).page(404).map(|page| &*page.content_type), Some("text/html; charset=utf-8"));
 }
 
@@ -208,7 +211,8 @@ fn files_of_pages_may_hold_braces_of_their_own() {
 
 #[test]
 fn reload_counts_on_and_keeps_what_extensions_carry() {
-    let text = "[[route]]\nname = 'r'\nto = '127.0.0.1:1'\nrate_limit = { per = 'route', rate = '1/h', burst = 1 }";
+    let text =
+        "[[route]]\nname = 'r'\nto = '127.0.0.1:1'\nrate_limit = { per = 'route', rate = '1/h', burst = 1 }";
     let first = built(text);
     let mut exchange = Exchange::default();
     let mut passes = |built: &Built| {
@@ -246,12 +250,24 @@ fn errors_have_places_and_repairs() {
         ("[[route]]\nto = 'a:1'\nrespond = 'x'", "two answers: `to` and `respond`"),
         ("[[route]]\nrespond = 'x'\nredirect = { to = '/y' }", "two answers: `respond` and `redirect`"),
         ("[defaults]\nrespond = 'x'\n[[route]]\nto = 'a:1'", "`respond = \"off\"` on the route"),
-        ("[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = 'a:1'\nbalance = 'least_request'", "did you mean `least_requests`?"),
-        ("[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = 'a:1'\nbalance = 'zzz'", "known here: `round_robin`"),
-        ("[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = 'a:1'\nbalance = { x = 1 }", "a table without `policy`"),
+        (
+            "[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = 'a:1'\nbalance = 'least_request'",
+            "did you mean `least_requests`?",
+        ),
+        (
+            "[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = 'a:1'\nbalance = 'zzz'",
+            "known here: `round_robin`",
+        ),
+        (
+            "[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = 'a:1'\nbalance = { x = 1 }",
+            "a table without `policy`",
+        ),
         ("[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = 'a:1'\nbalance = 3", "found the number `3`"),
         ("[[route]]\nto = 'a:1'\nerror_pages = { 404 = { text = 'x {nope}' } }", "test:3:35"),
-        ("[[route]]\nto = 'a:1'\nerror_pages = { 404 = '/no/such/page.html' }", "cannot read `/no/such/page.html`"),
+        (
+            "[[route]]\nto = 'a:1'\nerror_pages = { 404 = '/no/such/page.html' }",
+            "cannot read `/no/such/page.html`",
+        ),
         ("[[route]]\nto = 'a:1'\nrate_limit = { per = 'client_ip', rate = 'fast' }", "test:3:"),
     ] {
         let report = again(text, None).err().unwrap_or_else(|| panic!("built: {text}"));
@@ -267,7 +283,9 @@ fn all_errors_are_told_at_once_and_each_once() {
         None,
     );
     let report = report.err().unwrap_or_default();
-    for expected in ["fast", "`a b` is not a pattern", "`x` is not a pattern", "nowhere", "not the name of a field"] {
+    for expected in
+        ["fast", "`a b` is not a pattern", "`x` is not a pattern", "nowhere", "not the name of a field"]
+    {
         assert_eq!(report.matches(expected).count().min(1), 1, "{expected}\n{report}");
     }
     assert!(report.contains("5 errors"), "{report}");
@@ -278,10 +296,16 @@ fn warns_of_what_works_but_is_hardly_meant() {
     for (text, expected) in [
         ("[[route]]\nto = 'a:1'\n[[route]]\nname = 'late'\nto = 'b:1'", "route `late` can never match"),
         ("[[route]]\nto = ['127.0.0.1:1', '127.0.0.1:1']", "is in the cluster twice"),
-        ("[[route]]\nto = { address = 'a:1', weight = 0 }", "all endpoints of the cluster `a:1` have weight 0"),
+        (
+            "[[route]]\nto = { address = 'a:1', weight = 0 }",
+            "all endpoints of the cluster `a:1` have weight 0",
+        ),
     ] {
         let built = built(text);
-        let found = built.warnings.iter().any(|warning| warning.message.contains(expected) && !warning.labels.is_empty());
+        let found = built
+            .warnings
+            .iter()
+            .any(|warning| warning.message.contains(expected) && !warning.labels.is_empty());
         assert!(found, "{text}: {:?}", built.warnings);
     }
 }
