@@ -103,4 +103,30 @@ impl Template {
             }
         }
     }
+
+    /// As [`Template::render`], for HTML: what variables hold is escaped, as a client may have written it.
+    pub fn render_html(&self, exchange: &Exchange, out: &mut String) {
+        let mut value = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Variable(variable) => {
+                    value.clear();
+                    variable.render(exchange, &mut value);
+                    value.chars().for_each(|c| push_escaped(c, out));
+                }
+            }
+        }
+    }
+}
+
+fn push_escaped(c: char, out: &mut String) {
+    match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '"' => out.push_str("&quot;"),
+        '\'' => out.push_str("&#39;"),
+        plain => out.push(plain),
+    }
 }

@@ -173,7 +173,12 @@ impl<D: Dialer> Worker<D> {
         {
             return Err(Refused::Total);
         }
-        let counted = client.filter(|_| listener.per_client > 0);
+        // Behind a load balancer that is trusted, all clients have its address.
+        let relayed = |ip: IpAddr| {
+            let rule = listener.proxy_protocol.as_ref();
+            rule.is_some_and(|rule| rule.trusted.iter().any(|network| network.contains(ip)))
+        };
+        let counted = client.filter(|ip| listener.per_client > 0 && !relayed(*ip));
         if let Some(ip) = counted {
             let mut table = counts.clients.lock().unwrap_or_else(PoisonError::into_inner);
             let count = table.entry(ip).or_default();
@@ -204,7 +209,7 @@ fn next_random(state: &Cell<u64>) -> u64 {
 fn localize<S: usher_net::Transport>(
     shared: Arc<Snapshot>,
     before: Option<&Rc<Local<S>>>,
-    metrics: &WorkerMetrics,
+    metrics: &Arc<WorkerMetrics>,
     random: &Cell<u64>,
 ) -> Local<S> {
     let known: HashMap<&str, &Rc<Cluster<S>>> = before
@@ -254,3 +259,6 @@ impl<D: Dialer> Drop for Permit<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,3 +26,4 @@ pub use fields::{Field, FieldId, Fields};
 pub use framing::Framing;
 pub use head::{Request, Response, TargetForm, Version};
 pub use method::Method;
+pub use syntax::list;

@@ -14,7 +14,7 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
 
 /// The elements of a comma-separated list whose elements hold no quoted strings; empty ones are left out
 /// (RFC 9110 section 5.6.1.2).
-pub(crate) fn list(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub fn list(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     value.split(|&b| b == b',').map(trim).filter(|element| !element.is_empty())
 }
 

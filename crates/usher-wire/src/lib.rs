@@ -9,6 +9,8 @@ pub mod buffer;
 pub mod error;
 pub mod h1;
 pub mod pump;
+#[cfg(test)]
+mod testing;
 
 pub use body::{Held, Plain, Sink, Source};
 pub use buffer::Buffer;

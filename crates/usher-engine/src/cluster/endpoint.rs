@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use usher_api::Candidate;
-use usher_api::metrics::EndpointMetrics;
+use usher_api::metrics::{EndpointMetrics, WorkerMetrics};
 use usher_net::Transport;
 use usher_wire::Connection;
 
@@ -22,9 +22,21 @@ pub struct Endpoint<S> {
     pub resolved: ResolvedEndpoint,
     /// Its counters.
     pub metrics: Arc<EndpointMetrics>,
+    /// Counters of the whole worker.
+    totals: Arc<WorkerMetrics>,
     in_flight: Cell<u32>,
     idle: RefCell<VecDeque<Idle<S>>>,
-    max_idle: usize,
+    max_idle: Cell<usize>,
+    /// Where the balancer of now sees this endpoint. A request that began before a reload ends here too, so that the
+    /// new balancer's counts stay right.
+    seat: RefCell<Seat>,
+}
+
+/// A place in a list of candidates.
+#[derive(Default)]
+struct Seat {
+    candidates: Rc<RefCell<Vec<Candidate>>>,
+    index: usize,
 }
 
 struct Idle<S> {
@@ -33,8 +45,38 @@ struct Idle<S> {
 }
 
 impl<S: Transport> Endpoint<S> {
-    pub(super) fn new(resolved: ResolvedEndpoint, max_idle: usize, metrics: Arc<EndpointMetrics>) -> Self {
-        Self { resolved, metrics, in_flight: Cell::new(0), idle: RefCell::default(), max_idle }
+    pub(super) fn new(
+        resolved: ResolvedEndpoint,
+        metrics: Arc<EndpointMetrics>,
+        totals: Arc<WorkerMetrics>,
+    ) -> Self {
+        let (in_flight, max_idle) = (Cell::new(0), Cell::new(0));
+        Self {
+            resolved,
+            metrics,
+            totals,
+            in_flight,
+            idle: RefCell::default(),
+            max_idle,
+            seat: RefCell::default(),
+        }
+    }
+
+    /// Takes a place in a new list of candidates, and its settings.
+    pub(super) fn sit(&self, candidates: &Rc<RefCell<Vec<Candidate>>>, index: usize, max_idle: usize) {
+        self.max_idle.set(max_idle);
+        *self.seat.borrow_mut() = Seat { candidates: candidates.clone(), index };
+    }
+
+    fn idle_changed(&self, before: usize, now: usize) {
+        for _ in before..now {
+            self.metrics.idle.increment();
+            self.totals.upstream.idle.increment();
+        }
+        for _ in now..before {
+            self.metrics.idle.decrement();
+            self.totals.upstream.idle.decrement();
+        }
     }
 
     /// As a balancer sees it.
@@ -54,7 +96,7 @@ impl<S: Transport> Endpoint<S> {
     pub fn take_idle(&self) -> Option<Box<Connection<S>>> {
         let mut pool = self.idle.borrow_mut();
         while let Some(mut idle) = pool.pop_back() {
-            self.metrics.idle.decrement();
+            self.idle_changed(1, 0);
             if is_quiet(&mut idle.connection) {
                 return Some(idle.connection);
             }
@@ -66,28 +108,39 @@ impl<S: Transport> Endpoint<S> {
     pub fn keep(&self, mut connection: Box<Connection<S>>, now: Instant) {
         connection.release();
         let mut pool = self.idle.borrow_mut();
-        if self.max_idle == 0 {
-            return;
-        }
-        if pool.len() >= self.max_idle {
-            pool.pop_front();
-            self.metrics.idle.decrement();
-        }
+        let before = pool.len();
         pool.push_back(Idle { connection, since: now });
-        self.metrics.idle.increment();
+        while pool.len() > self.max_idle.get() {
+            pool.pop_front();
+        }
+        self.idle_changed(before, pool.len());
     }
 
     pub(super) fn sweep(&self, now: Instant, timeout: Duration) {
         let mut pool = self.idle.borrow_mut();
         let before = pool.len();
         pool.retain_mut(|idle| now.duration_since(idle.since) < timeout && is_quiet(&mut idle.connection));
-        (pool.len()..before).for_each(|_| self.metrics.idle.decrement());
+        self.idle_changed(before, pool.len());
+    }
+}
+
+impl<S> Endpoint<S> {
+    /// Counts a request in or out, here and where the balancer looks.
+    fn count(&self, in_flight: u32) {
+        self.in_flight.set(in_flight);
+        let seat = self.seat.borrow();
+        if let Some(candidate) = seat.candidates.borrow_mut().get_mut(seat.index) {
+            candidate.in_flight = in_flight;
+        }
     }
 }
 
 impl<S> Drop for Endpoint<S> {
     fn drop(&mut self) {
-        self.idle.borrow().iter().for_each(|_| self.metrics.idle.decrement());
+        for _ in self.idle.borrow().iter() {
+            self.metrics.idle.decrement();
+            self.totals.upstream.idle.decrement();
+        }
     }
 }
 
@@ -110,14 +163,13 @@ pub struct Lease<S> {
 
 impl<S> Lease<S> {
     pub(super) fn new(endpoint: Rc<Endpoint<S>>, index: usize) -> Self {
-        endpoint.in_flight.set(endpoint.in_flight.get() + 1);
+        endpoint.count(endpoint.in_flight.get() + 1);
         Self { endpoint, index }
     }
 }
 
 impl<S> Drop for Lease<S> {
     fn drop(&mut self) {
-        let in_flight = &self.endpoint.in_flight;
-        in_flight.set(in_flight.get().saturating_sub(1));
+        self.endpoint.count(self.endpoint.in_flight.get().saturating_sub(1));
     }
 }

@@ -25,7 +25,7 @@ pub struct Cluster<S> {
 
 struct State<S> {
     endpoints: Vec<Rc<Endpoint<S>>>,
-    candidates: Vec<Candidate>,
+    candidates: Rc<RefCell<Vec<Candidate>>>,
     balancer: Box<dyn Balancer>,
     /// How many endpoints take requests at all (weight above 0).
     open: usize,
@@ -37,7 +37,7 @@ impl<S: Transport> Cluster<S> {
         spec: Arc<ClusterSpec>,
         before: Option<&Cluster<S>>,
         seed: u64,
-        metrics: &WorkerMetrics,
+        metrics: &Arc<WorkerMetrics>,
     ) -> Rc<Self> {
         let known = before.map(|before| before.state.borrow().endpoints.clone()).unwrap_or_default();
         let state = State::new(&spec, &spec.resolved, &known, (seed, metrics));
@@ -45,7 +45,7 @@ impl<S: Transport> Cluster<S> {
     }
 
     /// Replaces the endpoints, after a name was resolved again. Those that stay keep their connections.
-    pub fn update(&self, resolved: &[ResolvedEndpoint], seed: u64, metrics: &WorkerMetrics) {
+    pub fn update(&self, resolved: &[ResolvedEndpoint], seed: u64, metrics: &Arc<WorkerMetrics>) {
         let known = self.state.borrow().endpoints.clone();
         let state = State::new(&self.spec, resolved, &known, (seed, metrics));
         *self.state.borrow_mut() = state;
@@ -55,6 +55,7 @@ impl<S: Transport> Cluster<S> {
     pub fn pick(&self, exchange: &Exchange, tried: &[usize]) -> Result<Lease<S>, Error> {
         let mut state = self.state.borrow_mut();
         let State { endpoints, candidates, balancer, open } = &mut *state;
+        let mut candidates = candidates.borrow_mut();
         let limit = self.spec.pool.connections;
         let narrowed = !tried.is_empty() || limit > 0;
         let mut usable = *open;
@@ -65,16 +66,14 @@ impl<S: Transport> Cluster<S> {
             }
             usable = candidates.iter().filter(|candidate| candidate.usable).count();
         }
-        let input = PickInput { candidates, usable, client: exchange.client.ip, exchange };
+        let input = PickInput { candidates: &candidates, usable, client: exchange.client.ip, exchange };
         let picked = if usable == 0 { None } else { balancer.pick(&input) };
         let found = picked.and_then(|index| Some((index, endpoints.get(index)?.clone())));
-        if let Some(candidate) = found.as_ref().and_then(|(index, _)| candidates.get_mut(*index)) {
-            candidate.in_flight += 1;
-        }
         let overloaded = limit > 0 && tried.is_empty() && !candidates.is_empty();
         if narrowed {
             candidates.iter_mut().for_each(|candidate| candidate.usable = candidate.weight > 0);
         }
+        drop(candidates);
         drop(state);
         match found {
             Some((index, endpoint)) => Ok(Lease::new(endpoint, index)),
@@ -101,9 +100,6 @@ impl<S: Transport> Cluster<S> {
             _ => state.endpoints.iter().position(is_same),
         };
         let Some(index) = index else { return };
-        if let Some(candidate) = state.candidates.get_mut(index) {
-            candidate.in_flight = candidate.in_flight.saturating_sub(1);
-        }
         state.balancer.finished(index, first_byte_micros);
     }
 
@@ -135,19 +131,23 @@ impl<S: Transport> State<S> {
         spec: &ClusterSpec,
         resolved: &[ResolvedEndpoint],
         known: &[Rc<Endpoint<S>>],
-        (seed, metrics): (u64, &WorkerMetrics),
+        (seed, metrics): (u64, &Arc<WorkerMetrics>),
     ) -> Self {
         let make = |resolved: &ResolvedEndpoint| {
             let same = known.iter().find(|endpoint| endpoint.resolved == *resolved);
             same.cloned().unwrap_or_else(|| {
-                let metrics = metrics.endpoint(&spec.name, &resolved.label);
-                Rc::new(Endpoint::new(resolved.clone(), spec.pool.idle as usize, metrics))
+                let own = metrics.endpoint(&spec.name, &resolved.label);
+                Rc::new(Endpoint::new(resolved.clone(), own, metrics.clone()))
             })
         };
         let endpoints: Vec<Rc<Endpoint<S>>> = resolved.iter().map(make).collect();
         let candidates: Vec<Candidate> = endpoints.iter().map(|endpoint| endpoint.candidate()).collect();
         let balancer = spec.balance.begin(&candidates, seed);
         let open = candidates.iter().filter(|candidate| candidate.usable).count();
+        let candidates = Rc::new(RefCell::new(candidates));
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            endpoint.sit(&candidates, index, spec.pool.idle as usize);
+        }
         Self { endpoints, candidates, balancer, open }
     }
 }

@@ -25,6 +25,9 @@ use crate::steps::relay::{sink_error, source_error, upstream_error};
 /// The largest number of endpoints that are tried for one request.
 const MAX_TRIES: usize = 5;
 
+/// Informational responses that an endpoint may send before its final one; more is no information.
+const MAX_INFORMED: u32 = 32;
+
 /// How long an endpoint may take before a client that the runtime does not watch yet is watched: most responses come
 /// sooner, and watching costs two system calls.
 const UNWATCHED: Duration = Duration::from_millis(100);
@@ -146,7 +149,7 @@ impl<D: Dialer> Attempt<'_, D> {
             self.visit.worker.metrics.upstream.finished();
             lease.endpoint.metrics.finished();
             match head {
-                Ok(()) => return self.headed(exchange, down, (connection, pump), lease),
+                Ok(()) => return self.headed(exchange, (connection, pump), lease),
                 // The endpoint closed the connection as the request was on its way: nothing of an answer came.
                 Err(failed) if reused && stale(&failed, &pump) && exchange.request.method.is_idempotent() => {
                     exchange.record.retries += 1;
@@ -197,6 +200,7 @@ impl<D: Dialer> Attempt<'_, D> {
         let mut held_source = held.as_deref().map(Held::new);
         let mut sending = true;
         let mut moved = 0;
+        let mut informed = 0;
         let mut watching = down.is_watched();
         visit.deadline.set(self.body_idle());
         let outcome = poll_fn(|cx| {
@@ -226,15 +230,24 @@ impl<D: Dialer> Attempt<'_, D> {
                         Poll::Pending => {}
                     }
                 }
+                // Informational responses that the client has not taken stop the reading of more.
+                if informed > 0 {
+                    match down.poll_flush(cx) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(sink_error(error).into())),
+                        Poll::Pending => return visit.deadline.poll(cx).map(|_| Err(stalled().into())),
+                    }
+                }
                 let limits = &visit.listener.head;
                 match connection.poll_response(cx, limits, &mut exchange.response) {
                     Poll::Ready(Ok(()))
                         if exchange.response.is_informational() && exchange.response.status != 101 =>
                     {
-                        self.inform(exchange, down);
-                        if let Poll::Ready(Err(error)) = down.poll_flush(cx) {
-                            return Poll::Ready(Err(sink_error(error).into()));
+                        informed += 1;
+                        if informed > MAX_INFORMED {
+                            return Poll::Ready(Err(too_informative().into()));
                         }
+                        self.inform(exchange, down);
                         continue;
                     }
                     Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -278,6 +291,7 @@ impl<D: Dialer> Attempt<'_, D> {
         if !old && !unasked {
             let options = framing::connection_options(&exchange.response.fields);
             framing::strip_hop_by_hop(&mut exchange.response.fields, options);
+            exchange.response.fields.remove(FieldId::Server);
             down.inform(&exchange.response);
         }
         exchange.response.clear();
@@ -287,7 +301,6 @@ impl<D: Dialer> Attempt<'_, D> {
     fn headed(
         &self,
         exchange: &mut Exchange,
-        down: &mut impl Downstream,
         (mut connection, pump): (Box<Connection<D::Stream>>, Pump),
         lease: &Lease<D::Stream>,
     ) -> Result<Headed<D::Stream>, Error> {
@@ -299,7 +312,9 @@ impl<D: Dialer> Attempt<'_, D> {
         let framing = framing::of_response(response, &exchange.request.method);
         let framing = framing.map_err(|error| malformed(error.as_str()))?;
         let options = framing::connection_options(&response.fields);
-        if response.status == 101 && (self.visit.upgrade.is_empty() || !options.upgrade) {
+        if response.status == 101
+            && !(options.upgrade && offered(self.visit.upgrade, response.fields.get(FieldId::Upgrade)))
+        {
             return Err(malformed("switches protocols unasked"));
         }
         connection.begin_receive(framing);
@@ -308,7 +323,8 @@ impl<D: Dialer> Attempt<'_, D> {
         if response.status != 101 {
             framing::strip_hop_by_hop(&mut response.fields, options);
         }
-        let request_body = (!body_sent && !down.is_done() && exchange.body.is_none()).then_some(pump);
+        // Also what has left the client but not the proxy is still to be sent.
+        let request_body = (!body_sent).then_some(pump);
         let idle = self.destination.timeouts.idle;
         Ok(Headed { connection, request_body, framing, persistent, idle, first_byte_micros })
     }
@@ -333,9 +349,14 @@ impl Failed {
     }
 }
 
+/// Whether an endpoint switches to a protocol that the client offered (RFC 9110 section 7.8).
+fn offered(offer: &[u8], chosen: Option<&[u8]>) -> bool {
+    chosen.is_some_and(|chosen| usher_http::list(offer).any(|protocol| protocol.eq_ignore_ascii_case(chosen)))
+}
+
 /// Whether a pooled connection failed before the endpoint answered anything, with nothing of a body lost on the way.
 fn stale(failed: &Failed, pump: &Pump) -> bool {
-    failed.vanished && pump.moved() == 0
+    failed.vanished && pump.taken() == 0
 }
 
 fn timeout(sending: bool, waits_for_endpoint: bool) -> Error {
@@ -344,4 +365,12 @@ fn timeout(sending: bool, waits_for_endpoint: bool) -> Error {
         (true, true) => Error::new(Side::Upstream, ErrorKind::IdleTimeout).detail("request body not taken"),
         (false, _) => Error::new(Side::Upstream, ErrorKind::FirstByteTimeout),
     }
+}
+
+fn stalled() -> Error {
+    Error::new(Side::Downstream, ErrorKind::WriteStall).detail("informational response")
+}
+
+fn too_informative() -> Error {
+    Error::new(Side::Upstream, ErrorKind::Malformed).detail("too many informational responses")
 }

@@ -1,8 +1,11 @@
 //! Steps 6 and 7: the route's filters, in the order limit, inspect, authenticate, authorise, rewrite, respond.
 
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
 
-use usher_api::{Error, ErrorKind, Exchange, Flow, Reply, Side};
+use usher_api::{Error, ErrorKind, Exchange, Flow, Reply, Resume, Side};
 use usher_net::Dialer;
 use usher_wire::Downstream;
 
@@ -34,11 +37,37 @@ pub(crate) async fn run<D: Dialer>(
             match flow {
                 Flow::Continue => break,
                 Flow::Respond(reply) => return Ok(Some(reply)),
-                Flow::Wait(future) => flow = future.await(exchange),
+                Flow::Wait(future) => flow = wait(visit, down, future).await?(exchange),
             }
         }
     }
     Ok(None)
+}
+
+/// The longest that a filter may wait for what it asked.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Waits for what a filter waits for, as long as the client is there.
+async fn wait<D: Dialer>(
+    visit: &Visit<'_, D>,
+    down: &mut impl Downstream,
+    mut future: Pin<Box<dyn Future<Output = Resume>>>,
+) -> Result<Resume, Error> {
+    visit.deadline.set(LONGEST_WAIT);
+    poll_fn(|cx| {
+        if let Poll::Ready(resume) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(resume));
+        }
+        // While a body is arriving, what is read belongs to it.
+        if down.is_done()
+            && let Poll::Ready(error) = down.poll_gone(cx)
+        {
+            return Poll::Ready(Err(source_error(error)));
+        }
+        let overloaded = || Error::new(Side::Proxy, ErrorKind::Overloaded).detail("a filter waited too long");
+        visit.deadline.poll(cx).map(|_| Err(overloaded()))
+    })
+    .await
 }
 
 /// Reads the whole request body into memory, up to `limit` bytes.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use usher_api::{Error, ErrorKind, Side};
 use usher_net::{Dialer, Transport};
 use usher_wire::pump::{Pump, PumpError};
-use usher_wire::{Connection, Downstream, Framing, Sink, WireError};
+use usher_wire::{Connection, Downstream, Framing, Held, Sink, WireError};
 
 use crate::path::Visit;
 
@@ -25,14 +25,22 @@ pub(crate) struct Patience {
 pub(crate) async fn response<D: Dialer>(
     visit: &Visit<'_, D>,
     down: &mut impl Downstream,
-    (up, request_body): (&mut Connection<D::Stream>, &mut Option<Pump>),
+    (up, request_body, held): (&mut Connection<D::Stream>, &mut Option<Pump>, Option<&[u8]>),
     patience: Patience,
 ) -> (u64, Result<(), Error>) {
     let mut pump = Pump::default();
     let mut progress = u64::MAX;
     let outcome = poll_fn(|cx| {
         if let Some(body) = request_body {
-            match body.poll(cx, down, up) {
+            let polled = match held {
+                // A body in memory goes on where it stopped: nothing of it was ever spliced.
+                Some(bytes) => {
+                    let rest = bytes.get(body.moved() as usize..).unwrap_or_default();
+                    body.poll(cx, &mut Held::new(rest), up)
+                }
+                None => body.poll(cx, down, up),
+            };
+            match polled {
                 Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error))),
                 // The endpoint has answered; that it takes no more of the request is its right.
                 Poll::Ready(_) => *request_body = None,

@@ -134,7 +134,11 @@ fn route_page<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange, status: 
     let page = route(visit, exchange)?.page(status)?;
     exchange.response.status = status;
     let mut text = String::new();
-    page.content.render(exchange, &mut text);
+    if page.content_type.starts_with("text/html") {
+        page.content.render_html(exchange, &mut text);
+    } else {
+        page.content.render(exchange, &mut text);
+    }
     let piece = Piece::Bytes(text.into_bytes().into());
     Some(Reply::new(status, "").field("Content-Type", page.content_type.clone()).piece(piece))
 }
@@ -165,9 +169,9 @@ fn begin<D: Dialer>(
     framing: Framing,
     persistent: bool,
 ) -> bool {
-    let upgrade = (exchange.response.status == 101).then_some(visit.upgrade);
+    let switches = exchange.response.status == 101;
     let date = visit.worker.deadlines.date();
-    let context = ReplyContext { version: exchange.request.version, persistent, date: &date, upgrade };
+    let context = ReplyContext { version: exchange.request.version, persistent, date: &date, switches };
     down.begin_response(&exchange.response, framing, context)
 }
 
@@ -254,7 +258,8 @@ async fn send_forwarded<D: Dialer>(
     let route = route(visit, exchange);
     let client = route.and_then(|route| route.write_stall).unwrap_or(listener.write_stall);
     let patience = relay::Patience { endpoint: forwarded.idle, client };
-    let up = (&mut *forwarded.connection, &mut forwarded.request_body);
+    let held = exchange.body.take();
+    let up = (&mut *forwarded.connection, &mut forwarded.request_body, held.as_deref());
     let (sent, outcome) = relay::response(visit, down, up, patience).await;
     exchange.record.body_sent = sent;
     let failed = outcome.is_err();
@@ -310,7 +315,6 @@ fn finish_head<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
     response.fields.remove(FieldId::Server);
     if response.status == 101 {
         response.fields.remove(FieldId::Connection);
-        response.fields.remove(FieldId::Upgrade);
     }
     response.fields.push_parts(FieldId::Via, &[response.version.via().as_bytes(), b" usher"]);
     if let Some(cookie) = cookie {

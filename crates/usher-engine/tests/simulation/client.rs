@@ -13,34 +13,34 @@ use crate::net::{self, SimStream, WriteEnd};
 use crate::world::{Dialed, Reception, World};
 
 /// A connection to the proxy.
-pub struct Client {
-    pub reader: Reader,
-    pub writer: WriteEnd,
+pub(crate) struct Client {
+    pub(crate) reader: Reader,
+    pub(crate) writer: WriteEnd,
     opened: Instant,
 }
 
 /// A response, and whether it came whole.
 #[derive(Debug)]
-pub struct Got {
-    pub head: Head,
-    pub body: Result<Vec<u8>, Broken>,
+pub(crate) struct Got {
+    pub(crate) head: Head,
+    pub(crate) body: Result<Vec<u8>, Broken>,
 }
 
 impl Client {
-    pub fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         Self::over(world.connect(64 << 10, None))
     }
 
-    pub fn over(stream: SimStream) -> Self {
+    pub(crate) fn over(stream: SimStream) -> Self {
         let SimStream { reader, writer } = stream;
         Self { reader: Reader::new(reader), writer, opened: Instant::now() }
     }
 
-    pub async fn send(&mut self, text: &str) {
+    pub(crate) async fn send(&mut self, text: &str) {
         self.writer.write(text.as_bytes()).await.expect("the proxy takes it");
     }
 
-    pub async fn receive(&mut self) -> Result<Got, Broken> {
+    pub(crate) async fn receive(&mut self) -> Result<Got, Broken> {
         let head = self.reader.head().await?;
         let framing = match head.status() {
             100..=199 | 204 | 304 => Framing::Length(0),
@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// Sends a request and gives the status of its response.
-    pub async fn ask(&mut self, text: &str) -> u16 {
+    pub(crate) async fn ask(&mut self, text: &str) -> u16 {
         self.send(text).await;
         let got = self.receive().await.expect("a response");
         got.body.expect("a whole response");
@@ -59,29 +59,29 @@ impl Client {
     }
 
     /// Waits for the end of the connection, and gives how long it was open.
-    pub async fn ended(&mut self) -> Duration {
+    pub(crate) async fn ended(&mut self) -> Duration {
         let _ = self.reader.rest().await;
         self.opened.elapsed()
     }
 }
 
 /// GET of a path.
-pub fn get(path: &str) -> String {
+pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
 }
 
 /// POST of two bytes.
-pub fn post(path: &str) -> String {
+pub(crate) fn post(path: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
 }
 
 /// Whether `took` is `expected` or up to three ticks of the proxy's clock (and one of the scene's) more.
-pub fn about(took: Duration, expected: Duration) -> bool {
+pub(crate) fn about(took: Duration, expected: Duration) -> bool {
     (expected..expected + Duration::from_millis(250)).contains(&took)
 }
 
 /// Endpoints whose every connection is served by `script`, given its number from 0 and its port.
-pub fn endpoints<F: Future<Output = ()> + 'static>(
+pub(crate) fn endpoints<F: Future<Output = ()> + 'static>(
     script: impl Fn(usize, u16, Reader, WriteEnd) -> F + 'static,
 ) -> Reception {
     let count = Cell::new(0);
@@ -94,7 +94,7 @@ pub fn endpoints<F: Future<Output = ()> + 'static>(
 }
 
 /// Answers requests for as long as they come, with the port as the body.
-pub async fn answer(port: u16, mut reader: Reader, mut writer: WriteEnd) {
+pub(crate) async fn answer(port: u16, mut reader: Reader, mut writer: WriteEnd) {
     while take(&mut reader).await {
         let text = port.to_string();
         let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
@@ -105,7 +105,7 @@ pub async fn answer(port: u16, mut reader: Reader, mut writer: WriteEnd) {
 }
 
 /// Reads a request with its body; false at the end of the connection.
-pub async fn take(reader: &mut Reader) -> bool {
+pub(crate) async fn take(reader: &mut Reader) -> bool {
     let Ok(head) = reader.head().await else { return false };
     let framing = head.framing(true).expect("framing");
     reader.body(framing).await.is_ok()

@@ -4,7 +4,7 @@ use crate::net::ReadEnd;
 
 /// Why a message could not be read to its end.
 #[derive(Debug)]
-pub enum Broken {
+pub(crate) enum Broken {
     /// The stream ended before the first byte.
     Closed,
     /// The stream ended within the message.
@@ -17,34 +17,34 @@ pub enum Broken {
 
 /// A start line and fields, names in lower case.
 #[derive(Debug, Default)]
-pub struct Head {
-    pub start: String,
-    pub fields: Vec<(String, String)>,
+pub(crate) struct Head {
+    pub(crate) start: String,
+    pub(crate) fields: Vec<(String, String)>,
 }
 
 impl Head {
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn number(&self, name: &str) -> Option<u64> {
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }
 
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.start.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0)
     }
 
-    pub fn count(&self, name: &str) -> usize {
+    pub(crate) fn count(&self, name: &str) -> usize {
         self.fields.iter().filter(|(key, _)| key == name).count()
     }
 
-    pub fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         self.get("connection").is_some_and(|value| value.contains("close"))
     }
 
     /// How the body is framed: RFC 9112 section 6.3, refusing what has two readings.
-    pub fn framing(&self, is_request: bool) -> Result<Framing, Broken> {
+    pub(crate) fn framing(&self, is_request: bool) -> Result<Framing, Broken> {
         let refuse = |why: &str| Err(Broken::Malformed(format!("{why}: {self:?}")));
         match (self.count("transfer-encoding"), self.count("content-length")) {
             (0, 0) if is_request => Ok(Framing::Length(0)),
@@ -60,20 +60,20 @@ impl Head {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub(crate) enum Framing {
     Length(usize),
     Chunked,
     UntilEnd,
 }
 
 /// Reads messages, one after another.
-pub struct Reader {
+pub(crate) struct Reader {
     end: ReadEnd,
     held: Vec<u8>,
 }
 
 impl Reader {
-    pub fn new(end: ReadEnd) -> Self {
+    pub(crate) fn new(end: ReadEnd) -> Self {
         Self { end, held: Vec::new() }
     }
 
@@ -122,13 +122,16 @@ impl Reader {
         }
     }
 
-    pub async fn head(&mut self) -> Result<Head, Broken> {
+    pub(crate) async fn head(&mut self) -> Result<Head, Broken> {
         let start = self.line().await?;
         Ok(Head { start, fields: self.fields().await? })
     }
 
     /// The body and, with chunks, the trailers.
-    pub async fn body(&mut self, framing: Framing) -> Result<(Vec<u8>, Vec<(String, String)>), Broken> {
+    pub(crate) async fn body(
+        &mut self,
+        framing: Framing,
+    ) -> Result<(Vec<u8>, Vec<(String, String)>), Broken> {
         match framing {
             Framing::Length(len) => Ok((self.exactly(len).await?, Vec::new())),
             Framing::UntilEnd => {
@@ -165,7 +168,7 @@ impl Reader {
     }
 
     /// Reads to the end of the stream and gives what came.
-    pub async fn rest(&mut self) -> Result<Vec<u8>, Broken> {
+    pub(crate) async fn rest(&mut self) -> Result<Vec<u8>, Broken> {
         Ok(self.body(Framing::UntilEnd).await?.0)
     }
 }

@@ -55,30 +55,32 @@ impl Wire {
 type Shared = Rc<RefCell<Wire>>;
 
 /// The receiving end of one direction.
-pub struct ReadEnd {
+pub(crate) struct ReadEnd {
     wire: Shared,
     side: usize,
+    /// Somebody had to wait for bytes: until then, a runtime would not know of the connection.
+    watched: bool,
 }
 
 /// The sending end of one direction.
-pub struct WriteEnd {
+pub(crate) struct WriteEnd {
     wire: Shared,
     side: usize,
     abort: bool,
 }
 
 /// One end of a connection.
-pub struct SimStream {
-    pub reader: ReadEnd,
-    pub writer: WriteEnd,
+pub(crate) struct SimStream {
+    pub(crate) reader: ReadEnd,
+    pub(crate) writer: WriteEnd,
 }
 
 /// Two connected ends; each direction holds at most `capacity` bytes. With `chaos`, bytes come in random pieces.
-pub fn pair(capacity: usize, chaos: Option<Rng>) -> (SimStream, SimStream) {
+pub(crate) fn pair(capacity: usize, chaos: Option<Rng>) -> (SimStream, SimStream) {
     let half = || Half { capacity, ..Half::default() };
     let wire = Rc::new(RefCell::new(Wire { halves: [half(), half()], chaos }));
     let end = |side: usize| SimStream {
-        reader: ReadEnd { wire: wire.clone(), side: 1 - side },
+        reader: ReadEnd { wire: wire.clone(), side: 1 - side, watched: false },
         writer: WriteEnd { wire: wire.clone(), side, abort: false },
     };
     (end(0), end(1))
@@ -91,6 +93,7 @@ impl ReadEnd {
             return Poll::Ready(());
         }
         half.reader = Some(cx.waker().clone());
+        self.watched = true;
         Poll::Pending
     }
 
@@ -118,7 +121,7 @@ impl ReadEnd {
     }
 
     /// Reads some bytes; 0 at the end.
-    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_read(cx, buf)).await
     }
 }
@@ -150,7 +153,7 @@ impl WriteEnd {
     }
 
     /// Writes all of it.
-    pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let sent = poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(bytes)])).await?;
             bytes = &bytes[sent..];
@@ -159,14 +162,14 @@ impl WriteEnd {
     }
 
     /// Ends the direction (FIN).
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let half = &mut self.wire.borrow_mut().halves[self.side];
         half.ended = true;
         half.wake();
     }
 
     /// The drop resets the connection (RST).
-    pub fn abort(&mut self) {
+    pub(crate) fn abort(&mut self) {
         self.abort = true;
     }
 }
@@ -213,6 +216,10 @@ impl Transport for SimStream {
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.writer.end();
         Poll::Ready(Ok(()))
+    }
+
+    fn is_watched(&self) -> bool {
+        self.reader.watched
     }
 
     fn abort(&mut self) {

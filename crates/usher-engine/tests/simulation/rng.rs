@@ -5,14 +5,14 @@ use std::time::Duration;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,29 +21,29 @@ impl Rng {
     }
 
     /// A number within the range, which must not be empty.
-    pub fn within(&mut self, range: Range<usize>) -> usize {
+    pub(crate) fn within(&mut self, range: Range<usize>) -> usize {
         range.start + (self.bits() % (range.end - range.start) as u64) as usize
     }
 
-    pub fn percent(&mut self, chance: u64) -> bool {
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.bits() % 100 < chance
     }
 
-    pub fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.within(0..from.len())]
     }
 
-    pub fn millis(&mut self, range: Range<usize>) -> Duration {
+    pub(crate) fn millis(&mut self, range: Range<usize>) -> Duration {
         Duration::from_millis(self.within(range) as u64)
     }
 
     /// Another stream of numbers, for another task.
-    pub fn fork(&mut self) -> Self {
+    pub(crate) fn fork(&mut self) -> Self {
         Self(self.bits())
     }
 
     /// Sizes of bodies: empty, small, around the proxy's buffer sizes, and large.
-    pub fn size(&mut self) -> usize {
+    pub(crate) fn size(&mut self) -> usize {
         match self.within(0..12) {
             0 | 1 => 0,
             2..=6 => self.within(1..2_000),
@@ -56,7 +56,7 @@ impl Rng {
 }
 
 /// The one body of this length that belongs to `id`.
-pub fn body_of(id: u64, len: usize) -> Vec<u8> {
+pub(crate) fn body_of(id: u64, len: usize) -> Vec<u8> {
     let mut rng = Rng::new(id ^ 0x5EED_B0D1);
     let mut body = Vec::with_capacity(len + 8);
     while body.len() < len {

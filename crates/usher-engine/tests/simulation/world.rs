@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
-use usher_api::metrics::{Registry, WorkerMetrics};
+use usher_api::metrics::Registry;
 use usher_config::{Input, LoadOptions};
 use usher_engine::connection::{self, Door};
 use usher_engine::snapshot::{Builder, Built};
@@ -24,7 +24,7 @@ use crate::net::{self, SimStream};
 use crate::rng::Rng;
 
 /// What becomes of a dial.
-pub enum Dialed {
+pub(crate) enum Dialed {
     /// A connection, whose other end is in the endpoint's hands, after a while.
     Connected(SimStream, Duration),
     Refused,
@@ -33,10 +33,10 @@ pub enum Dialed {
 }
 
 /// Answers dials by the port of their address.
-pub type Reception = Rc<dyn Fn(u16) -> Dialed>;
+pub(crate) type Reception = Rc<dyn Fn(u16) -> Dialed>;
 
 #[derive(Clone)]
-pub struct SimDialer(Reception);
+pub(crate) struct SimDialer(Reception);
 
 impl Dialer for SimDialer {
     type Stream = SimStream;
@@ -57,18 +57,17 @@ impl Dialer for SimDialer {
 }
 
 /// A worker and what it serves by.
-pub struct World {
-    pub worker: Rc<Worker<SimDialer>>,
-    pub metrics: Arc<WorkerMetrics>,
-    pub registry: Arc<Registry>,
+pub(crate) struct World {
+    pub(crate) worker: Rc<Worker<SimDialer>>,
+    pub(crate) registry: Arc<Registry>,
     built: RefCell<Built>,
     served: RefCell<Vec<JoinHandle<()>>>,
-    pub dials: Rc<RefCell<HashMap<u16, usize>>>,
+    pub(crate) dials: Rc<RefCell<HashMap<u16, usize>>>,
     clients: Cell<u16>,
 }
 
 /// Loads and builds a config.
-pub fn build(config: &str, previous: Option<&Built>) -> Built {
+pub(crate) fn build(config: &str, previous: Option<&Built>) -> Built {
     let filters: Vec<&str> = FILTERS.iter().map(|factory| factory.name).collect();
     let options = LoadOptions { format: None, env: &|_| None, known_filters: &filters };
     let input = Input::Text { name: "simulation.toml".into(), bytes: config.into() };
@@ -78,10 +77,9 @@ pub fn build(config: &str, previous: Option<&Built>) -> Built {
 }
 
 impl World {
-    pub fn new(config: &str, seed: u64, reception: Reception) -> Rc<Self> {
+    pub(crate) fn new(config: &str, seed: u64, reception: Reception) -> Rc<Self> {
         let built = build(config, None);
         let registry = Registry::new("0");
-        let metrics = registry.register_worker();
         let dials: Rc<RefCell<HashMap<u16, usize>>> = Rc::default();
         let counted = dials.clone();
         let reception = Rc::new(move |port| {
@@ -89,22 +87,20 @@ impl World {
             reception(port)
         });
         let total = Arc::new(AtomicU32::new(0));
-        let worker = Worker::new(SimDialer(reception), built.snapshot.clone(), metrics.clone(), total, seed);
+        let worker = Worker::new(
+            SimDialer(reception),
+            built.snapshot.clone(),
+            registry.register_worker(),
+            total,
+            seed,
+        );
         spawn_local(worker.clone().tend());
         let built = RefCell::new(built);
-        Rc::new(Self {
-            worker,
-            metrics,
-            registry,
-            built,
-            served: RefCell::default(),
-            dials,
-            clients: Cell::new(0),
-        })
+        Rc::new(Self { worker, registry, built, served: RefCell::default(), dials, clients: Cell::new(0) })
     }
 
     /// A client's connection, with the proxy at its other end.
-    pub fn connect(&self, capacity: usize, chaos: Option<Rng>) -> SimStream {
+    pub(crate) fn connect(&self, capacity: usize, chaos: Option<Rng>) -> SimStream {
         let (client, server) = net::pair(capacity, chaos);
         self.clients.set(self.clients.get() + 1);
         let peer = SocketAddr::from(([192, 0, 2, 1], 10_000 + self.clients.get()));
@@ -116,23 +112,23 @@ impl World {
     }
 
     /// Serves by another config from now on.
-    pub fn reload(&self, config: &str) {
+    pub(crate) fn reload(&self, config: &str) {
         let next = build(config, Some(&self.built.borrow()));
         self.worker.apply(Command::Swap(next.snapshot.clone()));
         *self.built.borrow_mut() = next;
     }
 
-    pub fn dialed(&self, port: u16) -> usize {
+    pub(crate) fn dialed(&self, port: u16) -> usize {
         self.dials.borrow().get(&port).copied().unwrap_or(0)
     }
 
     /// Connections in pools now, of all endpoints.
-    pub fn idle(&self) -> u64 {
+    pub(crate) fn idle(&self) -> u64 {
         self.registry.read().endpoints.iter().map(|(_, metrics)| metrics.idle.get()).sum()
     }
 
     /// Requests under way at endpoints now, as the gauges have it.
-    pub fn in_flight(&self) -> u64 {
+    pub(crate) fn in_flight(&self) -> u64 {
         let reading = self.registry.read();
         let endpoints: u64 = reading.endpoints.iter().map(|(_, metrics)| metrics.in_flight.get()).sum();
         endpoints + reading.totals.requests.in_flight.get() + reading.totals.upstream.in_flight.get()
@@ -142,7 +138,7 @@ impl World {
     ///
     /// # Panics
     /// If one panicked, or does not end within `limit`.
-    pub async fn all_ended(&self, limit: Duration) {
+    pub(crate) async fn all_ended(&self, limit: Duration) {
         let served: Vec<_> = self.served.borrow_mut().drain(..).collect();
         let all = async {
             for one in served {
@@ -154,7 +150,7 @@ impl World {
 }
 
 /// Runs a scene in virtual time, which may take an hour at most.
-pub fn run<F: Future>(scene: impl FnOnce() -> F) -> F::Output {
+pub(crate) fn run<F: Future>(scene: impl FnOnce() -> F) -> F::Output {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let local = LocalSet::new();

@@ -6,7 +6,7 @@ mod tests;
 use crate::fields::{FieldId, Fields};
 use crate::head::{Request, Response, Version};
 use crate::method::Method;
-use crate::syntax::list;
+pub use crate::syntax::list;
 
 /// The framing of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

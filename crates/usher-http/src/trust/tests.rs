@@ -1,1 +1,108 @@
-//! Tests.
+use super::*;
+use crate::head::Request;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn request(fields: &[(&str, &str)]) -> Request {
+    let mut request = Request::default();
+    request.clear();
+    request.authority.push_str("example.com:8080");
+    for (name, value) in fields {
+        request.fields.add(name.as_bytes(), value.as_bytes()).unwrap();
+    }
+    request
+}
+
+fn fields(request: &Request) -> String {
+    let mut out = Vec::new();
+    request.fields.encode(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_stranger_s_word_is_replaced() {
+    let claims = [
+        ("X-Forwarded-For", "1.1.1.1"),
+        ("x-forwarded-for", "2.2.2.2"),
+        ("X-Real-IP", "1.1.1.1"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "evil"),
+        ("X-Forwarded-Port", "443"),
+        ("Forwarded", "for=1.1.1.1"),
+        ("Via", "1.0 other"),
+        ("A", "stays"),
+    ];
+    let mut request = request(&claims);
+    replace(&mut request, &ClientText::new(Some(ip("::ffff:192.0.2.7")), Some(80)), "1.1");
+    assert_eq!(
+        fields(&request),
+        "Via: 1.0 other\r\nA: stays\r\nX-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\n\
+         X-Forwarded-Proto: http\r\nX-Forwarded-Host: example.com:8080\r\nX-Forwarded-Port: 80\r\nVia: 1.1 usher\r\n"
+    );
+}
+
+#[test]
+fn what_is_not_known_is_not_claimed() {
+    let mut request =
+        request(&[("X-Forwarded-For", "1.1.1.1"), ("X-Real-IP", "1.1.1.1"), ("X-Forwarded-Port", "1")]);
+    request.authority.clear();
+    replace(&mut request, &ClientText::new(None, None), "1.0");
+    assert_eq!(fields(&request), "X-Forwarded-Proto: http\r\nVia: 1.0 usher\r\n");
+}
+
+#[test]
+fn a_trusted_proxy_s_word_is_kept_and_added_to() {
+    let client = ClientText::new(Some(ip("10.0.0.1")), Some(80));
+    for (before, real, want) in [
+        (
+            &[("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")][..],
+            "192.0.2.7",
+            "X-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.7, 10.0.0.1\r\nX-Real-IP: 192.0.2.7\r\n\
+             X-Forwarded-Host: example.com:8080\r\nX-Forwarded-Port: 80\r\n",
+        ),
+        (
+            &[("X-Forwarded-For", "a"), ("X-Forwarded-For", ""), ("X-Forwarded-For", "192.0.2.7")],
+            "192.0.2.7",
+            "X-Forwarded-For: a, 192.0.2.7, 10.0.0.1\r\nX-Real-IP: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n\
+             X-Forwarded-Host: example.com:8080\r\nX-Forwarded-Port: 80\r\n",
+        ),
+        (
+            &[("Forwarded", "for=192.0.2.7"), ("X-Forwarded-Host", "h"), ("X-Forwarded-Port", "443")],
+            "192.0.2.7",
+            "X-Forwarded-Host: h\r\nX-Forwarded-Port: 443\r\nX-Forwarded-For: 192.0.2.7, 10.0.0.1\r\n\
+             Forwarded: for=192.0.2.7, for=10.0.0.1;host=\"example.com:8080\";proto=http\r\nX-Real-IP: 192.0.2.7\r\n\
+             X-Forwarded-Proto: http\r\n",
+        ),
+        (
+            &[],
+            "10.0.0.1",
+            "X-Forwarded-For: 10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\nX-Forwarded-Proto: http\r\n\
+             X-Forwarded-Host: example.com:8080\r\nX-Forwarded-Port: 80\r\n",
+        ),
+    ] {
+        let mut request = request(before);
+        append(&mut request, &client, Some(ip(real)), "1.1");
+        assert_eq!(fields(&request), format!("{want}Via: 1.1 usher\r\n"), "{before:?}");
+    }
+}
+
+#[test]
+fn the_client_is_the_first_from_the_right_that_is_not_trusted() {
+    let trusted = |address: IpAddr| address.to_string().starts_with("10.");
+    for (lines, want) in [
+        (&[][..], "10.0.0.1"),
+        (&[("X-Forwarded-For", "1.1.1.1, 2.2.2.2")], "2.2.2.2"),
+        (&[("X-Forwarded-For", "1.1.1.1, 10.0.0.2")], "1.1.1.1"),
+        (&[("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "10.0.0.2")], "1.1.1.1"),
+        (&[("X-Forwarded-For", "1.1.1.1, garbage, 10.0.0.2")], "10.0.0.2"),
+        (&[("Forwarded", "for=1.1.1.1, for=10.0.0.2")], "1.1.1.1"),
+        // X-Forwarded-For is what deployed proxies write; Forwarded may be a client's that they passed on.
+        (&[("Forwarded", "for=1.1.1.1"), ("X-Forwarded-For", "3.3.3.3")], "3.3.3.3"),
+    ] {
+        assert_eq!(client_address(&request(lines), ip("10.0.0.1"), trusted), ip(want), "{lines:?}");
+    }
+    let lies = request(&[("X-Forwarded-For", "1.1.1.1")]);
+    assert_eq!(client_address(&lies, ip("192.0.2.7"), trusted), ip("192.0.2.7"));
+}

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
 
 use usher_http::chunk;
-use usher_http::{FieldId, Fields, Framing};
+use usher_http::{Field, FieldId, Fields, Framing};
 use usher_net::Transport;
 
 use super::connection::Connection;
@@ -152,7 +152,8 @@ impl<T: Transport> Sink for Connection<T> {
 
 /// Trailers that decide framing, routing or the like are not passed on (RFC 9110 section 6.5.1).
 fn encode_trailers(trailers: &Fields, out: &mut Vec<u8>) {
-    for field in trailers.iter().filter(|field| field.id == FieldId::Other) {
+    let passed = |field: &Field<'_>| field.id == FieldId::Other && !field.name.contains(&b'_');
+    for field in trailers.iter().filter(passed) {
         out.extend_from_slice(field.name);
         out.extend_from_slice(b": ");
         out.extend_from_slice(field.value);

@@ -40,8 +40,8 @@ pub struct ReplyContext<'a> {
     pub persistent: bool,
     /// For the Date field, if the response has none.
     pub date: &'a [u8],
-    /// The protocol that is switched to, with 101.
-    pub upgrade: Option<&'a [u8]>,
+    /// The response is 101; the protocol is in its Upgrade field.
+    pub switches: bool,
 }
 
 impl<T: Transport> Downstream for Connection<T> {
@@ -63,8 +63,8 @@ impl<T: Transport> Downstream for Connection<T> {
         if framing == Framing::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
-        if let Some(protocol) = reply.upgrade {
-            push_upgrade(protocol, out);
+        if reply.switches {
+            out.extend_from_slice(b"Connection: upgrade\r\n");
         } else if !persistent {
             out.extend_from_slice(b"Connection: close\r\n");
         } else if old {

@@ -30,6 +30,7 @@ pub struct Pump {
     pipe: Option<Pipe>,
     state: State,
     moved: u64,
+    taken: u64,
     limit: Option<u64>,
     no_splice: bool,
     waits_for_sink: bool,
@@ -62,6 +63,11 @@ impl Pump {
     /// Payload bytes moved so far: it has made progress if this has grown.
     pub fn moved(&self) -> u64 {
         self.moved
+    }
+
+    /// Payload bytes taken from the source so far; more than were moved while some are in the pipe.
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Whether the body was moved and ended.
@@ -130,6 +136,7 @@ impl Pump {
         self.waits_for_sink = false;
         source.consume(sent);
         self.moved += sent as u64;
+        self.taken += sent as u64;
         Poll::Ready(Ok(()))
     }
 
@@ -173,6 +180,7 @@ impl Pump {
                     Poll::Ready(moved) => {
                         let moved = moved.map_err(|error| PumpError::Source(error.into()))? as u64;
                         source.took_plain(moved).map_err(PumpError::Source)?;
+                        self.taken += moved;
                         left = left.saturating_sub(moved);
                     }
                 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use usher_api::AccessSink;
 use usher_config::config::Config;
 use usher_config::{Diagnostic, Loaded};
+use usher_engine::snapshot::Built;
 
 use super::changes::describe;
 use super::control::Control;
@@ -44,10 +45,11 @@ impl Control {
     }
 
     fn try_reload(&mut self) -> Result<Done, Failure> {
-        // Before the files are read: what changes from now on is another change.
-        let seen = self.watch.as_ref().map(|_| Fingerprint::of(&self.files())).unwrap_or_default();
+        // Before the files are read, or at least before anybody sees the effect: what comes later is another change.
+        let before = Fingerprint::of(&self.files());
         let loaded = self.origin.load()?;
         let Assembled { mut built, log } = assemble::live(&loaded, Some(&self.built), self.log.as_ref())?;
+        let seen = Fingerprint::of(&files(&loaded, &built)).with(&before);
         let plan =
             self.sockets.plan(&built.snapshot, self.workers.len()).map_err(|all| bind_failure(&all))?;
         let mut warnings = self.restart_needed(&loaded.config);
@@ -67,7 +69,7 @@ impl Control {
         self.registry
             .use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
         (self.loaded, self.built, self.log) = (loaded, built, log);
-        warnings.extend(self.rewatch(&seen));
+        warnings.extend(self.rewatch(seen));
         Ok(Done { changes, warnings })
     }
 
@@ -86,8 +88,8 @@ impl Control {
         found
     }
 
-    /// Watches what the config consists of now; `seen` is how that was before it was read.
-    pub(super) fn rewatch(&mut self, seen: &Fingerprint) -> Option<String> {
+    /// Watches what the config consists of now; `seen` is the state that was read.
+    pub(super) fn rewatch(&mut self, seen: Fingerprint) -> Option<String> {
         let files = self.files();
         if !self.loaded.config.watch {
             self.watch = None;
@@ -106,8 +108,13 @@ impl Control {
 
     /// Every file that was read for what serves.
     fn files(&self) -> Vec<PathBuf> {
-        [&self.loaded.files[..], &self.built.files].concat()
+        files(&self.loaded, &self.built)
     }
+}
+
+/// Every file that was read for a snapshot.
+pub(super) fn files(loaded: &Loaded, built: &Built) -> Vec<PathBuf> {
+    [&loaded.files[..], &built.files].concat()
 }
 
 /// What a reload did.

@@ -16,6 +16,7 @@ use super::banner;
 use super::control::Control;
 use super::event::{self, Event};
 use super::pid_file::PidFile;
+use super::reload::files;
 use super::sockets::Sockets;
 use super::watch::Fingerprint;
 use super::worker::{self, Hand, Order, Seat};
@@ -32,13 +33,15 @@ const OTHER_FILES: u64 = 200;
 /// Starts everything; when this returns, requests are served.
 pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Failure> {
     let loaded = origin.load()?;
-    let seen = if loaded.config.watch { Fingerprint::of(&loaded.files) } else { Fingerprint::default() };
     let Assembled { mut built, log } = assemble::live(&loaded, None, None)?;
+    let seen = Fingerprint::of(&files(&loaded, &built));
     warn(&loaded.warnings, &loaded.sources);
     warn(&built.warnings, &loaded.sources);
     check_open_files(built.snapshot.max_connections);
 
+    // Before anybody can connect: a signal is an event from here on.
     let (events, heard) = mpsc::channel();
+    event::signals(events.clone())?;
     let registry = Registry::new(env!("CARGO_PKG_VERSION"));
     let cores = allowed_cores().unwrap_or_default();
     let count = worker_count(&loaded, cores.len());
@@ -46,9 +49,6 @@ pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
     let plan = sockets.plan(&built.snapshot, count).map_err(|errors| bind_failure(&errors))?;
     let admin = AdminServer::start(&loaded.config.admin, &registry, &events)?;
     let pid_file = loaded.config.pid_file.as_deref().map(PidFile::write).transpose()?;
-    // From here on a signal is an event: nobody must be left who would be ended by it half way.
-    event::signals(events.clone())?;
-
     let changed = events.clone();
     let mut names = Names::new(move |host| drop(changed.send(Event::Resolved(host))));
     let followed = names.follow(&built.snapshot.clusters);
@@ -77,7 +77,7 @@ pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
         events,
         heard,
     };
-    if let Some(warning) = control.rewatch(&seen) {
+    if let Some(warning) = control.rewatch(seen) {
         log::warn(format_args!("{warning}"));
     }
     if let Some(admin) = &control.admin {

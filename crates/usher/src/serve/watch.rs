@@ -31,14 +31,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches these files, and their folders for new ones. What differs from `before`, taken before the files were
-    /// read, counts as a change at once.
+    /// Watches these files, and their folders for new ones. What differs from `seen` counts as a change at once.
     ///
     /// # Errors
     /// The system cannot watch, often because the user watches too much already.
     pub(super) fn start(
         files: &[PathBuf],
-        before: &Fingerprint,
+        seen: Fingerprint,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, notify::Error> {
         let (hints, hinted) = mpsc::sync_channel(1);
@@ -53,7 +52,6 @@ impl Watch {
         for folder in &place.folders {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
-        let seen = place.fingerprint().with(before);
         let looked_at = place.clone();
         let look = move || looked_at.look(seen, &hinted, &events);
         thread::Builder::new().name("watch".to_owned()).spawn(look)?;
@@ -97,7 +95,8 @@ impl Fingerprint {
     }
 
     /// With what `before` says of the same files and folders in its place.
-    fn with(mut self, before: &Self) -> Self {
+    #[must_use]
+    pub(super) fn with(mut self, before: &Self) -> Self {
         for (path, state) in &mut self.files {
             if let Some(before) = before.files.get(path) {
                 *state = *before;

@@ -13,9 +13,10 @@ const CONFIG: &str = "admin = \"$ADMIN\"\naccess_log = \"off\"\n\
 
 /// An endpoint that tells when it has a request, and answers when it is told to.
 struct Slow {
-    endpoint: Endpoint,
-    asked: Receiver<()>,
+    // Dropped first: the endpoint waits for it.
     answer: Sender<()>,
+    asked: Receiver<()>,
+    endpoint: Endpoint,
 }
 
 fn slow() -> Slow {
@@ -29,7 +30,7 @@ fn slow() -> Slow {
         let _ = told.lock().unwrap().recv_timeout(PATIENCE);
         connection.send("-last")
     });
-    Slow { endpoint: endpoint.unwrap(), asked, answer }
+    Slow { answer, asked, endpoint: endpoint.unwrap() }
 }
 
 /// A proxy with a response under way.

@@ -22,6 +22,8 @@ impl Building<'_> {
         let config = &self.loaded.config;
         let given = config.listeners.iter().filter_map(|listener| listener.name.as_ref());
         let mut names = Names::taken(given.map(|name| name.as_str()));
+        let clients = self.carry.keep("connections by client".to_owned(), Mutex::default);
+        let carry = &mut self.carry;
         let specs = config.listeners.iter().map(|listener| {
             let name = match &listener.name {
                 Some(name) => name.value.clone(),

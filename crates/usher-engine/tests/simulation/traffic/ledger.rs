@@ -9,10 +9,10 @@ use crate::rng::body_of;
 
 /// What a client means by a request.
 #[derive(Clone, Debug)]
-pub struct Meant {
-    pub method: &'static str,
-    pub target: String,
-    pub len: usize,
+pub(crate) struct Meant {
+    pub(crate) method: &'static str,
+    pub(crate) target: String,
+    pub(crate) len: usize,
 }
 
 impl Meant {
@@ -24,9 +24,9 @@ impl Meant {
 
 /// A response that an endpoint began for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Produced {
-    pub status: u16,
-    pub len: usize,
+pub(crate) struct Produced {
+    pub(crate) status: u16,
+    pub(crate) len: usize,
 }
 
 struct Entry {
@@ -37,39 +37,39 @@ struct Entry {
 
 /// The books of one run.
 #[derive(Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     entries: RefCell<HashMap<u64, Entry>>,
     violations: RefCell<Vec<String>>,
     tally: RefCell<HashMap<&'static str, usize>>,
 }
 
-pub type Books = Rc<Ledger>;
+pub(crate) type Books = Rc<Ledger>;
 
 impl Ledger {
-    pub fn violated(&self, what: String) {
+    pub(crate) fn violated(&self, what: String) {
         self.violations.borrow_mut().push(what);
     }
 
-    pub fn violations(&self) -> Vec<String> {
+    pub(crate) fn violations(&self) -> Vec<String> {
         self.violations.borrow().clone()
     }
 
     /// Counts what happened, so that a run can show that it met something.
-    pub fn count(&self, what: &'static str) {
+    pub(crate) fn count(&self, what: &'static str) {
         *self.tally.borrow_mut().entry(what).or_default() += 1;
     }
 
-    pub fn tally(&self) -> HashMap<&'static str, usize> {
+    pub(crate) fn tally(&self) -> HashMap<&'static str, usize> {
         self.tally.borrow().clone()
     }
 
     /// A client is about to send this.
-    pub fn meant(&self, id: u64, meant: Meant) {
+    pub(crate) fn meant(&self, id: u64, meant: Meant) {
         self.entries.borrow_mut().insert(id, Entry { meant, arrivals: 0, produced: Vec::new() });
     }
 
     /// A head reached an endpoint; gives the request's number, if it is one that somebody meant.
-    pub fn arrived(&self, head: &Head) -> Option<u64> {
+    pub(crate) fn arrived(&self, head: &Head) -> Option<u64> {
         let mut entries = self.entries.borrow_mut();
         let id = head.number("x-id");
         let Some((id, entry)) = id.and_then(|id| Some((id, entries.get_mut(&id)?))) else {
@@ -95,7 +95,7 @@ impl Ledger {
     }
 
     /// A whole body reached an endpoint.
-    pub fn body_arrived(&self, id: u64, body: &[u8]) {
+    pub(crate) fn body_arrived(&self, id: u64, body: &[u8]) {
         let len = self.entries.borrow()[&id].meant.len;
         if body != body_of(id, len) {
             self.violated(format!("request {id} arrived with another body: {} bytes for {len}", body.len()));
@@ -103,12 +103,12 @@ impl Ledger {
     }
 
     /// An endpoint begins a response.
-    pub fn produces(&self, id: u64, produced: Produced) {
+    pub(crate) fn produces(&self, id: u64, produced: Produced) {
         self.entries.borrow_mut().get_mut(&id).expect("it arrived").produced.push(produced);
     }
 
     /// A client got a whole response of an endpoint.
-    pub fn accepted(&self, id: u64, produced: Produced, body: &[u8]) {
+    pub(crate) fn accepted(&self, id: u64, produced: Produced, body: &[u8]) {
         let entries = self.entries.borrow();
         let entry = &entries[&id];
         if !entry.produced.contains(&produced) {

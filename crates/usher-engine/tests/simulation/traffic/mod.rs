@@ -24,7 +24,7 @@ use endpoint::Host;
 use ledger::{Books, Ledger};
 use visitor::Visitor;
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 200;
 /// Connections that a pool may keep for one endpoint, as the config below has it.
 const POOL: u64 = 4;
 
@@ -33,9 +33,11 @@ fn config(rules: &str, more: bool) -> String {
     let extra = if more { ", \"127.0.0.1:9009\"" } else { "" };
     let sections = ["a", "b", "c"].map(|cluster| {
         let port = 9000 + u32::from(cluster.as_bytes()[0] - b'a') * 2;
+        // Bodies of one cluster are taken in whole before they are sent on.
+        let buffer = if cluster == "c" { "buffer_request = \"256KiB\"\n" } else { "" };
         let balance = if cluster == "b" { "least_requests" } else { "round_robin" };
         format!(
-            "[[route]]\npath = \"/{cluster}/*\"\ncluster = \"{cluster}\"\n\
+            "[[route]]\npath = \"/{cluster}/*\"\ncluster = \"{cluster}\"\n{buffer}\
              [cluster.{cluster}]\nbalance = \"{balance}\"\npool = {{ idle = {POOL}, idle_timeout = \"3s\" }}\n\
              endpoints = [\"127.0.0.1:{port}\", \"127.0.0.1:{}\"{extra}]\n",
             port + 1,
