@@ -60,5 +60,8 @@ pub struct BalancerFactory {
     /// The options beside the name, if it is written as a table.
     pub schema: fn() -> Schema,
     /// Reads the options (`None` when only the name is written) and builds it.
-    pub build: fn(Option<&Node>, &mut BuildContext<'_, '_>) -> Option<Arc<dyn Balance>>,
+    pub build: BuildBalance,
 }
+
+/// Reads a balancer's options and builds it.
+pub type BuildBalance = fn(Option<&Node>, &mut BuildContext<'_, '_>) -> Option<Arc<dyn Balance>>;

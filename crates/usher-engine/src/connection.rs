@@ -234,7 +234,18 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
     async fn read_head(&mut self, exchange: &mut Exchange) -> Result<(), Wrong> {
         let limits = self.guest.door.listener.head;
         let patience = self.guest.door.listener.timeouts.head;
-        let reading = poll_fn(|cx| self.connection.poll_request(cx, &limits, &mut exchange.request));
+        let guest = &*self.guest;
+        let connection = &mut self.connection;
+        let mut leaving = false;
+        let reading = poll_fn(|cx| {
+            let read = connection.poll_request(cx, &limits, &mut exchange.request);
+            // A client that has said nothing does not hold up the end; one that has begun may finish.
+            if read.is_pending() && guest.worker.is_draining() && !leaving && !connection.has_input() {
+                leaving = true;
+                guest.deadline.set(DRAIN_GRACE.min(patience));
+            }
+            read
+        });
         match self.guest.deadline.limit(patience, reading).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(WireError::Parse(error))) => Err(Wrong::Refused(error.status(), error.as_str())),

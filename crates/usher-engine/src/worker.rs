@@ -46,6 +46,10 @@ pub struct Worker<D: Dialer> {
     /// Its clock.
     pub deadlines: Rc<Deadlines>,
     local: RefCell<Rc<Local<D::Stream>>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "an exchange goes from hand to hand: moving a pointer is what the pool is for"
+    )]
     exchanges: RefCell<Vec<Box<Exchange>>>,
     random: Cell<u64>,
     draining: Cell<bool>,
@@ -157,7 +161,7 @@ impl<D: Dialer> Worker<D> {
 
     /// A fresh request identifier.
     pub(crate) fn request_id(&self) -> RequestId {
-        RequestId::from_bits(u128::from(self.random()) << 64 | u128::from(self.random()))
+        RequestId::from_bits((u128::from(self.random()) << 64) | u128::from(self.random()))
     }
 
     /// Claims a place for a connection on a listener.

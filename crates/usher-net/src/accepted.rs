@@ -36,6 +36,18 @@ impl Accepted {
         Self { state: State::Fresh(socket), used: false }
     }
 
+    /// The stream, known to the runtime from now on.
+    ///
+    /// # Errors
+    /// What registering with epoll says.
+    pub fn into_stream(mut self) -> io::Result<Stream> {
+        self.registered()?;
+        match self.state {
+            State::Registered(stream) => Ok(stream),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     fn registered(&mut self) -> io::Result<&mut Stream> {
         if let State::Fresh(_) = self.state
             && let State::Fresh(socket) = std::mem::replace(&mut self.state, State::Lost)

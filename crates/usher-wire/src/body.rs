@@ -49,6 +49,9 @@ pub trait Sink {
     /// Notes that `len` bytes of payload were written to the raw stream.
     fn gave_plain(&mut self, len: u64);
 
+    /// Bytes that were taken but not sent yet.
+    fn queued(&self) -> usize;
+
     /// Ends the direction itself, after the body was finished: for tunnels.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>>;
 }

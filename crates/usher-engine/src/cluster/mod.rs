@@ -52,17 +52,20 @@ impl<S: Transport> Cluster<S> {
     }
 
     /// Chooses an endpoint that is not in `tried`.
-    pub fn pick(&self, exchange: &Exchange, tried: &[usize]) -> Result<Lease<S>, Error> {
+    pub fn pick(&self, exchange: &Exchange, tried: &[Rc<Endpoint<S>>]) -> Result<Lease<S>, Error> {
         let mut state = self.state.borrow_mut();
         let State { endpoints, candidates, balancer, open } = &mut *state;
         let mut candidates = candidates.borrow_mut();
         let limit = self.spec.pool.connections;
+        let is_tried = |index: usize| {
+            endpoints.get(index).is_some_and(|endpoint| tried.iter().any(|other| Rc::ptr_eq(other, endpoint)))
+        };
         let narrowed = !tried.is_empty() || limit > 0;
         let mut usable = *open;
         if narrowed {
             for (index, candidate) in candidates.iter_mut().enumerate() {
                 let full = limit > 0 && candidate.in_flight >= limit;
-                candidate.usable = candidate.weight > 0 && !full && !tried.contains(&index);
+                candidate.usable = candidate.weight > 0 && !full && !is_tried(index);
             }
             usable = candidates.iter().filter(|candidate| candidate.usable).count();
         }

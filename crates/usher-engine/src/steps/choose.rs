@@ -37,7 +37,7 @@ fn remembered(exchange: &Exchange, name: &str, count: usize) -> Option<usize> {
 fn by_weight(random: u64, weights: impl Iterator<Item = u32> + Clone) -> usize {
     let sum: u64 = weights.clone().map(u64::from).sum();
     // The high bits times the sum, high half: unbiased enough for sums far below 2^32 (Lemire 2019).
-    let mut drawn = (u128::from(random) * u128::from(sum) >> 64) as u64;
+    let mut drawn = ((u128::from(random) * u128::from(sum)) >> 64) as u64;
     for (index, weight) in weights.enumerate() {
         if drawn < u64::from(weight) {
             return index;

@@ -5,10 +5,12 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use usher_api::metrics::WorkerMetrics;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_config::config::HostPolicy;
 use usher_http::framing::{self, Framing};
@@ -17,10 +19,11 @@ use usher_net::Dialer;
 use usher_wire::pump::{Pump, PumpError};
 use usher_wire::{Connection, Downstream, Held, RequestContext, Sink, WireError};
 
-use crate::cluster::{Cluster, Lease};
+use crate::cluster::{Cluster, Endpoint, Lease};
 use crate::path::Visit;
 use crate::snapshot::{Destination, Route};
 use crate::steps::relay::{sink_error, source_error, upstream_error};
+use crate::worker::Worker;
 
 /// The largest number of endpoints that are tried for one request.
 const MAX_TRIES: usize = 5;
@@ -45,6 +48,8 @@ pub(crate) struct Forwarded<S> {
     pub persistent: bool,
     pub idle: Duration,
     pub first_byte_micros: u64,
+    /// Counts the request until its response is sent.
+    _under_way: UnderWay<S>,
 }
 
 /// Sends the request to an endpoint of the destination's cluster and reads the head of its response.
@@ -72,11 +77,10 @@ pub(crate) async fn run<D: Dialer>(
             Ok(forwarded) => return Ok(forwarded.with(lease, cluster)),
             Err(failed) => failed,
         };
-        let index = lease.index;
         lease.endpoint.metrics.failed();
         visit.worker.metrics.upstream.failed(failed.kind);
         cluster.release(&lease, None);
-        tried.push(index);
+        tried.push(lease.endpoint.clone());
         if !failed.untouched || tried.len() >= cluster.len().min(MAX_TRIES) {
             return Err(failed);
         }
@@ -115,12 +119,23 @@ struct Headed<S> {
     persistent: bool,
     idle: Duration,
     first_byte_micros: u64,
+    under_way: UnderWay<S>,
 }
 
 impl<S> Headed<S> {
     fn with(self, lease: Lease<S>, cluster: Rc<Cluster<S>>) -> Forwarded<S> {
-        let Self { connection, request_body, framing, persistent, idle, first_byte_micros } = self;
-        Forwarded { connection, lease, cluster, request_body, framing, persistent, idle, first_byte_micros }
+        let Self { connection, request_body, framing, persistent, idle, first_byte_micros, under_way } = self;
+        Forwarded {
+            connection,
+            lease,
+            cluster,
+            request_body,
+            framing,
+            persistent,
+            idle,
+            first_byte_micros,
+            _under_way: under_way,
+        }
     }
 }
 
@@ -141,15 +156,12 @@ impl<D: Dialer> Attempt<'_, D> {
                 None => self.dial(exchange, lease).await?,
             };
             exchange.record.reused = reused;
-            lease.endpoint.metrics.started(reused);
-            self.visit.worker.metrics.upstream.started(reused);
+            let under_way = UnderWay::begin(self.visit.worker, lease, reused);
             let mut pump = Pump::limited(self.route.max_body);
             self.begin(exchange, &mut connection, lease);
             let head = self.head(exchange, down, (&mut connection, &mut pump)).await;
-            self.visit.worker.metrics.upstream.finished();
-            lease.endpoint.metrics.finished();
             match head {
-                Ok(()) => return self.headed(exchange, (connection, pump), lease),
+                Ok(()) => return self.headed(exchange, (connection, pump, under_way), lease),
                 // The endpoint closed the connection as the request was on its way: nothing of an answer came.
                 Err(failed) if reused && stale(&failed, &pump) && exchange.request.method.is_idempotent() => {
                     exchange.record.retries += 1;
@@ -199,7 +211,7 @@ impl<D: Dialer> Attempt<'_, D> {
         let held = exchange.body.take();
         let mut held_source = held.as_deref().map(Held::new);
         let mut sending = true;
-        let mut moved = 0;
+        let mut moved = (0, usize::MAX);
         let mut informed = 0;
         let mut watching = down.is_watched();
         visit.deadline.set(self.body_idle());
@@ -223,8 +235,8 @@ impl<D: Dialer> Attempt<'_, D> {
                         }
                         // The endpoint takes no more; it may have answered already.
                         Poll::Ready(Err(PumpError::Sink(_))) => sending = false,
-                        Poll::Pending if pump.moved() != moved => {
-                            moved = pump.moved();
+                        Poll::Pending if (pump.moved(), connection.queued()) != moved => {
+                            moved = (pump.moved(), connection.queued());
                             visit.deadline.set(self.body_idle());
                         }
                         Poll::Pending => {}
@@ -301,7 +313,7 @@ impl<D: Dialer> Attempt<'_, D> {
     fn headed(
         &self,
         exchange: &mut Exchange,
-        (mut connection, pump): (Box<Connection<D::Stream>>, Pump),
+        (mut connection, pump, under_way): (Box<Connection<D::Stream>>, Pump, UnderWay<D::Stream>),
         lease: &Lease<D::Stream>,
     ) -> Result<Headed<D::Stream>, Error> {
         let first_byte_micros = Instant::now().duration_since(self.visit.started).as_micros() as u64;
@@ -326,7 +338,28 @@ impl<D: Dialer> Attempt<'_, D> {
         // Also what has left the client but not the proxy is still to be sent.
         let request_body = (!body_sent).then_some(pump);
         let idle = self.destination.timeouts.idle;
-        Ok(Headed { connection, request_body, framing, persistent, idle, first_byte_micros })
+        Ok(Headed { connection, request_body, framing, persistent, idle, first_byte_micros, under_way })
+    }
+}
+
+/// A request that an endpoint has; counted until this is dropped, however that comes about.
+struct UnderWay<S> {
+    endpoint: Rc<Endpoint<S>>,
+    totals: Arc<WorkerMetrics>,
+}
+
+impl<S> UnderWay<S> {
+    fn begin<D: Dialer<Stream = S>>(worker: &Worker<D>, lease: &Lease<S>, reused: bool) -> Self {
+        lease.endpoint.metrics.started(reused);
+        worker.metrics.upstream.started(reused);
+        Self { endpoint: lease.endpoint.clone(), totals: worker.metrics.clone() }
+    }
+}
+
+impl<S> Drop for UnderWay<S> {
+    fn drop(&mut self) {
+        self.endpoint.metrics.finished();
+        self.totals.upstream.finished();
     }
 }
 

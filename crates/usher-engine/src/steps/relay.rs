@@ -29,7 +29,7 @@ pub(crate) async fn response<D: Dialer>(
     patience: Patience,
 ) -> (u64, Result<(), Error>) {
     let mut pump = Pump::default();
-    let mut progress = u64::MAX;
+    let mut progress = None;
     let outcome = poll_fn(|cx| {
         if let Some(body) = request_body {
             let polled = match held {
@@ -53,8 +53,9 @@ pub(crate) async fn response<D: Dialer>(
             Poll::Ready(Err(PumpError::Sink(error))) => return Poll::Ready(Err(sink_error(error))),
             Poll::Pending => {}
         }
-        let now = pump.moved() + request_body.as_ref().map_or(0, Pump::moved);
-        let waits_for_client = pump.waits_for_sink();
+        let waits_for_client = pump.waits_for_sink() || down.queued() > 0;
+        let sent = request_body.as_ref().map_or(0, Pump::moved);
+        let now = Some((pump.moved(), sent, down.queued(), up.queued(), waits_for_client));
         if now != progress {
             progress = now;
             visit.deadline.set(if waits_for_client { patience.client } else { patience.endpoint });

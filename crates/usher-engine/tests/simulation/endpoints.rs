@@ -227,6 +227,8 @@ fn a_body_that_ends_with_the_connection_is_reset_where_it_broke_off() {
             endpoints(move |_, _, mut reader, mut writer| async move {
                 take(&mut reader).await;
                 let _ = writer.write(format!("HTTP/1.1 200 OK\r\n{half}").as_bytes()).await;
+                // The half is on its way to the client by then.
+                sleep(Duration::from_secs(1)).await;
             })
         };
         scene(ONE, breaks, async |world: Rc<World>| {

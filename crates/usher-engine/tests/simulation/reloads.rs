@@ -86,7 +86,6 @@ fn pooled_connections_outlive_a_reload() {
 }
 
 #[test]
-#[ignore = "a request that ends after a reload is given back to the old cluster only: the new one counts it for ever"]
 fn what_was_under_way_at_a_reload_is_counted_until_it_ends() {
     scene("connections = 1", async |world: Rc<World>| {
         let mut first = begin(&world).await;

@@ -38,6 +38,7 @@ fn accepted_connections_inherit_the_options() {
         let client = TcpStream::connect(ip(listener.address())).expect("connected");
         let (stream, peer) = listener.accept().await.expect("accepted");
         assert_eq!(peer, Peer::Ip(client.local_addr().expect("an address")));
+        let stream = stream.into_stream().expect("registered");
         let Stream::Tcp(socket) = &stream else { panic!("not TCP") };
         let socket = SockRef::from(socket);
         assert!(socket.tcp_nodelay().expect("an option") && socket.keepalive().expect("an option"));
@@ -198,7 +199,7 @@ fn an_ipv6_wildcard_takes_ipv4_unless_told_otherwise() {
         let client = TcpStream::connect(("127.0.0.1", ip(both.address()).port())).expect("connected");
         let (stream, peer) = both.accept().await.expect("accepted");
         assert_eq!(peer, Peer::Ip(client.local_addr().expect("an IPv4 address")));
-        assert_eq!(stream.peer().expect("a peer"), peer);
+        assert_eq!(stream.into_stream().expect("registered").peer().expect("a peer"), peer);
 
         let options = ListenOptions { only_v6: true, ..ListenOptions::default() };
         let bound = bind(&address, &options, 1).expect("bound");

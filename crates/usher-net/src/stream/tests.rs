@@ -17,7 +17,7 @@ fn body() -> Vec<u8> {
 
 async fn pair(listener: &Listener) -> (Stream, StdStream) {
     let client = StdStream::connect(ip(listener.address())).expect("connected");
-    (listener.accept().await.expect("accepted").0, client)
+    (listener.accept().await.expect("accepted").0.into_stream().expect("registered"), client)
 }
 
 /// A pair of connected Unix streams.

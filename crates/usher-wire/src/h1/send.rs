@@ -137,6 +137,10 @@ impl<T: Transport> Sink for Connection<T> {
         usable.then_some(Plain { stream: &mut self.stream, left: self.sending.left })
     }
 
+    fn queued(&self) -> usize {
+        self.output.len() - self.sent
+    }
+
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
         ready!(self.poll_output(cx))?;
         self.poll_shutdown(cx)

@@ -124,7 +124,8 @@ fn a_sink_that_leaves_is_an_error_of_the_sink() {
                 assert!(matches!(got, Err(PumpError::Sink(WireError::Io(_)))), "{got:?}");
                 drop(source);
             };
-            tokio::join!(pumping, write_and_end(&mut ends.sender, &pattern(200_000)));
+            let payload = pattern(200_000);
+            tokio::join!(pumping, write_and_end(&mut ends.sender, &payload));
         });
     }
 }

@@ -147,10 +147,25 @@ fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// The accept loops that run, and how each is stopped.
+type Doors = Rc<RefCell<HashMap<SocketId, Rc<Stop>>>>;
+
+/// Takes an accept loop out of the list when it ends, however it ends: a drain waits for the last.
+struct Door {
+    doors: Doors,
+    id: SocketId,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.doors.borrow_mut().remove(&self.id);
+    }
+}
+
 /// A worker at work.
 struct Serving {
     worker: Rc<Worker<SystemDialer>>,
-    doors: Rc<RefCell<HashMap<SocketId, Rc<Stop>>>>,
+    doors: Doors,
 }
 
 impl Serving {
@@ -185,10 +200,10 @@ impl Serving {
         };
         let stop = Rc::new(Stop::default());
         self.doors.borrow_mut().insert(id, stop.clone());
-        let (worker, doors) = (self.worker.clone(), self.doors.clone());
+        let (worker, door) = (self.worker.clone(), Door { doors: self.doors.clone(), id });
         tokio::task::spawn_local(async move {
+            let _door = door;
             accept::run(worker, listener, spec, index, stop).await;
-            doors.borrow_mut().remove(&id);
         });
     }
 

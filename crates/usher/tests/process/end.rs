@@ -70,7 +70,9 @@ fn a_response_under_way_is_finished() {
 #[test]
 fn idle_connections_hold_nobody_up() {
     let slow = slow();
-    let mut usher = usher(CONFIG).endpoint(&slow.endpoint).start().unwrap();
+    // Longer than anybody may be silent, so that only the end can be what closes the connections.
+    let config = format!("{CONFIG}[timeouts]\ndrain = \"10s\"\nhead = \"60s\"\n");
+    let mut usher = usher(&config).endpoint(&slow.endpoint).start().unwrap();
     let mut idle = usher.client().unwrap();
     idle.send("GET / HT").unwrap();
     let mut silent = usher.client().unwrap();

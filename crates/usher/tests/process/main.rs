@@ -1,5 +1,12 @@
 //! The binary as people run it: every test starts the process itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
 mod check;
 mod demo;
 mod end;

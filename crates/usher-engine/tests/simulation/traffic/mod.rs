@@ -24,7 +24,7 @@ use endpoint::Host;
 use ledger::{Books, Ledger};
 use visitor::Visitor;
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 120;
 /// Connections that a pool may keep for one endpoint, as the config below has it.
 const POOL: u64 = 4;
 

@@ -22,7 +22,7 @@ fn wire(
     run(async {
         let (mut peer, stream) = MemoryStream::pair(capacity);
         let mut connection = Connection::new(stream);
-        let sending = async {
+        let sending = async move {
             connection.output().extend_from_slice(b"head ");
             connection.begin_send(framing);
             for piece in pieces {
@@ -32,7 +32,7 @@ fn wire(
             assert!(connection.is_send_done() && connection.is_flushed());
             let sent = connection.take_sent();
             poll_fn(|cx| connection.poll_end(cx)).await?;
-            Ok(sent)
+            Ok::<_, WireError>(sent)
         };
         let (sent, bytes) = tokio::join!(sending, read_all(&mut peer, 11));
         assert_eq!(sent?, bytes.len() as u64);

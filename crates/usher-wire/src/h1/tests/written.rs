@@ -5,7 +5,8 @@ use usher_http::{Framing, Request, Response, Version};
 use super::*;
 
 fn response(status: u16, fields: &[(&str, &str)]) -> Response {
-    let mut response = Response { status, ..Response::default() };
+    let mut response = Response::default();
+    response.status = status;
     for (name, value) in fields {
         response.fields.add(name.as_bytes(), value.as_bytes()).unwrap();
     }
@@ -91,7 +92,8 @@ fn requests_have_one_host_and_one_framing() {
     ] {
         let (_peer, stream) = MemoryStream::pair(1);
         let mut connection = Connection::new(stream);
-        let mut request = Request { path: "/p".into(), ..Request::default() };
+        let mut request = Request::default();
+        request.path.push_str("/p");
         request.fields.add(b"Host", b"other").unwrap();
         request.fields.add(b"Transfer-Encoding", b"gzip").unwrap();
         connection.begin_request(&request, b"h", framing, RequestContext { upgrade, takes_trailers });
