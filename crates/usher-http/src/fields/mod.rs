@@ -224,11 +224,11 @@ impl Fields {
     /// CGI and its heirs see no difference between the two (RFC 3875 section 4.1.18), so `X_Forwarded_For` would pass
     /// the proxy as any field and count as the proxy's own word behind it.
     pub(crate) fn has_disguised(&self) -> bool {
-        self.present & DISGUISE != 0 && self.iter().any(|field| name::is_disguised(field.name))
+        self.present & DISGUISE != 0
     }
 
-    /// Notes that a parsed name holds `_`.
-    pub(crate) fn note_underscore(&mut self) {
+    /// Notes that a parsed name is a disguise.
+    pub(crate) fn note_disguised(&mut self) {
         self.present |= DISGUISE;
     }
 

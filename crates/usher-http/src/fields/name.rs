@@ -19,6 +19,22 @@ macro_rules! field_ids {
                 match self { Self::Other => "", $(Self::$id => $text,)* }
             }
 
+            /// The name in its usual spelling, colon and space: how a line begins.
+            pub(super) const fn line_start(self) -> &'static [u8] {
+                match self { Self::Other => b"", $(Self::$id => concat!($text, ": ").as_bytes(),)* }
+            }
+
+            /// The name in lower case.
+            const fn lower(self) -> &'static [u8] {
+                match self {
+                    Self::Other => b"",
+                    $(Self::$id => {
+                        static LOWER: [u8; $text.len()] = lower_case($text.as_bytes());
+                        &LOWER
+                    })*
+                }
+            }
+
             #[cfg(test)]
             pub(super) fn all() -> &'static [FieldId] {
                 &[$(FieldId::$id,)*]
@@ -61,41 +77,93 @@ field_ids! {
     XRequestId = "X-Request-Id",
 }
 
-/// The names of one length: a lookup compares with these only.
-#[inline]
-const fn of_length(len: usize) -> &'static [FieldId] {
-    use FieldId as F;
-    match len {
-        2 => &[F::Te],
-        3 => &[F::Via],
-        4 => &[F::Host, F::Date],
-        6 => &[F::Accept, F::Cookie, F::Server, F::Expect],
-        7 => &[F::Upgrade, F::Trailer],
-        8 => &[F::Location],
-        9 => &[F::XRealIp, F::Forwarded],
-        10 => &[F::Connection, F::UserAgent, F::KeepAlive, F::SetCookie],
-        12 => &[F::ContentType, F::XRequestId],
-        13 => &[F::CacheControl, F::Authorization],
-        14 => &[F::ContentLength, F::Http2Settings],
-        15 => &[F::XForwardedFor],
-        16 => &[F::XForwardedHost, F::XForwardedPort, F::ProxyConnection],
-        17 => &[F::XForwardedProto, F::TransferEncoding],
-        18 => &[F::ProxyAuthenticate],
-        19 => &[F::ProxyAuthorization],
-        _ => &[],
+const fn lower_case<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut lower = [0; N];
+    let mut at = 0;
+    while at < N {
+        lower[at] = text[at].to_ascii_lowercase();
+        at += 1;
     }
+    lower
+}
+
+/// The only known name that this one can be, by its length and at most one of its letters.
+#[inline]
+fn candidate(name: &[u8]) -> FieldId {
+    use FieldId as F;
+    let letter = |at: usize| name.get(at).map_or(0, |byte| byte | 0x20);
+    match name.len() {
+        2 => F::Te,
+        3 => F::Via,
+        4 if letter(0) == b'h' => F::Host,
+        4 => F::Date,
+        6 => match letter(0) {
+            b'a' => F::Accept,
+            b'c' => F::Cookie,
+            b's' => F::Server,
+            _ => F::Expect,
+        },
+        7 if letter(0) == b'u' => F::Upgrade,
+        7 => F::Trailer,
+        8 => F::Location,
+        9 if letter(0) == b'x' => F::XRealIp,
+        9 => F::Forwarded,
+        10 => match letter(0) {
+            b'c' => F::Connection,
+            b'u' => F::UserAgent,
+            b'k' => F::KeepAlive,
+            _ => F::SetCookie,
+        },
+        12 if letter(0) == b'x' => F::XRequestId,
+        12 => F::ContentType,
+        13 if letter(0) == b'a' => F::Authorization,
+        13 => F::CacheControl,
+        14 if letter(0) == b'c' => F::ContentLength,
+        14 => F::Http2Settings,
+        15 => F::XForwardedFor,
+        16 => match letter(12) {
+            b'h' => F::XForwardedHost,
+            b'p' => F::XForwardedPort,
+            _ => F::ProxyConnection,
+        },
+        17 if letter(0) == b'x' => F::XForwardedProto,
+        17 => F::TransferEncoding,
+        18 => F::ProxyAuthenticate,
+        19 => F::ProxyAuthorization,
+        _ => F::Other,
+    }
+}
+
+/// Whether a name is `lower` but for case. Setting one bit turns letters into lower case and leaves `-` and digits as
+/// they are; what else it could make equal are control bytes, which are in no name.
+#[inline]
+fn is_same(name: &[u8], lower: &[u8]) -> bool {
+    const FOLD: u64 = 0x2020_2020_2020_2020;
+    let word = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) | FOLD == u64::from_le_bytes(*b);
+    let half = |a: &[u8; 4], b: &[u8; 4]| u32::from_le_bytes(*a) | FOLD as u32 == u32::from_le_bytes(*b);
+    if name.len() != lower.len() {
+        return false;
+    }
+    // The last word overlaps the one before it.
+    if let (Some(a), Some(b)) = (name.last_chunk(), lower.last_chunk()) {
+        let (starts, _) = name.as_chunks();
+        let (known, _) = lower.as_chunks();
+        return word(a, b) && starts.iter().zip(known).all(|(a, b)| word(a, b));
+    }
+    if let (Some(a), Some(b), Some(c), Some(d)) =
+        (name.first_chunk(), lower.first_chunk(), name.last_chunk(), lower.last_chunk())
+    {
+        return half(a, b) && half(c, d);
+    }
+    name.eq_ignore_ascii_case(lower)
 }
 
 impl FieldId {
     /// The identifier of a name, whatever its case.
     #[inline]
     pub fn of(name: &[u8]) -> Self {
-        for &id in of_length(name.len()) {
-            if name.eq_ignore_ascii_case(id.as_str().as_bytes()) {
-                return id;
-            }
-        }
-        Self::Other
+        let id = candidate(name);
+        if is_same(name, id.lower()) { id } else { Self::Other }
     }
 
     /// This identifier's bit in a set of identifiers.
@@ -117,11 +185,14 @@ const DISGUISES: [FieldId; 8] = [
     FieldId::XRequestId,
 ];
 
-/// Whether a name is one of [`DISGUISES`] with `_` for a `-`.
-pub(super) fn is_disguised(name: &[u8]) -> bool {
-    let same = |(&byte, known): (&u8, u8)| byte.eq_ignore_ascii_case(&known) || byte == b'_' && known == b'-';
-    name.contains(&b'_')
-        && DISGUISES
-            .iter()
-            .any(|id| name.len() == id.as_str().len() && name.iter().zip(id.as_str().bytes()).all(same))
+/// Whether a name that is not known is one of [`DISGUISES`] with `_` for a `-`.
+#[inline]
+pub(crate) fn is_disguised(name: &[u8]) -> bool {
+    let id = candidate(name);
+    let same =
+        |(&byte, &known): (&u8, &u8)| byte.to_ascii_lowercase() == known || byte == b'_' && known == b'-';
+    id != FieldId::Other
+        && name.iter().zip(id.lower()).all(same)
+        && DISGUISES.contains(&id)
+        && name.contains(&b'_')
 }
