@@ -8,6 +8,7 @@ mod name;
 mod tests;
 
 pub use name::FieldId;
+pub(crate) use name::is_disguised;
 
 /// One field line inside [`Fields`]' buffer. Offsets are bytes from the start of the buffer.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,7 @@ pub struct Fields {
     present: u64,
 }
 
-/// In [`Fields`]' set of identifiers: a parsed name holds `_`.
+/// In [`Fields`]' set of identifiers: a parsed name is a disguise of one that is known.
 const DISGUISE: u64 = 1 << 63;
 
 /// Edits may not let a head grow past this: the limit of a head that comes in, and as much again (bytes).
@@ -153,18 +154,19 @@ impl Fields {
 
     /// As [`Fields::push`], with the value given in parts.
     pub fn push_parts(&mut self, id: FieldId, parts: &[&[u8]]) {
-        if self.buf.len() + parts.iter().map(|part| part.len()).sum::<usize>() > MAX_BUFFER {
-            return;
+        let size = parts.iter().map(|part| part.len()).sum::<usize>();
+        if self.buf.len() + size <= MAX_BUFFER {
+            let start = id.line_start();
+            self.write_line(id, (start, start.len() - 2), size, |buf| {
+                parts.iter().for_each(|part| buf.extend_from_slice(part));
+            });
         }
-        self.write_line(id, id.as_str().as_bytes(), |buf| {
-            parts.iter().for_each(|part| buf.extend_from_slice(part))
-        });
     }
 
     /// Adds a field of any name behind the others.
     pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
         self.check(name, value)?;
-        self.write_line(FieldId::of(name), name, |buf| buf.extend_from_slice(value));
+        self.write_named(name, value);
         Ok(())
     }
 
@@ -172,7 +174,7 @@ impl Fields {
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
         self.check(name, value)?;
         self.remove_named(name);
-        self.write_line(FieldId::of(name), name, |buf| buf.extend_from_slice(value));
+        self.write_named(name, value);
         Ok(())
     }
 
@@ -266,17 +268,32 @@ impl Fields {
         });
     }
 
+    fn write_named(&mut self, name: &[u8], value: &[u8]) {
+        let id = FieldId::of(name);
+        self.write_line(id, (name, name.len()), value.len() + 2, |buf| {
+            buf.extend_from_slice(b": ");
+            buf.extend_from_slice(value);
+        });
+    }
+
+    /// Writes a line that begins with `start`, of which `name_len` bytes are the name, and goes on with what `rest`
+    /// writes, `size` bytes.
     #[inline]
-    fn write_line(&mut self, id: FieldId, name: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.buf.len();
-        self.buf.extend_from_slice(name);
-        self.buf.extend_from_slice(b": ");
-        let value_start = self.buf.len();
-        value(&mut self.buf);
-        let value_end = self.buf.len();
-        debug_assert!(is_value(&self.buf[value_start..value_end]));
+    fn write_line(
+        &mut self,
+        id: FieldId,
+        (start, name_len): (&[u8], usize),
+        size: usize,
+        rest: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let from = self.buf.len();
+        self.buf.reserve(start.len() + size + 2);
+        self.buf.extend_from_slice(start);
+        rest(&mut self.buf);
+        let value = (from + name_len + 2, self.buf.len());
+        debug_assert!(is_value(self.span(value.0, value.1)));
         self.buf.extend_from_slice(b"\r\n");
-        self.index(start, name.len(), (value_start, value_end), value_end + 2, id);
+        self.index(from, name_len, value, value.1 + 2, id);
     }
 
     #[inline]
@@ -317,30 +334,20 @@ pub fn is_token(bytes: &[u8]) -> bool {
 /// Whether one byte may stand in a token.
 #[inline]
 pub const fn is_token_byte(byte: u8) -> bool {
-    token_class(byte) != 0
-}
-
-/// 0 for a byte that may not stand in a token; [`UNDERSCORE`] is set for `_`.
-#[inline]
-pub(crate) const fn token_class(byte: u8) -> u8 {
     TOKEN[byte as usize]
 }
 
-/// See [`token_class`].
-pub(crate) const UNDERSCORE: u8 = 2;
+static TOKEN: [bool; 256] = token_table();
 
-static TOKEN: [u8; 256] = token_table();
-
-const fn token_table() -> [u8; 256] {
-    let mut table = [0; 256];
+const fn token_table() -> [bool; 256] {
+    let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
         let b = byte as u8;
-        let mark = matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'`' | b'|' | b'~');
-        table[byte] = (b.is_ascii_alphanumeric() || mark) as u8;
+        let mark = matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        table[byte] = b.is_ascii_alphanumeric() || mark;
         byte += 1;
     }
-    table[b'_' as usize] = 1 | UNDERSCORE;
     table
 }
 

@@ -11,10 +11,10 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use crate::fields::{FieldId, Fields};
+use crate::fields::{FieldId, Fields, is_disguised};
 use crate::head::{Request, Response, TargetForm, Version};
 use crate::method::Method;
-use scan::{name_end, scan_name, target_end, value_end};
+use scan::{name_end, target_end, value_end};
 
 /// What a head may cost (bytes and numbers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,9 +200,10 @@ impl HeadParser {
             }
             self.fields += 1;
             let base = self.at - self.start;
-            let id = FieldId::of(&line[..parsed.name]);
-            if parsed.underscore {
-                fields.note_underscore();
+            let name = &line[..parsed.name];
+            let id = FieldId::of(name);
+            if id == FieldId::Other && is_disguised(name) {
+                fields.note_disguised();
             }
             let value = (base + parsed.value.0, base + parsed.value.1);
             fields.index(base, parsed.name, value, base + parsed.end, id);
@@ -227,15 +228,13 @@ const MAX_NAME: usize = 1024;
 /// A field line; offsets from its start.
 struct FieldLine {
     name: usize,
-    /// The name holds `_`.
-    underscore: bool,
     value: (usize, usize),
     end: usize,
 }
 
 #[inline]
 fn field_line(line: &[u8]) -> Result<Option<FieldLine>, ParseError> {
-    let (name, underscore) = scan_name(line);
+    let name = name_end(line);
     if name > MAX_NAME {
         return Err(ParseError::FieldName);
     }
@@ -248,7 +247,7 @@ fn field_line(line: &[u8]) -> Result<Option<FieldLine>, ParseError> {
     if !ends_in_crlf(line, stop)? {
         return Ok(None);
     }
-    Ok(Some(FieldLine { name, underscore, value: trim(line, name + 1, stop), end: stop + 2 }))
+    Ok(Some(FieldLine { name, value: trim(line, name + 1, stop), end: stop + 2 }))
 }
 
 /// Whether CR LF stands at `stop`, the first byte that could not be part of the line; false if more bytes are needed.

@@ -1,25 +1,11 @@
 //! Where a run of allowed bytes ends: eight bytes at a time where that pays, a table elsewhere.
 
-use crate::fields::{UNDERSCORE, is_token_byte, token_class};
+use crate::fields::is_token_byte;
 
 /// The length of the token at the beginning.
 #[inline]
 pub(super) fn name_end(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(bytes.len())
-}
-
-/// The length of the token at the beginning, and whether it holds `_`.
-#[inline]
-pub(super) fn scan_name(bytes: &[u8]) -> (usize, bool) {
-    let mut seen = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let class = token_class(byte);
-        if class == 0 {
-            return (at, seen & UNDERSCORE != 0);
-        }
-        seen |= class;
-    }
-    (bytes.len(), seen & UNDERSCORE != 0)
 }
 
 /// The length of the run that may stand in a field value: visible bytes, space, tab and 0x80 to 0xFF.
