@@ -35,7 +35,9 @@ fn decode(data: &[u8], ends: impl Iterator<Item = usize>) -> Body {
         if decoder.is_done() {
             let limits = HeadLimits { line: 0, head: 8 << 10, fields: 32 };
             let (parser, fields) = &mut trailers;
-            let read = parser.trailers(&data[at..end], &limits, fields).map_err(|error| error.as_str().to_owned())?;
+            let read = parser
+                .trailers(&data[at..end], &limits, fields)
+                .map_err(|error| error.as_str().to_owned())?;
             if let Some(len) = read {
                 return Ok(Some((payload, pairs(fields), data.len() - at - len)));
             }

@@ -9,7 +9,8 @@ const FILTERS: [&str; 3] = ["headers", "redirect", "rate_limit"];
 fuzz_target!(|data: &[u8]| {
     let [format, text @ ..] = data else { return };
     // What names other files would make the run depend on the machine.
-    let reads_files = [&b"include"[..], b"file"].iter().any(|word| text.windows(word.len()).any(|part| part == *word));
+    let reads_files =
+        [&b"include"[..], b"file"].iter().any(|word| text.windows(word.len()).any(|part| part == *word));
     if reads_files {
         return;
     }

@@ -17,7 +17,9 @@ fuzz_target!(|data: &[u8]| {
     let mut out = Vec::new();
     match header.version {
         Version::V1 => encode_v1(&header.endpoints, &mut out),
-        Version::V2 => assert_eq!(encode_v2(&header.endpoints, &header.details, data.len() % 2 == 0, &mut out), Ok(())),
+        Version::V2 => {
+            assert_eq!(encode_v2(&header.endpoints, &header.details, data.len() % 2 == 0, &mut out), Ok(()))
+        }
     }
     let Ok(Parsed::Header(again)) = parse(&out) else { panic!("{}", out.escape_ascii()) };
     assert_eq!((again.consumed, &again.endpoints), (out.len(), &header.endpoints));

@@ -47,7 +47,11 @@ fn forward(mut request: Request, trusted: bool) {
     assert_eq!(read, Ok(Some(out.len())), "{}", out.escape_ascii());
     assert_eq!(again.fields.all(FieldId::Host).count(), 1);
     let framings = [FieldId::ContentLength, FieldId::TransferEncoding];
-    assert!(framings.iter().map(|&id| again.fields.all(id).count()).sum::<usize>() <= 1, "{}", out.escape_ascii());
+    assert!(
+        framings.iter().map(|&id| again.fields.all(id).count()).sum::<usize>() <= 1,
+        "{}",
+        out.escape_ascii()
+    );
     if request.host.is_empty() {
         return;
     }
@@ -55,7 +59,14 @@ fn forward(mut request: Request, trusted: bool) {
     assert_eq!(facts_again.map(|facts| facts.framing), Ok(facts.framing), "{}", out.escape_ascii());
     assert_eq!(
         (&again.method, &again.host, &again.authority, &again.path, &again.query, pairs(&again.fields)),
-        (&request.method, &request.host, &request.authority, &request.path, &request.query, pairs(&request.fields)),
+        (
+            &request.method,
+            &request.host,
+            &request.authority,
+            &request.path,
+            &request.query,
+            pairs(&request.fields)
+        ),
     );
     assert!(usher_http::path::is_normal(again.path.as_bytes()) || again.path == "*");
 }

@@ -15,7 +15,11 @@ pub fn pairs(fields: &Fields) -> Pairs {
 pub fn limits(data: &[u8]) -> (HeadLimits, &[u8]) {
     match data {
         [0, line, head, fields, rest @ ..] => {
-            let limits = HeadLimits { line: usize::from(*line), head: usize::from(*head) * 2, fields: usize::from(*fields) };
+            let limits = HeadLimits {
+                line: usize::from(*line),
+                head: usize::from(*head) * 2,
+                fields: usize::from(*fields),
+            };
             (limits, rest)
         }
         data => (HeadLimits::default(), data),
@@ -24,7 +28,8 @@ pub fn limits(data: &[u8]) -> (HeadLimits, &[u8]) {
 
 /// Where to cut the input: cheap, different for every input, and the same each time.
 pub fn cuts(data: &[u8]) -> impl Iterator<Item = usize> {
-    let step = data.iter().fold(7_usize, |sum, &byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))) % 13 + 1;
+    let step =
+        data.iter().fold(7_usize, |sum, &byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))) % 13 + 1;
     (0..data.len()).step_by(step)
 }
 

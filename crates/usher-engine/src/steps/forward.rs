@@ -111,6 +111,9 @@ struct Attempt<'a, D: Dialer> {
     body: Framing,
 }
 
+/// A request that was sent, with its connection and what is left of its body.
+type Sent<S> = (Box<Connection<S>>, Pump, UnderWay<S>);
+
 /// A response's head and its connection, before it is known whose lease it is.
 struct Headed<S> {
     connection: Box<Connection<S>>,
@@ -313,7 +316,7 @@ impl<D: Dialer> Attempt<'_, D> {
     fn headed(
         &self,
         exchange: &mut Exchange,
-        (mut connection, pump, under_way): (Box<Connection<D::Stream>>, Pump, UnderWay<D::Stream>),
+        (mut connection, pump, under_way): Sent<D::Stream>,
         lease: &Lease<D::Stream>,
     ) -> Result<Headed<D::Stream>, Error> {
         let first_byte_micros = Instant::now().duration_since(self.visit.started).as_micros() as u64;

@@ -130,6 +130,16 @@ impl Fields {
         had
     }
 
+    /// Removes every field of these known names, in one go over the lines.
+    #[inline]
+    pub fn remove_all(&mut self, ids: &[FieldId]) {
+        let mask = ids.iter().fold(0, |mask, id| mask | id.bit());
+        if self.present & mask != 0 {
+            self.lines.iter_mut().filter(|line| line.id.bit() & mask != 0).for_each(|line| line.live = false);
+            self.present &= !mask;
+        }
+    }
+
     /// Removes every field of this name; true if there was one.
     pub fn remove_named(&mut self, name: &[u8]) -> bool {
         let id = FieldId::of(name);
@@ -149,7 +159,10 @@ impl Fields {
     /// Adds a field of a known name behind the others. The value must be valid; it is checked in debug builds. Nothing
     /// is added to a head that has 2 MiB already.
     pub fn push(&mut self, id: FieldId, value: &[u8]) {
-        self.push_parts(id, &[value]);
+        if self.buf.len() + value.len() <= MAX_BUFFER {
+            let start = id.line_start();
+            self.write_line(id, (start, start.len() - 2), value.len(), |buf| buf.extend_from_slice(value));
+        }
     }
 
     /// As [`Fields::push`], with the value given in parts.

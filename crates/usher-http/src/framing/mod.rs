@@ -151,18 +151,29 @@ pub struct ConnectionOptions {
 /// Reads all Connection fields.
 pub fn connection_options(fields: &Fields) -> ConnectionOptions {
     let mut options = ConnectionOptions::default();
-    for token in fields.all(FieldId::Connection).flat_map(list) {
-        if token.eq_ignore_ascii_case(b"close") {
-            options.close = true;
-        } else if token.eq_ignore_ascii_case(b"keep-alive") {
+    for value in fields.all(FieldId::Connection) {
+        if value.eq_ignore_ascii_case(b"keep-alive") {
+            // What most clients say, and all they say.
             options.keep_alive = true;
-        } else if token.eq_ignore_ascii_case(b"upgrade") {
-            options.upgrade = true;
-        } else if !HOP_BY_HOP.contains(&FieldId::of(token)) {
-            options.names_fields = true;
+        } else {
+            list(value).for_each(|token| options.read(token));
         }
     }
     options
+}
+
+impl ConnectionOptions {
+    fn read(&mut self, token: &[u8]) {
+        if token.eq_ignore_ascii_case(b"close") {
+            self.close = true;
+        } else if token.eq_ignore_ascii_case(b"keep-alive") {
+            self.keep_alive = true;
+        } else if token.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade = true;
+        } else if !HOP_BY_HOP.contains(&FieldId::of(token)) {
+            self.names_fields = true;
+        }
+    }
 }
 
 /// Whether the connection may carry another message after this one (RFC 9112 section 9.3).
@@ -188,9 +199,7 @@ pub fn strip_hop_by_hop(fields: &mut Fields, options: ConnectionOptions) {
     if options.names_fields {
         strip_named(fields);
     }
-    for id in HOP_BY_HOP {
-        fields.remove(id);
-    }
+    fields.remove_all(&HOP_BY_HOP);
 }
 
 /// More names than this in Connection fields are not looked at.

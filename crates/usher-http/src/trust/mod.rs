@@ -49,18 +49,19 @@ pub fn client_address(request: &Request, peer: IpAddr, trusted: impl Fn(IpAddr) 
     peer.to_canonical()
 }
 
+/// What a client could claim about where it comes from.
+const CLAIMS: [FieldId; 6] = [
+    FieldId::XForwardedFor,
+    FieldId::XForwardedProto,
+    FieldId::XForwardedHost,
+    FieldId::XForwardedPort,
+    FieldId::XRealIp,
+    FieldId::Forwarded,
+];
+
 /// Writes the forwarding fields of a request that came from a stranger: whatever it claimed is replaced.
 pub fn replace(request: &mut Request, client: &ClientText, protocol: &str) {
-    for id in [
-        FieldId::XForwardedFor,
-        FieldId::XForwardedProto,
-        FieldId::XForwardedHost,
-        FieldId::XForwardedPort,
-        FieldId::XRealIp,
-        FieldId::Forwarded,
-    ] {
-        request.fields.remove(id);
-    }
+    request.fields.remove_all(&CLAIMS);
     let fields = &mut request.fields;
     if !client.ip.is_empty() {
         fields.push(FieldId::XForwardedFor, &client.ip);

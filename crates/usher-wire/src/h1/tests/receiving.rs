@@ -70,7 +70,7 @@ fn a_body_up_to_the_end_of_the_stream() {
 
 #[test]
 fn trailers_are_kept_for_one_message() {
-    let bytes = [message(b"0\r\nX: y\r\n\r\n"), message(b"0\r\n\r\n")].concat();
+    let bytes = [message(b"0\r\nX: y\r\n\r\n"), message(b"a"), message(b"0\r\n\r\n")].concat();
     for capacity in CAPACITIES {
         with_bytes(&bytes, capacity, async |connection| {
             assert!(connection.received_trailers().is_none());
@@ -79,8 +79,10 @@ fn trailers_are_kept_for_one_message() {
                 connection.received_trailers().and_then(|fields| fields.get_named(b"x")),
                 Some(&b"y"[..])
             );
-            body(connection, Framing::Chunked, 1).await.unwrap();
-            assert!(Source::trailers(connection).is_none());
+            for framing in [Framing::Length(1), Framing::Chunked] {
+                body(connection, framing, 1).await.unwrap();
+                assert!(Source::trailers(connection).is_none(), "{framing:?}");
+            }
         });
     }
 }
