@@ -24,7 +24,7 @@ pub enum Variable {
     Scheme,
     /// `request.host`, without port
     Host,
-    /// `request.authority`: host and port as the client wrote them
+    /// `request.authority`: host and port, in normal form
     Authority,
     /// `request.path`
     Path,

@@ -6,9 +6,11 @@
 mod name;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use name::FieldId;
 pub(crate) use name::is_disguised;
+pub use token::{is_token, is_token_byte, is_value};
 
 /// One field line inside [`Fields`]' buffer. Offsets are bytes from the start of the buffer.
 #[derive(Clone, Copy, Debug)]
@@ -338,35 +340,3 @@ impl Fields {
 
 /// The longest name that can be added (bytes); parsed ones may be longer.
 const MAX_ADDED_NAME: usize = 256;
-
-/// Whether the bytes are a token (RFC 9110 section 5.6.2).
-pub fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
-}
-
-/// Whether one byte may stand in a token.
-#[inline]
-pub const fn is_token_byte(byte: u8) -> bool {
-    TOKEN[byte as usize]
-}
-
-static TOKEN: [bool; 256] = token_table();
-
-const fn token_table() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        let mark = matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
-        table[byte] = b.is_ascii_alphanumeric() || mark;
-        byte += 1;
-    }
-    table
-}
-
-/// Whether the bytes may be a field value: no control bytes but tab (RFC 9110 section 5.5), no space at the ends.
-pub fn is_value(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
-        && !matches!(bytes.first(), Some(b' ' | b'\t'))
-        && !matches!(bytes.last(), Some(b' ' | b'\t'))
-}
