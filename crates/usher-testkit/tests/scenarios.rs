@@ -35,6 +35,9 @@ fn report(outcome: &Outcome) {
 
 fn summary(outcomes: &[Outcome]) -> ExitCode {
     let failures: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err()).collect();
+    if !failures.is_empty() {
+        println!("\nfailures:");
+    }
     for failure in &failures {
         println!("\n{failure}");
     }

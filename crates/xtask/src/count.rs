@@ -23,6 +23,56 @@ pub(crate) enum Runner {
     Nextest,
 }
 
+/// What the failed tests printed, kept so that it stands at the end of everything, where people look first.
+///
+/// A whole run prints thousands of lines, and of a failure in the middle the name is soon out of sight.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    lines: Vec<String>,
+    is_within: bool,
+}
+
+/// Lines kept of one step's failures: enough for the first few in full.
+const KEPT_LINES: usize = 160;
+
+impl Failures {
+    /// Looks at the next line of output: from one that announces a failure to the next that passes, all are kept.
+    pub(crate) fn line(&mut self, runner: Runner, text: &str) {
+        let bare = without_colours(text);
+        if let Some(announces) = announces_failure(runner, bare.trim()) {
+            self.is_within = announces;
+        }
+        if self.is_within && self.lines.len() < KEPT_LINES {
+            self.lines.push(bare);
+        }
+    }
+
+    /// The lines kept, each as printed but without colours.
+    pub(crate) fn into_lines(self) -> Vec<String> {
+        self.lines
+    }
+}
+
+/// Whether failures begin at this line (`true`), end at it (`false`), or neither.
+fn announces_failure(runner: Runner, line: &str) -> Option<bool> {
+    const BAD: [&str; 5] = ["FAIL", "TIMEOUT", "SIG", "ABORT", "LEAK-FAIL"];
+    match runner {
+        Runner::Nextest if line.contains(" [") => {
+            let word = line.split(' ').next().unwrap_or_default();
+            if BAD.iter().any(|bad| word.starts_with(bad)) {
+                return Some(true);
+            }
+            matches!(word, "PASS" | "SLOW" | "Summary").then_some(false)
+        }
+        Runner::Nextest => None,
+        Runner::CargoTest if line.starts_with("test ") || line.starts_with("scenario ") => {
+            Some(line.ends_with("FAILED"))
+        }
+        Runner::CargoTest if line == "failures:" => Some(true),
+        Runner::CargoTest => (line.starts_with("test result:") || is_bare_summary(line)).then_some(false),
+    }
+}
+
 /// What one line of output adds; nothing for most.
 pub(crate) fn line(runner: Runner, line: &str) -> Count {
     let line = without_colours(line);
@@ -59,6 +109,22 @@ fn without_colours(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keeps_what_failed() {
+        let nextest = "        PASS [   0.1s] a\n\u{1b}[31m        FAIL\u{1b}[0m [   0.2s] b\n  stderr ───\n    why\n        PASS [   0.1s] c\n     Summary [ 1s] 3 tests run: 2 passed, 1 failed";
+        let cargo = "test a ... ok\ntest b ... FAILED\nfailures:\n---- b stdout ----\nwhy\n\ntest result: FAILED. 1 passed; 1 failed";
+        let cases: [(Runner, &str, &[&str]); 3] = [
+            (Runner::Nextest, nextest, &["        FAIL [   0.2s] b", "  stderr ───", "    why"]),
+            (Runner::CargoTest, cargo, &["test b ... FAILED", "failures:", "---- b stdout ----", "why", ""]),
+            (Runner::CargoTest, "test a ... ok\ntest result: ok. 1 passed; 0 failed", &[]),
+        ];
+        for (runner, output, kept) in cases {
+            let mut failures = Failures::default();
+            output.lines().for_each(|line| failures.line(runner, line));
+            assert_eq!(failures.into_lines(), kept, "{output}");
+        }
+    }
 
     #[test]
     fn counts_what_the_runners_print() {

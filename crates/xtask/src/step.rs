@@ -4,12 +4,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::count::{self, Count, Runner};
+use crate::count::{self, Count, Failures, Runner};
 
 /// What became of a step.
 pub(crate) enum Verdict {
     Passed(Count),
-    Failed(Count),
+    /// It failed, and what the failed ones printed, where that is known.
+    Failed(Count, Vec<String>),
     /// It could not run here, and why.
     Skipped(String),
 }
@@ -38,7 +39,7 @@ impl Steps {
         let took = start.elapsed();
         match &verdict {
             Verdict::Passed(_) => println!("── {name}: passed in {}", seconds(took)),
-            Verdict::Failed(_) => println!("── {name}: FAILED after {}; alone: {alone}", seconds(took)),
+            Verdict::Failed(..) => println!("── {name}: FAILED after {}; alone: {alone}", seconds(took)),
             Verdict::Skipped(why) => println!("── {name}: skipped, {why}"),
         }
         let _ = std::io::stdout().flush();
@@ -57,7 +58,7 @@ impl Steps {
                     sum += *count;
                     println!("  passed   {name:<16} {took:>8}  {}", count.passed);
                 }
-                Verdict::Failed(count) => {
+                Verdict::Failed(count, _) => {
                     sum += *count;
                     failed.push(name);
                     println!("  FAILED   {name:<16} {took:>8}  alone: {}", record.alone);
@@ -65,8 +66,21 @@ impl Steps {
                 Verdict::Skipped(why) => println!("  skipped  {name:<16} {:>8}  {why}", ""),
             }
         }
+        self.explain();
         println!("\n{} passed, {} failed", sum.passed, sum.failed);
         if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+    }
+
+    /// Repeats what the failed tests printed.
+    fn explain(&self) {
+        for record in &self.records {
+            if let Verdict::Failed(_, lines) = &record.verdict
+                && !lines.is_empty()
+            {
+                println!("\n── what failed in {}", record.name);
+                lines.iter().for_each(|line| println!("{line}"));
+            }
+        }
     }
 }
 
@@ -78,7 +92,7 @@ fn seconds(took: Duration) -> String {
 pub(crate) fn check(command: &mut Command) -> Verdict {
     match command.stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Verdict::Passed(Count { passed: 1, failed: 0 }),
-        Ok(_) => Verdict::Failed(Count { passed: 0, failed: 1 }),
+        Ok(_) => Verdict::Failed(Count { passed: 0, failed: 1 }, Vec::new()),
         Err(error) => cannot_start(command, &error),
     }
 }
@@ -89,7 +103,7 @@ pub(crate) fn chore(outcome: Result<(), String>) -> Verdict {
         Ok(()) => Verdict::Passed(Count { passed: 1, failed: 0 }),
         Err(message) => {
             println!("{message}");
-            Verdict::Failed(Count { passed: 0, failed: 1 })
+            Verdict::Failed(Count { passed: 0, failed: 1 }, Vec::new())
         }
     }
 }
@@ -102,23 +116,32 @@ pub(crate) fn tests(command: &mut Command, runner: Runner) -> Verdict {
         Err(error) => return cannot_start(command, &error),
     };
     let (output, errors) = (child.stdout.take(), child.stderr.take());
-    let mut count = std::thread::scope(|scope| {
-        let errors = scope.spawn(|| errors.map_or_else(Count::default, |errors| show(errors, runner, true)));
-        let mut count = output.map_or_else(Count::default, |output| show(output, runner, false));
-        count += errors.join().unwrap_or_default();
-        count
+    let mut seen = std::thread::scope(|scope| {
+        let errors = scope.spawn(|| errors.map_or_else(Seen::default, |errors| show(errors, runner, true)));
+        let mut seen = output.map_or_else(Seen::default, |output| show(output, runner, false));
+        let errors = errors.join().unwrap_or_default();
+        seen.count += errors.count;
+        seen.failures.extend(errors.failures);
+        seen
     });
     let succeeded = child.wait().is_ok_and(|status| status.success());
-    if succeeded && count.failed == 0 {
-        return Verdict::Passed(count);
+    if succeeded && seen.count.failed == 0 {
+        return Verdict::Passed(seen.count);
     }
     // What did not compile, or ended early, failed no test but fails.
-    count.failed = count.failed.max(1);
-    Verdict::Failed(count)
+    seen.count.failed = seen.count.failed.max(1);
+    Verdict::Failed(seen.count, seen.failures)
 }
 
-fn show(output: impl Read, runner: Runner, is_error: bool) -> Count {
-    let mut count = Count::default();
+/// What a test runner's output said.
+#[derive(Default)]
+struct Seen {
+    count: Count,
+    failures: Vec<String>,
+}
+
+fn show(output: impl Read, runner: Runner, is_error: bool) -> Seen {
+    let (mut count, mut failures) = (Count::default(), Failures::default());
     for line in BufReader::new(output).split(b'\n') {
         let Ok(bytes) = line else { break };
         let text = String::from_utf8_lossy(&bytes);
@@ -128,11 +151,12 @@ fn show(output: impl Read, runner: Runner, is_error: bool) -> Count {
             println!("{text}");
         }
         count += count::line(runner, &text);
+        failures.line(runner, &text);
     }
-    count
+    Seen { count, failures: failures.into_lines() }
 }
 
 fn cannot_start(command: &Command, error: &std::io::Error) -> Verdict {
     println!("cannot start `{}`: {error}", command.get_program().to_string_lossy());
-    Verdict::Failed(Count { passed: 0, failed: 1 })
+    Verdict::Failed(Count { passed: 0, failed: 1 }, Vec::new())
 }
