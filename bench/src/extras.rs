@@ -24,6 +24,8 @@ const LATENCY_CONNECTIONS: usize = 64;
 const LATENCY_WINDOW: Duration = Duration::from_secs(3);
 const CALIBRATION_REQUESTS: u64 = 20_000;
 const IDLE_CONNECTIONS: usize = 10_000;
+/// How long connections are idle before memory is read: what a proxy gives back in that time is given back.
+const SETTLING: Duration = Duration::from_secs(2);
 const START_ROUNDS: u64 = 11;
 const RELOAD_ROUTES: usize = 10_000;
 const RELOAD_ROUNDS: u32 = 5;
@@ -120,7 +122,7 @@ fn memory(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
         let before = cpu::resident_kib(running.worker())?;
         let mut load = Load::open(running.address, IDLE_CONNECTIONS)?;
         let first = load.one_each(&job, 64, Instant::now() + STEP_WITHIN)?;
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(SETTLING);
         let after = cpu::resident_kib(running.worker())?;
         let again = load.one_each(&job, 64, Instant::now() + STEP_WITHIN)?;
         for batch in [first, again] {

@@ -32,11 +32,11 @@ fn forward(mut request: Request, trusted: bool) {
     let (mut scratch, mut upgrade) = (Scratch::default(), Vec::new());
     let Ok(facts) = sanitize(&mut request, &mut scratch, &mut upgrade) else { return };
     let peer = [192, 0, 2, 7].into();
-    let client = ClientText::new(Some(peer), Some(80));
+    let client = ClientText::new(Some(peer), Some(([192, 0, 2, 1], 80).into()));
     let protocol = request.version.via();
     if trusted {
-        let real = client_address(&request, peer, |_| true);
-        append(&mut request, &client, Some(real), protocol);
+        let real = client_address(&request, Some(peer), |_| true);
+        append(&mut request, &client, real, protocol);
     } else {
         replace(&mut request, &client, protocol);
     }

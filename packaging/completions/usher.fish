@@ -36,10 +36,12 @@ complete -c usher -n "__fish_usher_needs_command" -f -a "init" -d 'Write a comme
 complete -c usher -n "__fish_usher_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c usher -n "__fish_usher_needs_command" -f -a "man" -d 'Print the manual page, or write those of all commands into a folder'
 complete -c usher -n "__fish_usher_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c usher -n "__fish_usher_using_subcommand run" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input' -r -F
+complete -c usher -n "__fish_usher_using_subcommand run" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand run" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c usher -n "__fish_usher_using_subcommand check" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input' -r -F
+complete -c usher -n "__fish_usher_using_subcommand check" -l print -d 'Print the config as it would be served: all files in one, variables replaced, secrets as `***`, what is a default left out. Values of variables are shown, unless they stand where a secret does' -r -f -a "toml\t'TOML'
+json\t'JSON'"
+complete -c usher -n "__fish_usher_using_subcommand check" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand check" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand proxy" -s l -l listen -d 'Where to listen: `:8080` (all addresses), `127.0.0.1:8080`, `unix:/run/usher.sock`. May be repeated' -r
@@ -53,19 +55,19 @@ complete -c usher -n "__fish_usher_using_subcommand proxy" -s h -l help -d 'Prin
 complete -c usher -n "__fish_usher_using_subcommand explain" -s H -l header -d 'A field of the request\'s head. May be repeated' -r
 complete -c usher -n "__fish_usher_using_subcommand explain" -l listener -d 'The listener that it comes to; without it, the one on the URL\'s port, or else the first' -r
 complete -c usher -n "__fish_usher_using_subcommand explain" -l client -d 'The client\'s address; without it, this machine\'s' -r
-complete -c usher -n "__fish_usher_using_subcommand explain" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input' -r -F
+complete -c usher -n "__fish_usher_using_subcommand explain" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand explain" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand explain" -l json -d 'Answer in JSON'
 complete -c usher -n "__fish_usher_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c usher -n "__fish_usher_using_subcommand reload" -l admin -d 'The admin listener of the running process; without it, the one that ./usher.toml or `--config` names' -r
+complete -c usher -n "__fish_usher_using_subcommand reload" -l admin -d 'The admin listener of the running process; without it, the one that the config names' -r
 complete -c usher -n "__fish_usher_using_subcommand reload" -l pid-file -d 'Send SIGHUP to the process whose number is in this file. The report is then in that process\'s log' -r -F
-complete -c usher -n "__fish_usher_using_subcommand reload" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input' -r -F
+complete -c usher -n "__fish_usher_using_subcommand reload" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand reload" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand schema" -l reference -d 'Print the reference manual in Markdown instead'
 complete -c usher -n "__fish_usher_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand init" -l force -d 'Replace the file if it is there'
-complete -c usher -n "__fish_usher_using_subcommand init" -s h -l help -d 'Print help'
+complete -c usher -n "__fish_usher_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c usher -n "__fish_usher_using_subcommand man" -s h -l help -d 'Print help'
 complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "run" -d 'Serve'

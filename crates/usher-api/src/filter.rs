@@ -1,5 +1,6 @@
 //! Filters: what happens to a request on its way in and to its response on its way out.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -74,16 +75,74 @@ pub trait Filter: Send + Sync {
         None
     }
 
+    /// Names of request fields that it sets, adds or removes. A trailer of such a name is not passed on: an endpoint might
+    /// take it for the field (RFC 9110 section 6.5.1).
+    fn request_fields(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
+    /// The same for fields of responses.
+    fn response_fields(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
     /// What it is set to do, in a few words, for `usher explain`.
     fn describe(&self) -> String {
         String::new()
     }
 
-    /// What it would do to this request, for `usher explain`: must not count, wait or answer anything but in words.
-    /// `None`: run `on_request`, which has no side effects.
-    fn dry_run(&self, exchange: &mut Exchange) -> Option<String> {
+    /// What it would do to this request, for `usher explain`: must not count or wait, and may edit the exchange as for
+    /// a request that passes. `None`: run `on_request`, which has no side effects.
+    fn dry_run(&self, exchange: &mut Exchange) -> Option<DryRun> {
         let _ = exchange;
         None
+    }
+}
+
+/// What a filter would do to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DryRun {
+    /// What it would do.
+    pub would: Would,
+    /// Why, or what else is worth knowing, in a few words.
+    pub why: String,
+}
+
+/// What a filter does to a request, as far as a dry run can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Would {
+    /// Go on with the next filter.
+    Continue,
+    /// End the path with a reply of this status.
+    Respond(u16),
+    /// Only the real thing tells: another thread or another server would be asked.
+    Ask,
+}
+
+impl DryRun {
+    /// It would let the request pass.
+    pub fn passes(why: impl Into<String>) -> Self {
+        Self { would: Would::Continue, why: why.into() }
+    }
+
+    /// It would answer the request itself.
+    pub fn responds(status: u16, why: impl Into<String>) -> Self {
+        Self { would: Would::Respond(status), why: why.into() }
+    }
+
+    /// It would ask elsewhere; what, as it follows "would".
+    pub fn asks(what: impl Into<String>) -> Self {
+        Self { would: Would::Ask, why: what.into() }
+    }
+}
+
+impl fmt::Display for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.would {
+            Would::Continue => write!(f, "would pass: {}", self.why),
+            Would::Respond(status) => write!(f, "would answer {status}: {}", self.why),
+            Would::Ask => write!(f, "would {}", self.why),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub use balancer::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
 pub use build::{BuildContext, Carry};
 pub use error::{Error, ErrorKind, Side};
 pub use exchange::{Client, Exchange, RequestId};
-pub use filter::{Filter, FilterFactory, Flow, Phase, Resume};
+pub use filter::{DryRun, Filter, FilterFactory, Flow, Phase, Resume, Would};
 pub use record::{AccessSink, Record, RecordView};
 pub use reply::{Piece, Reply};
 pub use template::{Template, TemplateError};

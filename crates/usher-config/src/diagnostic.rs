@@ -2,6 +2,9 @@
 
 use crate::source::{Sources, Span};
 
+/// How the error begins that stands for all that are not told.
+const MORE: &str = "there are more than";
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -37,6 +40,11 @@ impl Diagnostic {
     /// An error without a place yet.
     pub fn error(message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
+    }
+
+    /// The last error of a report that tells no more than `limit` of them.
+    pub(crate) fn and_more(limit: usize, what: &str) -> Self {
+        Self::error(format!("{MORE} {limit} {what}; the others are not shown"))
     }
 
     /// A warning without a place yet.
@@ -86,11 +94,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts the findings by place and joins them with the texts they speak of.
+    /// Sorts the findings by place, those without one first, and joins them with the texts they speak of.
     pub fn new(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
-        diagnostics.sort_by_key(|found| found.labels.first().map(|label| label.span));
-        diagnostics.dedup();
-        Self { diagnostics, sources }
+        let is_last = |found: &Diagnostic| found.message.starts_with(MORE);
+        diagnostics.sort_by_key(|found| (is_last(found), found.labels.first().map(|label| label.span)));
+        let mut told = Vec::with_capacity(diagnostics.len());
+        for found in diagnostics {
+            // Those of one place stand together.
+            let same = |other: &&Diagnostic| other.labels.first() == found.labels.first();
+            if !told.iter().rev().take_while(same).any(|other| *other == found) {
+                told.push(found);
+            }
+        }
+        Self { diagnostics: told, sources }
     }
 
     /// The findings.

@@ -40,7 +40,8 @@ pub(crate) fn has_wildcard(pattern: &str) -> bool {
 }
 
 fn matching(directory: &Path, part: &str, last: bool, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let entries = match std::fs::read_dir(directory) {
+    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let entries = match std::fs::read_dir(here) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -54,7 +55,7 @@ fn matching(directory: &Path, part: &str, last: bool, found: &mut Vec<PathBuf>) 
         let Some(name) = name.to_str() else { continue };
         let hidden = name.starts_with('.') && !part.starts_with('.');
         if !hidden && matches(part.as_bytes(), name.as_bytes()) && (last || entry.path().is_dir()) {
-            found.push(entry.path());
+            found.push(directory.join(name));
         }
     }
     Ok(())

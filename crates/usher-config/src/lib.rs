@@ -17,6 +17,7 @@ mod diagnostic;
 mod document;
 mod include;
 mod load;
+mod mistakes;
 pub mod read;
 mod render;
 pub mod schema;
@@ -33,12 +34,14 @@ pub use decode::{Context, Decode, Named, OneOrMany, Section, Spanned, decode};
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
 pub use document::{Document, Key, Node, Value};
 pub use load::{Input, LoadOptions, Loaded, environment, load};
+pub use mistakes::Mistakes;
 pub use read::Format;
 pub use schema::{Known, Schema, json_schema, reference};
 pub use source::{Place, Source, SourceId, Sources, Span};
 pub use suggest::closest;
 pub use value::{
-    BindAddress, ByteSize, Cidr, EndpointAddress, Percent, Rate, Regex, Secret, SizeLimit, ValueError,
+    BindAddress, ByteSize, Cidr, EndpointAddress, Percent, Rate, Regex, Secret, SizeLimit, TrustedPeer,
+    ValueError,
 };
 
 #[doc(hidden)]

@@ -1,6 +1,9 @@
 //! Diagnostics as text for a terminal or a log.
 
 use std::fmt::Write;
+use std::ops::Range;
+
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::diagnostic::{Diagnostic, Label, Severity};
 use crate::source::{Source, Sources};
@@ -88,34 +91,55 @@ fn snippet(out: &mut String, label: &Label, sources: &Sources, look: &Look<'_>) 
     let _ = writeln!(out, "{}", format!("{bar} {:lead$}{mark} {remark}", "").trim_end());
 }
 
-/// The part of a line to show, how many columns lie before the mark, and how wide the mark is.
+/// Whether a character changes the direction of what follows it.
+fn turns_direction(char: char) -> bool {
+    matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+}
+
+/// The part of a line to show, how many columns lie before the mark, and how wide the mark is. Of an endless line,
+/// only what is near the mark is looked at.
 fn excerpt(source: &Source, line: usize, label: &Label) -> (String, usize, usize) {
     let range = source.line_range(line);
     let text = source.text();
     let start = (label.span.start as usize).clamp(range.start, range.end);
     let end = (label.span.end as usize).clamp(start, range.end);
-    let before = visible(text.get(range.start..start).unwrap_or(""));
-    let marked = visible(text.get(start..end).unwrap_or(""));
-    let after = visible(text.get(end..range.end).unwrap_or(""));
-    let (before_width, marked_width) = (before.chars().count(), marked.chars().count());
+    let part = |range: Range<usize>| text.get(range).unwrap_or("");
+    let (head, head_cut) = last(part(range.start..start), MAX_SHOWN);
+    let (marked, marked_cut) = first(part(start..end), MAX_SHOWN);
+    let (tail, tail_cut) = first(part(end..range.end), MAX_SHOWN);
+    let (before, marked, after) = (visible(head), visible(marked), visible(tail));
     let whole = format!("{before}{marked}{after}");
-    if whole.chars().count() <= MAX_SHOWN {
-        return (whole, before_width, marked_width.max(1));
+    if !(head_cut || marked_cut || tail_cut) && whole.width() <= MAX_SHOWN {
+        return (whole, before.width(), marked.width().max(1));
     }
-    let skip = before_width.saturating_sub(LEAD);
-    let dots = if skip > 0 { "…" } else { "" };
-    let shown: String = whole.chars().skip(skip).take(MAX_SHOWN).collect();
-    let lead = before_width - skip + dots.chars().count();
-    (format!("{dots}{shown}…"), lead, marked_width.clamp(1, MAX_SHOWN - LEAD))
+    let (before, cut) = last(&before, LEAD);
+    let dots = if cut || head_cut { "…" } else { "" };
+    let behind = format!("{marked}{after}");
+    let (behind, cut) = first(&behind, MAX_SHOWN - before.chars().count());
+    let more = if cut || marked_cut || tail_cut { "…" } else { "" };
+    let lead = dots.width() + before.width();
+    (format!("{dots}{before}{behind}{more}"), lead, marked.width().clamp(1, MAX_SHOWN - LEAD))
 }
 
-/// Text in which no control character reaches the terminal; a tab is two columns wide.
+/// The first characters of a text, and whether there are more.
+fn first(text: &str, count: usize) -> (&str, bool) {
+    text.char_indices().nth(count).map_or((text, false), |(at, _)| (&text[..at], true))
+}
+
+/// The last characters of a text, and whether there are more.
+fn last(text: &str, count: usize) -> (&str, bool) {
+    let start = text.char_indices().rev().nth(count.saturating_sub(1)).map_or(0, |(at, _)| at);
+    (&text[start..], start > 0)
+}
+
+/// Text in which no control character reaches the terminal, nor one that turns the direction of writing (Unicode
+/// Standard Annex 9), which would show the line in another order than it is read; a tab is two columns wide.
 fn visible(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, char| {
         match char {
             '\t' => out.push_str("  "),
             '\n' => out.push('\n'),
-            char if char.is_control() => out.push('\u{fffd}'),
+            char if char.is_control() || turns_direction(char) => out.push('\u{fffd}'),
             char => out.push(char),
         }
         out

@@ -60,7 +60,7 @@ impl Source {
         &self.text
     }
 
-    /// What relative paths written in this text are relative to.
+    /// What relative paths written in this text are relative to; empty is the working directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

@@ -7,12 +7,23 @@ use crate::source::{Sources, Span};
 /// Bytes that one text may have after substitution.
 const MAX_TEXT: usize = 1024 * 1024;
 
+/// A text whose variables have no value.
+pub(crate) struct Unset {
+    /// The whole text.
+    pub(crate) value: Span,
+    /// What is wrong.
+    pub(crate) error: Diagnostic,
+}
+
+/// Texts whose faults are told; of very many, the others stay as they are.
+const MAX_UNSET: usize = 100;
+
 /// Replaces the variables in every text below `node`. Keys are left as they are.
 pub(crate) fn substitute(
     node: &mut Node,
     env: &dyn Fn(&str) -> Option<String>,
     sources: &Sources,
-    errors: &mut Vec<Diagnostic>,
+    errors: &mut Vec<Unset>,
 ) {
     match &mut node.value {
         Value::List(items) => items.iter_mut().for_each(|item| substitute(item, env, sources, errors)),
@@ -24,7 +35,10 @@ pub(crate) fn substitute(
                 *text = expanded.text;
                 node.substituted = expanded.whole;
             }
-            Err(fault) => errors.push(fault.diagnostic(node.span, sources)),
+            Err(fault) if errors.len() < MAX_UNSET => {
+                errors.push(Unset { value: node.span, error: fault.diagnostic(node.span, sources) });
+            }
+            Err(_) => {}
         },
         _ => {}
     }
@@ -94,8 +108,18 @@ fn variable(piece: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String,
         None => (inner, None),
     };
     if !is_name(name) {
-        let help = "a name is letters, digits and `_`; write `$${` for a literal `${`";
-        return Err(fault(piece, format!("`{name}` is not the name of a variable"), help));
+        let (message, help) = match name {
+            "" => ("`${}` names no variable".to_owned(), "write `${NAME}`, or `$${` for a literal `${`"),
+            _ if name.contains('-') => (
+                format!("`{name}` is not the name of a variable"),
+                "a default is written `${NAME:-default}`; a name is letters, digits and `_`",
+            ),
+            _ => (
+                format!("`{name}` is not the name of a variable"),
+                "a name is letters, digits and `_`; write `$${` for a literal `${`",
+            ),
+        };
+        return Err(fault(piece, message, help));
     }
     // Like a shell's `:-`, an empty variable counts as unset.
     match (env(name).filter(|value| default.is_none() || !value.is_empty()), default) {

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use usher_api::metrics::Refusal;
 use usher_net::{AcceptFault, Accepted, Address, Dialer, Listener, Peer};
 
-use crate::connection::{self, Door};
+use crate::connection::{self, Caller, Door, Rest};
 use crate::snapshot::ListenerSpec;
 use crate::worker::{Refused, Worker};
 
@@ -36,6 +36,7 @@ impl Stop {
 /// Accepts and serves connections until `stop`. `index` is the listener's number in the snapshot of now.
 pub async fn run<D: Dialer>(
     worker: Rc<Worker<D>>,
+    rest: Rc<Rest<D, Accepted>>,
     mut listener: Listener,
     spec: Arc<ListenerSpec>,
     index: u32,
@@ -45,14 +46,14 @@ pub async fn run<D: Dialer>(
         Address::Ip(address) => Some(*address),
         Address::Unix(_) => None,
     };
-    let door = Door { listener: spec, index, peer: None, local };
+    let door = Door { listener: spec, index, peer: None, local, is_fresh: true };
     while !stop.stopped.get() {
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
             () = stop.notify.notified() => break,
         };
-        if !take(&worker, &door, accepted).await {
+        if !take(&worker, &rest, &door, accepted).await {
             return;
         }
     }
@@ -61,15 +62,15 @@ pub async fn run<D: Dialer>(
     let late = async {
         loop {
             let accepted = listener.accept().await;
-            if !take(&worker, &door, accepted).await {
+            if !take(&worker, &rest, &door, accepted).await {
                 return;
             }
         }
     };
     let _ = tokio::time::timeout(LAST_CALL, late).await;
-    if let Ok(rest) = listener.drain() {
-        for accepted in rest {
-            take(&worker, &door, accepted).await;
+    if let Ok(queued) = listener.drain() {
+        for accepted in queued {
+            take(&worker, &rest, &door, accepted).await;
         }
     }
 }
@@ -77,6 +78,7 @@ pub async fn run<D: Dialer>(
 /// Starts serving an accepted connection; false if the listener is of no more use.
 async fn take<D: Dialer>(
     worker: &Rc<Worker<D>>,
+    rest: &Rc<Rest<D, Accepted>>,
     door: &Door,
     accepted: std::io::Result<(Accepted, Peer)>,
 ) -> bool {
@@ -86,7 +88,7 @@ async fn take<D: Dialer>(
                 Peer::Ip(address) => Some(address),
                 Peer::Unix => None,
             };
-            admit(worker, stream, Door { peer, ..door.clone() });
+            admit(worker, rest, stream, Door { peer, ..door.clone() });
             true
         }
         Err(error) => {
@@ -104,7 +106,7 @@ async fn take<D: Dialer>(
 }
 
 /// Claims a place for the connection and serves it, or closes it.
-fn admit<D: Dialer>(worker: &Rc<Worker<D>>, stream: Accepted, mut door: Door) {
+fn admit<D: Dialer>(worker: &Rc<Worker<D>>, rest: &Rc<Rest<D, Accepted>>, stream: Accepted, mut door: Door) {
     // The settings of now, not of when the loop began.
     let local = worker.local();
     if let Some(spec) = local.shared.listeners.iter().find(|spec| spec.name == door.listener.name) {
@@ -113,14 +115,8 @@ fn admit<D: Dialer>(worker: &Rc<Worker<D>>, stream: Accepted, mut door: Door) {
     drop(local);
     match worker.admit(door.peer.map(|peer| peer.ip()), &door.listener) {
         Ok(permit) => {
-            worker.metrics.connections.opened();
-            let worker = worker.clone();
-            tokio::task::spawn_local(async move {
-                let metrics = worker.metrics.clone();
-                connection::serve(worker, stream, door).await;
-                metrics.connections.closed();
-                drop(permit);
-            });
+            let caller = Caller::new(stream, door, Some(permit));
+            tokio::task::spawn_local(connection::attend(worker.clone(), caller, Some(rest.clone())));
         }
         Err(Refused::Total) => worker.metrics.connections.refused(Refusal::Limit),
         Err(Refused::Client) => worker.metrics.connections.refused(Refusal::ClientLimit),

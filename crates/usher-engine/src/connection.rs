@@ -1,7 +1,7 @@
 //! A client's connection from its first byte to its last: steps 1 (the PROXY header), 3 (decode) and the rest of 4.
 //!
 //! While it waits for a request it holds no buffer and no exchange, so that ten thousand idle connections cost little.
-//! While requests come one after another it keeps both.
+//! While requests come one after another it keeps both, as long as few enough others do (`LINGERING`).
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -21,9 +21,12 @@ use crate::deadline::Deadline;
 use crate::path::{self, Answer, End, Visit};
 use crate::snapshot::ListenerSpec;
 use crate::steps::{record, reply};
-use crate::worker::Worker;
+use crate::worker::{Permit, Worker};
 
 mod proxy;
+mod rest;
+
+pub use rest::Rest;
 
 /// How long a connection that has just served a request keeps its memory for the next.
 const LINGER: Duration = Duration::from_millis(100);
@@ -44,13 +47,34 @@ pub struct Door {
     pub peer: Option<SocketAddr>,
     /// Our end; none on Unix sockets.
     pub local: Option<SocketAddr>,
+    /// Nothing was read yet: a PROXY header may be the first.
+    pub is_fresh: bool,
 }
 
-/// What is kept of a connection while it waits for a request; little, as there may be very many.
+/// A connection with no request under way: all that is kept of it while it rests, as there may be very many.
+pub(crate) struct Caller<D: Dialer, T> {
+    stream: T,
+    door: Door,
+    /// How long it is waited for the next request: less for the first.
+    patience: Duration,
+    /// Its place within the limits.
+    permit: Option<Permit<D>>,
+}
+
+impl<D: Dialer, T> Caller<D, T> {
+    pub(crate) fn new(stream: T, door: Door, permit: Option<Permit<D>>) -> Self {
+        let patience = door.listener.timeouts.head;
+        Self { stream, door, patience, permit }
+    }
+}
+
+/// A caller that is attended to, without the stream.
 struct Guest<D: Dialer> {
     worker: Rc<Worker<D>>,
     door: Door,
     deadline: Deadline,
+    patience: Duration,
+    permit: Option<Permit<D>>,
 }
 
 /// A connection that serves requests, one after another.
@@ -72,27 +96,42 @@ enum Next {
 }
 
 /// Serves a client's connection to its end.
-pub async fn serve<D: Dialer, T: Transport>(worker: Rc<Worker<D>>, mut stream: T, door: Door) {
+pub async fn serve<D: Dialer, T: Transport>(worker: Rc<Worker<D>>, stream: T, door: Door) {
+    attend(worker, Caller::new(stream, door, None), None).await;
+}
+
+/// Serves a connection to its end, or until it rests.
+pub(crate) async fn attend<D: Dialer, T: Transport>(
+    worker: Rc<Worker<D>>,
+    caller: Caller<D, T>,
+    rest: Option<Rc<Rest<D, T>>>,
+) {
     let deadline = worker.deadlines.register();
-    let mut guest = Guest { worker, door, deadline };
+    let Caller { mut stream, door, patience, permit } = caller;
+    let mut guest = Guest { worker, door, deadline, patience, permit };
     let mut ahead = Vec::new();
-    if guest.door.listener.proxy_protocol.is_some() {
-        // Boxed, like serving: what is rare shall not make every idle connection larger.
+    if guest.door.is_fresh && guest.door.listener.proxy_protocol.is_some() {
+        // Boxed, like serving: what is rare shall not make every waiting connection larger.
         match Box::pin(guest.read_proxy_header(stream)).await {
             Some(read) => (stream, ahead) = read,
             None => return,
         }
     }
-    let mut patience = guest.door.listener.timeouts.head;
+    guest.door.is_fresh = false;
     loop {
-        if ahead.is_empty() && !guest.wait(&mut stream, patience).await {
+        if ahead.is_empty() && !guest.wait(&mut stream).await {
             return;
         }
         match Box::pin(guest.serve_requests(stream, std::mem::take(&mut ahead))).await {
             Some(waiting) => stream = waiting,
             None => return,
         }
-        patience = guest.door.listener.timeouts.keep_alive;
+        if let Some(rest) = &rest {
+            match rest.take(guest, stream) {
+                Ok(()) => return,
+                Err(back) => (guest, stream) = *back,
+            }
+        }
     }
 }
 
@@ -107,6 +146,12 @@ impl<D: Dialer> Guest<D> {
         match self.deadline.limit(listener.timeouts.head, reading).await {
             Ok(Ok(Some((source, destination)))) => {
                 (self.door.peer, self.door.local) = (Some(source), Some(destination));
+                if let Some(permit) = &mut self.permit
+                    && permit.name_client(source.ip(), &listener).is_err()
+                {
+                    self.worker.metrics.connections.refused(usher_api::metrics::Refusal::ClientLimit);
+                    return None;
+                }
             }
             Ok(Ok(None)) => {}
             Ok(Err(())) | Err(_) => {
@@ -118,8 +163,8 @@ impl<D: Dialer> Guest<D> {
     }
 
     /// Waits until something arrives; false if the connection is to be closed.
-    async fn wait<T: Transport>(&self, stream: &mut T, patience: Duration) -> bool {
-        self.deadline.set(patience);
+    async fn wait<T: Transport>(&self, stream: &mut T) -> bool {
+        self.deadline.set(self.patience);
         let mut leaving = false;
         poll_fn(|cx| {
             if let Poll::Ready(ready) = stream.poll_read_ready(cx) {
@@ -127,7 +172,7 @@ impl<D: Dialer> Guest<D> {
             }
             if self.worker.is_draining() && !leaving {
                 leaving = true;
-                self.deadline.set(DRAIN_GRACE.min(patience));
+                self.deadline.set(DRAIN_GRACE.min(self.patience));
             }
             self.deadline.poll(cx).map(|_| false)
         })
@@ -137,8 +182,7 @@ impl<D: Dialer> Guest<D> {
     /// Serves requests for as long as they come one after another. Gives the stream back to wait for more; none if
     /// the connection ended.
     async fn serve_requests<T: Transport>(&mut self, stream: T, ahead: Vec<u8>) -> Option<T> {
-        let text =
-            ClientText::new(self.door.peer.map(|peer| peer.ip()), self.door.local.map(|local| local.port()));
+        let text = ClientText::new(self.door.peer.map(|peer| peer.ip()), self.door.local);
         let connection = Connection::with_input(stream, &ahead);
         let mut service = Service { guest: self, connection, text, scratch: Scratch::default() };
         match service.run().await {
@@ -170,8 +214,11 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         let next = loop {
             let next = self.serve_one(&mut exchange).await;
             exchange.clear();
-            if let Some(next) = next {
-                break next;
+            match next {
+                None => self.guest.patience = self.guest.door.listener.timeouts.keep_alive,
+                // There was nothing yet: a stream that was just accepted is only thought to be readable.
+                Some(Next::Idle) => {}
+                Some(next) => break next,
             }
             if !self.connection.has_input() && !self.lingers().await {
                 break Next::Idle;
@@ -186,9 +233,9 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         if self.guest.worker.is_draining() {
             return false;
         }
-        let keep_alive = self.guest.door.listener.timeouts.keep_alive;
+        let Some(_place) = self.guest.worker.linger() else { return false };
         let readable = poll_fn(|cx| self.connection.poll_readable(cx));
-        self.guest.deadline.limit(LINGER.min(keep_alive), readable).await.is_ok()
+        self.guest.deadline.limit(LINGER.min(self.guest.patience), readable).await.is_ok()
     }
 
     /// Serves one request; none if the connection may carry another.
@@ -196,6 +243,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         let mut visit = Asked::default();
         if let Err(wrong) = self.read_head(exchange).await {
             return Some(match wrong {
+                Wrong::Nothing => Next::Idle,
                 Wrong::Gone => Next::Close { politely: false },
                 Wrong::Refused(status, detail) => {
                     exchange.request.clear();
@@ -234,26 +282,24 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
     async fn read_head(&mut self, exchange: &mut Exchange) -> Result<(), Wrong> {
         let limits = self.guest.door.listener.head;
         let patience = self.guest.door.listener.timeouts.head;
-        let guest = &*self.guest;
         let connection = &mut self.connection;
-        let mut leaving = false;
         let reading = poll_fn(|cx| {
             let read = connection.poll_request(cx, &limits, &mut exchange.request);
-            // A client that has said nothing does not hold up the end; one that has begun may finish.
-            if read.is_pending() && guest.worker.is_draining() && !leaving && !connection.has_input() {
-                leaving = true;
-                guest.deadline.set(DRAIN_GRACE.min(patience));
+            // Where nothing has begun there is nothing to hurry: whoever waits for it holds less memory.
+            if read.is_pending() && !connection.has_input() {
+                return Poll::Ready(None);
             }
-            read
+            read.map(Some)
         });
         match self.guest.deadline.limit(patience, reading).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(WireError::Parse(error))) => Err(Wrong::Refused(error.status(), error.as_str())),
+            Ok(None) => Err(Wrong::Nothing),
+            Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(WireError::Parse(error)))) => Err(Wrong::Refused(error.status(), error.as_str())),
             Err(_) if self.connection.has_input() => {
                 Err(Wrong::Refused(408, "request head not complete in time"))
             }
             // Closed, broken off, or silent: nobody waits for an answer.
-            Ok(Err(_)) | Err(_) => Err(Wrong::Gone),
+            Ok(Some(Err(_))) | Err(_) => Err(Wrong::Gone),
         }
     }
 
@@ -342,6 +388,8 @@ struct Asked {
 
 /// Why there is no request to serve.
 enum Wrong {
+    /// Not a byte of it has come.
+    Nothing,
     /// The client is gone or says nothing.
     Gone,
     /// It sent what is answered with this status; the words are for the log.

@@ -50,3 +50,43 @@ impl Subject for Asking<'_> {
         self.listener
     }
 }
+
+/// The same request with another path.
+pub(crate) struct Reading<'a> {
+    pub asking: Asking<'a>,
+    pub path: &'a str,
+}
+
+impl Subject for Reading<'_> {
+    fn host(&self) -> &str {
+        self.asking.host()
+    }
+
+    fn path(&self) -> &str {
+        self.path
+    }
+
+    fn method(&self) -> &str {
+        self.asking.method()
+    }
+
+    fn query(&self) -> &str {
+        self.asking.query()
+    }
+
+    fn any_header(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.asking.any_header(name, test)
+    }
+
+    fn any_cookie(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.asking.any_cookie(name, test)
+    }
+
+    fn client(&self) -> Option<IpAddr> {
+        self.asking.client()
+    }
+
+    fn listener(&self) -> u32 {
+        self.asking.listener()
+    }
+}

@@ -54,11 +54,20 @@ pub struct Worker<D: Dialer> {
     random: Cell<u64>,
     draining: Cell<bool>,
     connections: Cell<u32>,
+    lingering: Cell<u32>,
+    given_back: Cell<u32>,
     total: Arc<AtomicU32>,
 }
 
 /// Exchanges that a thread keeps for the next requests.
 const POOLED_EXCHANGES: usize = 256;
+/// Connections of a thread that may keep their memory for a moment while nothing is asked of them: some 4 KiB each.
+const LINGERING: u32 = 2048;
+/// A wave of visitors is over when so many connections gave their memory back, and hardly any since the last look.
+const WAVE: u32 = 256;
+const QUIET: u32 = 16;
+/// How often it is looked whether one is.
+const LOOK: Duration = Duration::from_millis(250);
 /// How often idle connections to endpoints are looked at.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -82,6 +91,8 @@ impl<D: Dialer> Worker<D> {
             random,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            lingering: Cell::new(0),
+            given_back: Cell::new(0),
             total,
         })
     }
@@ -135,7 +146,22 @@ impl<D: Dialer> Worker<D> {
                 self.local().clusters.iter().for_each(|cluster| cluster.sweep(now));
             }
         };
-        tokio::join!(deadlines.run(), sweep);
+        tokio::join!(deadlines.run(), sweep, self.trim());
+    }
+
+    /// Gives the system back what a wave of visitors used, when it is over.
+    async fn trim(&self) {
+        let mut looks = tokio::time::interval(LOOK);
+        let mut wave = 0u32;
+        loop {
+            looks.tick().await;
+            let new = self.given_back.take();
+            wave = wave.saturating_add(new);
+            if wave >= WAVE && new < QUIET {
+                usher_net::trim_heap();
+                wave = 0;
+            }
+        }
     }
 
     /// An exchange, empty but for what its memory holds from before.
@@ -152,6 +178,21 @@ impl<D: Dialer> Worker<D> {
             exchange.response.fields.shrink(EXCHANGE_KEPT);
             pool.push(exchange);
         }
+    }
+
+    /// A connection has given its memory back, as it rests or has ended.
+    pub(crate) fn gave_back(&self) {
+        self.given_back.set(self.given_back.get().saturating_add(1));
+    }
+
+    /// Claims a place among the connections that keep their memory while they wait for the next request; none if
+    /// as many do as may.
+    pub(crate) fn linger(&self) -> Option<Lingering<'_>> {
+        let others = self.lingering.get();
+        (others < LINGERING).then(|| {
+            self.lingering.set(others + 1);
+            Lingering(&self.lingering)
+        })
     }
 
     /// Sixty-four random bits: not secret, different on every worker (xorshift64*, Vigna 2016).
@@ -171,29 +212,20 @@ impl<D: Dialer> Worker<D> {
         listener: &ListenerSpec,
     ) -> Result<Permit<D>, Refused> {
         let counts = listener.counts.clone();
-        let full = |count: &AtomicU32, limit: u32| limit > 0 && count.load(Ordering::Relaxed) >= limit;
-        if full(&self.total, self.local.borrow().shared.max_connections)
-            || full(&counts.listener, listener.max_connections)
-        {
-            return Err(Refused::Total);
-        }
+        let total = Place::take(&self.total, self.local.borrow().shared.max_connections)?;
+        let on_listener = Place::take(&counts.listener, listener.max_connections)?;
         // Behind a load balancer that is trusted, all clients have its address.
-        let relayed = |ip: IpAddr| {
-            let rule = listener.proxy_protocol.as_ref();
-            rule.is_some_and(|rule| rule.trusted.iter().any(|network| network.contains(ip)))
-        };
+        let relayed =
+            |ip: IpAddr| listener.proxy_protocol.as_ref().is_some_and(|rule| rule.trusts(Some(ip)));
+        let client = client.map(|ip| ip.to_canonical());
         let counted = client.filter(|ip| listener.per_client > 0 && !relayed(*ip));
         if let Some(ip) = counted {
-            let mut table = counts.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = table.entry(ip).or_default();
-            if *count >= listener.per_client {
-                return Err(Refused::Client);
-            }
-            *count += 1;
+            count_in(&counts, ip, listener.per_client)?;
         }
-        self.total.fetch_add(1, Ordering::Relaxed);
-        counts.listener.fetch_add(1, Ordering::Relaxed);
+        total.keep();
+        on_listener.keep();
         self.connections.set(self.connections.get() + 1);
+        self.metrics.connections.opened();
         Ok(Permit { worker: self.clone(), counts, counted })
     }
 }
@@ -216,18 +248,28 @@ fn localize<S: usher_net::Transport>(
     metrics: &Arc<WorkerMetrics>,
     random: &Cell<u64>,
 ) -> Local<S> {
-    let known: HashMap<&str, &Rc<Cluster<S>>> = before
+    let mut known: HashMap<&str, &Rc<Cluster<S>>> = before
         .iter()
         .flat_map(|local| &local.clusters)
         .map(|cluster| (&*cluster.spec.name, cluster))
         .collect();
     let clusters = shared.clusters.iter().map(|spec| {
-        let before = known.get(&*spec.name).map(|cluster| &***cluster);
+        let before = known.remove(&*spec.name).map(|cluster| &**cluster);
         Cluster::new(spec.clone(), before, next_random(random), metrics)
     });
     let clusters = clusters.collect();
+    known.into_values().for_each(|gone| gone.retire());
     let route_metrics = shared.routes.iter().map(|route| metrics.route(&route.name)).collect();
     Local { clusters, route_metrics, shared }
+}
+
+/// A place among the connections that linger; given back when dropped.
+pub(crate) struct Lingering<'a>(&'a Cell<u32>);
+
+impl Drop for Lingering<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// Why a connection was not admitted.
@@ -237,6 +279,52 @@ pub(crate) enum Refused {
     Total,
     /// There are as many from this client.
     Client,
+}
+
+/// A place that was counted, and is given back unless it is kept.
+struct Place<'a>(&'a AtomicU32);
+
+impl<'a> Place<'a> {
+    /// Counts first and looks then, so that two workers cannot take the last place together. `limit` 0 is none.
+    fn take(count: &'a AtomicU32, limit: u32) -> Result<Self, Refused> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let place = Self(count);
+        if limit > 0 && before >= limit { Err(Refused::Total) } else { Ok(place) }
+    }
+
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a connection of a client's.
+fn count_in(counts: &Counts, ip: IpAddr, most: u32) -> Result<(), Refused> {
+    let mut table = counts.clients.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = table.entry(ip).or_default();
+    if *count >= most {
+        return Err(Refused::Client);
+    }
+    *count += 1;
+    Ok(())
+}
+
+impl<D: Dialer> Permit<D> {
+    /// Counts the client that a PROXY header names, if nobody was counted yet.
+    pub(crate) fn name_client(&mut self, ip: IpAddr, listener: &ListenerSpec) -> Result<(), Refused> {
+        if listener.per_client == 0 || self.counted.is_some() {
+            return Ok(());
+        }
+        let ip = ip.to_canonical();
+        count_in(&self.counts, ip, listener.per_client)?;
+        self.counted = Some(ip);
+        Ok(())
+    }
 }
 
 /// A connection's place; given back when dropped.
@@ -252,6 +340,8 @@ impl<D: Dialer> Drop for Permit<D> {
         worker.total.fetch_sub(1, Ordering::Relaxed);
         self.counts.listener.fetch_sub(1, Ordering::Relaxed);
         worker.connections.set(worker.connections.get() - 1);
+        worker.metrics.connections.closed();
+        worker.gave_back();
         if let Some(ip) = self.counted {
             let mut table = self.counts.clients.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = table.get_mut(&ip) {

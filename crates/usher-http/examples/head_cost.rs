@@ -31,7 +31,8 @@ Priority: u=0, i\r\n\
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1000);
     let limits = HeadLimits::default();
-    let client = ClientText::new(Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))), Some(80));
+    let client =
+        ClientText::new(Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))), Some(([192, 0, 2, 1], 80).into()));
     let (mut request, mut scratch) = (Request::default(), Scratch::default());
     let (mut upgrade, mut out) = (Vec::new(), Vec::new());
     let mut served = 0;

@@ -26,6 +26,10 @@ pub enum Method {
     Other(Box<str>),
 }
 
+/// For the Allow field of a 405 where no list of methods is configured (RFC 9110 section 15.5.6 requires the field):
+/// all that are known here and not refused.
+pub const ALLOWED: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
+
 impl Method {
     /// The method of a token; the caller has checked that it is one.
     pub fn from_token(token: &[u8]) -> Self {

@@ -1,10 +1,12 @@
 //! A connection that was just accepted, not yet known to the runtime.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream as Socket};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
-use tokio::net::TcpStream;
+use socket2::Socket;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::pipe::Pipe;
 use crate::stream::Stream;
@@ -24,7 +26,11 @@ pub struct Accepted {
 
 #[derive(Debug)]
 enum State {
-    Fresh(Socket),
+    /// The runtime does not know it.
+    Fresh {
+        socket: Socket,
+        is_unix: bool,
+    },
     Registered(Stream),
     /// Registering failed; the connection is lost.
     Lost,
@@ -32,8 +38,8 @@ enum State {
 
 impl Accepted {
     /// A fresh, non-blocking TCP connection.
-    pub(crate) fn fresh(socket: Socket) -> Self {
-        Self { state: State::Fresh(socket), used: false }
+    pub(crate) fn fresh(socket: std::net::TcpStream) -> Self {
+        Self { state: State::Fresh { socket: socket.into(), is_unix: false }, used: false }
     }
 
     /// The stream, known to the runtime from now on.
@@ -49,10 +55,14 @@ impl Accepted {
     }
 
     fn registered(&mut self) -> io::Result<&mut Stream> {
-        if let State::Fresh(_) = self.state
-            && let State::Fresh(socket) = std::mem::replace(&mut self.state, State::Lost)
+        if let State::Fresh { .. } = self.state
+            && let State::Fresh { socket, is_unix } = std::mem::replace(&mut self.state, State::Lost)
         {
-            self.state = State::Registered(Stream::Tcp(TcpStream::from_std(socket)?));
+            self.state = State::Registered(if is_unix {
+                Stream::Unix(UnixStream::from_std(socket.into())?)
+            } else {
+                Stream::Tcp(TcpStream::from_std(socket.into())?)
+            });
         }
         match &mut self.state {
             State::Registered(stream) => Ok(stream),
@@ -62,7 +72,7 @@ impl Accepted {
 
     /// Tries without the runtime; none if the call must wait.
     fn attempt<R>(&mut self, mut call: impl FnMut(&mut Socket) -> io::Result<R>) -> Option<io::Result<R>> {
-        let State::Fresh(socket) = &mut self.state else { return None };
+        let State::Fresh { socket, .. } = &mut self.state else { return None };
         loop {
             match call(socket) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -81,7 +91,7 @@ impl From<Stream> for Accepted {
 
 impl Transport for Accepted {
     fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.used && matches!(self.state, State::Fresh(_)) {
+        if !self.used && matches!(self.state, State::Fresh { .. }) {
             return Poll::Ready(Ok(()));
         }
         self.registered()?.poll_read_ready(cx)
@@ -142,11 +152,31 @@ impl Transport for Accepted {
     }
 
     fn is_watched(&self) -> bool {
-        !matches!(self.state, State::Fresh(_))
+        !matches!(self.state, State::Fresh { .. })
+    }
+
+    fn leave_runtime(&mut self) -> Option<BorrowedFd<'_>> {
+        if let State::Registered(_) = self.state
+            && let State::Registered(stream) = std::mem::replace(&mut self.state, State::Lost)
+        {
+            let (socket, is_unix) = match stream {
+                Stream::Tcp(socket) => (socket.into_std().ok()?.into(), false),
+                Stream::Unix(socket) => (socket.into_std().ok()?.into(), true),
+            };
+            self.state = State::Fresh { socket, is_unix };
+        }
+        // Whoever waits elsewhere comes back when there is something to read.
+        self.used = false;
+        match &self.state {
+            State::Fresh { socket, .. } => Some(socket.as_fd()),
+            _ => None,
+        }
     }
 
     fn abort(&mut self) {
-        if let Ok(stream) = self.registered() {
+        if let State::Fresh { socket, is_unix: false } = &self.state {
+            let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+        } else if let Ok(stream) = self.registered() {
             stream.abort();
         }
     }

@@ -4,8 +4,9 @@
 //! - [`Pipe`]: a kernel pipe through which bytes go from socket to socket.
 //! - [`bind`] and [`Listener`]: listening, one queue per worker, drained at the end.
 //! - [`Dialer`]: how the engine reaches endpoints without opening sockets itself.
+//! - [`Watch`]: the wait for the next byte of very many connections.
 //! - [`proxy_protocol`]: who the client is when a load balancer stands before us.
-//! - [`pin_to_core`], [`raise_open_files`]: what a worker asks of the system before it starts.
+//! - [`pin_to_core`], [`raise_open_files`], [`trim_heap`]: what a worker asks of the system.
 
 mod accepted;
 mod address;
@@ -21,6 +22,7 @@ mod sys;
 #[cfg(test)]
 mod testing;
 mod transport;
+mod watch;
 
 pub use accepted::Accepted;
 pub use address::{Address, Peer};
@@ -33,4 +35,6 @@ pub use memory::MemoryStream;
 pub use options::{Keepalive, SocketOptions};
 pub use pipe::{IDLE_PIPES_PER_THREAD, MIN_PIPE_CAPACITY, PIPE_CAPACITY, Pipe};
 pub use stream::Stream;
+pub use sys::trim_heap;
 pub use transport::Transport;
+pub use watch::Watch;

@@ -1,6 +1,7 @@
 //! What the wire drivers need of a byte stream, and nothing more.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
 
 use crate::pipe::Pipe;
@@ -73,6 +74,12 @@ pub trait Transport: 'static {
     /// need not be known to the runtime yet; asking whether it is readable makes it so.
     fn is_watched(&self) -> bool {
         true
+    }
+
+    /// Leaves the wait for the next byte to somebody else ([`Watch`](crate::Watch)), who is given the descriptor: the
+    /// runtime watches the stream no more, until a call has to wait again. None where that cannot be.
+    fn leave_runtime(&mut self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     /// Makes the drop of this stream close with RST rather than FIN (SO_LINGER of 0 seconds).

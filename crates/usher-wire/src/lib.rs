@@ -15,5 +15,5 @@ mod testing;
 pub use body::{Held, Plain, Sink, Source};
 pub use buffer::Buffer;
 pub use error::WireError;
-pub use h1::{Connection, Downstream, ReplyContext, RequestContext};
+pub use h1::{Connection, Downstream, NotTrailers, ReplyContext, RequestContext};
 pub use usher_http::Framing;

@@ -4,47 +4,56 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use usher_config::{BindAddress, EndpointAddress, Format, ValueError};
 
 use crate::known;
 
+/// HTTP/1.1 reverse proxy.
+///
 /// Meets every request at the door of a site and shows it to its seat: a reverse proxy in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version, max_term_width = 100, after_long_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// What to do; without it, `run`.
+    /// What to do; without it, `run`, or a demo if there is no config.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  usher                                        serve ./usher.toml, or a demo if there is none
+  usher                                        serve usher.toml, or a demo if there is none
   usher init && usher check && usher run       begin with a commented config
   usher proxy --listen :8080 --to :3000        no config: everything on port 8080 goes to port 3000
   usher explain GET http://example.com/api/x   which route would take it, and why
   kill -HUP $(pidof usher), or usher reload    read the config again; nothing is lost
 
-Exit codes: 0 done, 1 config refused or failed, 2 wrong usage.";
+Exit status:
+  0  done
+  1  the config was refused, or something failed
+  2  the command line was wrong
+
+Files:
+  ./usher.toml             the config that is read when none is named
+  /etc/usher/usher.toml    the config if that is not there";
 
 /// What `usher` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve.
     ///
-    /// Without `--config`, serves ./usher.toml; if there is none, a demo on a loopback port.
+    /// Without a FILE, serves ./usher.toml or, where that is not there, /etc/usher/usher.toml.
     ///
     /// Signals: HUP reads the config again (an error changes nothing); TERM, INT and QUIT finish what is under way,
     /// for at most `timeouts.drain`, and a second one ends at once; USR1 opens log files again.
     #[command(after_long_help = RUN_EXAMPLES)]
-    Run(ConfigArgs),
+    Run(FileArgs),
     /// Say whether a config is good, without serving.
     ///
     /// Reports everything that is wrong with it at once, with file, line and repair. Opens no socket and no log.
     #[command(after_long_help = CHECK_EXAMPLES)]
-    Check(ConfigArgs),
+    Check(CheckArgs),
     /// Serve one address from others, without a config file.
     #[command(after_long_help = PROXY_EXAMPLES)]
     Proxy(ProxyArgs),
@@ -57,6 +66,7 @@ pub(crate) enum Command {
     /// Tell a running usher to read its config again.
     ///
     /// Prints what changed, or everything that is wrong with the new config; then nothing has changed.
+    #[command(after_long_help = RELOAD_EXAMPLES)]
     Reload(ReloadArgs),
     /// Print the JSON Schema of the config, for editors; or the reference manual.
     #[command(after_long_help = SCHEMA_EXAMPLES)]
@@ -66,8 +76,9 @@ pub(crate) enum Command {
         reference: bool,
     },
     /// Write a commented config to begin with.
+    #[command(after_long_help = INIT_EXAMPLES)]
     Init {
-        /// Where to.
+        /// Where to; the ending tells the format: .toml, .yaml, .yml or .json.
         #[arg(default_value = crate::origin::DEFAULT_FILE, value_hint = ValueHint::FilePath)]
         path: PathBuf,
         /// Replace the file if it is there.
@@ -90,7 +101,7 @@ pub(crate) enum Command {
 /// Which config.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ConfigArgs {
-    /// The config: TOML, YAML or JSON; `-` reads standard input.
+    /// The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
     /// The format, where the file's name does not tell it: toml, yaml or json.
@@ -98,11 +109,55 @@ pub(crate) struct ConfigArgs {
     pub(crate) format: Option<Format>,
 }
 
+/// Which config, where a file may also stand alone.
+#[derive(Debug, Default, Args)]
+pub(crate) struct FileArgs {
+    /// The same as `--config FILE`.
+    #[arg(value_name = "FILE", conflicts_with = "config", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl FileArgs {
+    /// Which config, however it is named.
+    pub(crate) fn config(&self) -> ConfigArgs {
+        let ConfigArgs { config, format } = &self.config;
+        ConfigArgs { config: config.clone().or_else(|| self.file.clone()), format: *format }
+    }
+}
+
+/// `usher check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Print the config as it would be served: all files in one, variables replaced, secrets as `***`, what is a
+    /// default left out. Values of variables are shown, unless they stand where a secret does.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "toml"
+    )]
+    pub(crate) print: Option<PrintFormat>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+}
+
+/// How a config is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrintFormat {
+    /// TOML.
+    Toml,
+    /// JSON.
+    Json,
+}
+
 /// `usher proxy`
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
     /// Where to listen: `:8080` (all addresses), `127.0.0.1:8080`, `unix:/run/usher.sock`. May be repeated.
-    #[arg(short, long, value_name = "ADDR", required = true, value_parser = bind)]
+    #[arg(short, long, value_name = "ADDR", required = true, value_parser = listen)]
     pub(crate) listen: Vec<BindAddress>,
     /// Where requests go: `:3000` or `3000` (this machine), `10.0.0.1:3000`, `name:3000`, `unix:/run/app.sock`. May be
     /// repeated.
@@ -145,7 +200,7 @@ pub(crate) struct ExplainArgs {
 /// `usher reload`
 #[derive(Debug, Args)]
 pub(crate) struct ReloadArgs {
-    /// The admin listener of the running process; without it, the one that ./usher.toml or `--config` names.
+    /// The admin listener of the running process; without it, the one that the config names.
     #[arg(long, value_name = "ADDR", conflicts_with = "pid_file", value_parser = bind)]
     pub(crate) admin: Option<BindAddress>,
     /// Send SIGHUP to the process whose number is in this file. The report is then in that process's log.
@@ -173,8 +228,23 @@ fn endpoint(text: &str) -> Result<EndpointAddress, String> {
     text.parse().map_err(repaired)
 }
 
+/// Where to listen; the option may be repeated.
+fn listen(text: &str) -> Result<BindAddress, String> {
+    address(text, |port| format!("`-l 127.0.0.1:{port} -l [::1]:{port}`"))
+}
+
+/// One address.
 fn bind(text: &str) -> Result<BindAddress, String> {
-    text.parse().map_err(repaired)
+    address(text, |port| format!("`127.0.0.1:{port}`"))
+}
+
+/// `localhost` is two addresses; how both are written depends on the option.
+fn address(text: &str, localhost: impl FnOnce(u16) -> String) -> Result<BindAddress, String> {
+    let port = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    text.parse().map_err(|error: ValueError| match port {
+        Some(port) => format!("{}: names are not resolved here: write {}", error.message, localhost(port)),
+        None => repaired(error),
+    })
 }
 
 /// What is wrong and what to write instead.
@@ -193,14 +263,27 @@ fn field(text: &str) -> Result<(String, String), String> {
 
 const RUN_EXAMPLES: &str = "\
 Examples:
-  usher run                             serve ./usher.toml, or a demo
-  usher run --config /etc/usher/usher.toml
+  usher run                             serve ./usher.toml, or /etc/usher/usher.toml
+  usher run site.yaml                   or --config site.yaml
   generate-config | usher run --config - --format yaml";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  usher check                           check ./usher.toml
-  usher check --config site.yaml && systemctl reload usher";
+  usher check                           check ./usher.toml, or /etc/usher/usher.toml
+  usher check site.yaml                 or --config site.yaml
+  usher check --print                   and show what it amounts to, all files in one
+  usher check && usher reload";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  usher reload                          ask the process at the `admin` of ./usher.toml
+  usher reload --admin 127.0.0.1:9180   where `admin` has just been changed in the file: ask at the old one
+  usher reload --pid-file /run/usher/usher.pid";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  usher init                            write ./usher.toml
+  usher init site.yaml                  the same in YAML";
 
 const PROXY_EXAMPLES: &str = "\
 Examples:
@@ -235,6 +318,29 @@ mod tests {
         }
         assert!(endpoint("0").is_err());
         assert!(endpoint("example.com").is_err());
+    }
+
+    #[test]
+    fn localhost_is_two_addresses() {
+        let said = listen("localhost:8091").unwrap_err();
+        assert!(said.ends_with("write `-l 127.0.0.1:8091 -l [::1]:8091`"), "{said}");
+        let said = bind("localhost:9180").unwrap_err();
+        assert!(said.ends_with("write `127.0.0.1:9180`"), "{said}");
+    }
+
+    #[test]
+    fn a_file_may_stand_alone() {
+        let config = |words: &str| match Cli::try_parse_from(words.split(' ')).map(|cli| cli.command) {
+            Ok(Some(Command::Run(args))) => args.config().config,
+            Ok(Some(Command::Check(args))) => args.file.config().config,
+            _ => None,
+        };
+        for words in
+            ["usher run a.toml", "usher run -c a.toml", "usher check --print a.toml", "usher check -c a.toml"]
+        {
+            assert_eq!(config(words), Some("a.toml".into()), "{words}");
+        }
+        assert!(Cli::try_parse_from("usher run a.toml -c b.toml".split(' ')).is_err());
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Demo {
         };
         let metrics = admin.map(|admin| format!("  curl http://{admin}/metrics\n")).unwrap_or_default();
         format!(
-            "{moved}there is no usher.toml here, so this is a demo: two endpoints in this process behind one route\n\
+            "{moved}there is no usher.toml here or in /etc/usher, so this is a demo: two endpoints in this process behind one route\n\
              try next:\n  curl http://{listen}/        again and again: the endpoints take turns\n  \
              curl -H 'accept: application/json' http://{listen}/what/they/see?q=1\n{metrics}  \
              usher init                         a config of your own, then `usher run`\n"

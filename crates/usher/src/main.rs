@@ -3,6 +3,7 @@
 //! - [`cli`]: what can be typed; [`commands`]: what each command does.
 //! - [`serve`]: `usher run`, from binding the sockets to the last connection.
 //! - [`origin`], [`assemble`]: from the bytes of a config to a snapshot, with every extension that there is.
+//! - [`effective`]: a config as it would be served, in one text.
 //! - [`names`]: endpoints that are written by name, resolved again and again.
 //! - [`demo`]: what `usher` serves when it is told nothing.
 
@@ -10,6 +11,7 @@ mod assemble;
 mod cli;
 mod commands;
 mod demo;
+mod effective;
 mod known;
 mod log;
 mod names;

@@ -3,13 +3,17 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use usher_config::{Format, Input, LoadOptions, Loaded, Report, environment, load};
+use usher_config::config::Admin;
+use usher_config::{Format, Input, LoadOptions, Loaded, Report, Sources, environment, load};
 
+use crate::cli::ConfigArgs;
 use crate::known;
 use crate::terminal::Failure;
 
-/// The file that is read when none is named.
+/// The file that `usher init` writes, and the first that is looked for when none is named.
 pub(crate) const DEFAULT_FILE: &str = "usher.toml";
+/// Where a config is looked for when none is named, in this order.
+const PLACES: [&str; 2] = [DEFAULT_FILE, "/etc/usher/usher.toml"];
 
 /// Where the config comes from.
 #[derive(Debug, Clone)]
@@ -33,13 +37,33 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// What `--config` means: a file, `-` for standard input, or, without it, `usher.toml`.
-    pub(crate) fn named(config: Option<&Path>, format: Option<Format>) -> Result<Self, Failure> {
-        match config {
-            Some(path) if path.as_os_str() == "-" => Self::stdin(format),
-            Some(path) => Ok(Self::File { path: path.to_path_buf(), format }),
-            None => Ok(Self::File { path: DEFAULT_FILE.into(), format }),
+    /// The config that a command is to work on: the file that is named, `-` for standard input, or the first that is
+    /// [there](PLACES).
+    ///
+    /// # Errors
+    /// None is named and none is there.
+    pub(crate) fn of(args: &ConfigArgs) -> Result<Self, Failure> {
+        match &args.config {
+            Some(path) if path.as_os_str() == "-" => Self::stdin(args.format),
+            Some(path) => Ok(Self::File { path: path.clone(), format: args.format }),
+            None => Self::found(args.format).ok_or_else(nowhere),
         }
+    }
+
+    /// The first file that is [there](PLACES).
+    pub(crate) fn found(format: Option<Format>) -> Option<Self> {
+        let path = PLACES.iter().map(Path::new).find(|path| is_there(path))?;
+        Some(Self::File { path: path.to_path_buf(), format })
+    }
+
+    /// Whether it is a file, which can be read again.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+
+    /// Whether a reload could find something else: a text that was read once, and that names no file, stays what it is.
+    pub(crate) fn can_change(&self, loaded: &Loaded, files: &[PathBuf]) -> bool {
+        self.is_file() || !files.is_empty() || loaded.config.include.is_some()
     }
 
     fn stdin(format: Option<Format>) -> Result<Self, Failure> {
@@ -57,6 +81,19 @@ impl Origin {
         }
     }
 
+    /// What a file says under `admin`, whatever else is wrong with it. None if it cannot tell.
+    pub(crate) fn admin_of_faulty(&self) -> Option<Admin> {
+        let Self::File { path, format } = self else { return None };
+        let mut text = String::new();
+        let limit = usher_config::read::MAX_BYTES as u64;
+        std::fs::File::open(path).ok()?.take(limit).read_to_string(&mut text).ok()?;
+        let format = format.or_else(|| Format::of_path(path))?;
+        let mut sources = Sources::new();
+        let id = sources.add(self.name(), "", text);
+        let document = usher_config::read::read(&sources, id, format).ok()?;
+        usher_config::decode(document.root.get("admin")?, &sources).ok()
+    }
+
     /// Reads and checks it.
     pub(crate) fn load(&self) -> Result<Loaded, Box<Report>> {
         let (input, format) = match self {
@@ -68,4 +105,17 @@ impl Origin {
         let filters = known::filter_names();
         load(input, &LoadOptions { format, env: &environment, known_filters: &filters })
     }
+}
+
+/// A file that exists but cannot be looked at is there too: reading it says why.
+fn is_there(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
+}
+
+fn nowhere() -> Failure {
+    let looked = PLACES.map(|place| format!("`{place}`")).join(" and ");
+    Failure::with_help(
+        format!("no config: looked for {looked}"),
+        "name one by `--config FILE`, write one by `usher init`, or go without: `usher proxy --listen :8080 --to 3000`",
+    )
 }

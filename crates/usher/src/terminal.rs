@@ -21,6 +21,11 @@ impl Failure {
         Self::Message(format!("{what}: {cause}"))
     }
 
+    /// A failure, and what to do next.
+    pub(crate) fn with_help(what: impl std::fmt::Display, help: impl std::fmt::Display) -> Self {
+        Self::Message(format!("{what}\n  = help: {help}"))
+    }
+
     /// The text for people.
     pub(crate) fn text(&self, colour: bool) -> String {
         match self {

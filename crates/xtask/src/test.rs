@@ -8,8 +8,19 @@ use crate::step::{self, Steps, Verdict};
 use crate::{Outcome, generate, invariants, paths, tools};
 
 /// Programs that tests start, and the packages that bring them.
-const PROGRAMS: &[tools::Package] =
-    &[("curl", "curl"), ("nginx", "nginx"), ("python3", "python3"), ("valgrind", "valgrind")];
+const PROGRAMS: &[tools::Package] = &[
+    ("ab", "apache2-utils"),
+    ("curl", "curl"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("haproxy", "haproxy"),
+    ("ip", "iproute2"),
+    ("nginx", "nginx"),
+    ("python3", "python3"),
+    ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
+    ("rsyslogd", "rsyslog"),
+    ("valgrind", "valgrind"),
+    ("wrk", "wrk"),
+];
 
 /// How long each fuzz target runs, unless told.
 const FUZZ_SECONDS: u64 = 20;
@@ -19,7 +30,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     let mut steps = Steps::default();
     if !quick {
         // A test that misses its program says so itself; what is here already must not fail for want of the rest.
-        steps.run("packages", "apt-get install curl nginx python3 valgrind", || {
+        let packages: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).collect();
+        steps.run("packages", &format!("apt-get install {}", packages.join(" ")), || {
             tools::debian(PROGRAMS).map_or_else(Verdict::Skipped, |()| step::chore(Ok(())))
         });
     }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::paths;
 
-/// A program and the Debian package that brings it.
+/// A program, or the whole path of another file, and the Debian package that brings it.
 pub(crate) type Package = (&'static str, &'static str);
 
 /// Installs the packages whose programs are missing; says what is still missing and why.

@@ -45,6 +45,8 @@ pub(super) fn connections(out: &mut Exposition, totals: &Totals) {
         .sample(&[], connections.accepted.get());
     out.gauge("usher_connections_active", "Connections from clients that are open.")
         .sample(&[], connections.active.get());
+    out.gauge("usher_connections_idle", "Of the open connections, those at rest until their client asks.")
+        .sample(&[], connections.idle.get());
     out.counter("usher_connections_refused_total", "Connections that were not served, by reason.");
     for refusal in Refusal::ALL {
         out.sample(&[("reason", refusal.as_str())], connections.refused.of(refusal).get());

@@ -46,6 +46,8 @@ group! {
         pub accepted: Counter,
         /// Open now.
         pub active: Gauge,
+        /// Of these: at rest until their client asks for something.
+        pub idle: Gauge,
         /// Refused so far, by reason.
         pub refused: ByRefusal,
     }

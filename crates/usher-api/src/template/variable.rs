@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use usher_http::cookie;
 
+use super::Variables;
 use crate::exchange::Exchange;
 
 /// What stands between braces.
@@ -44,21 +45,38 @@ pub enum Variable {
     Capture(Box<str>),
     /// `user`
     User,
-    /// `response.status`
+    /// `response.status`; `status` is short for it
     Status,
     /// `response.header.NAME`
     ResponseHeader(Box<str>),
 }
 
-/// For messages.
-pub(super) const KNOWN: &str = "`client.ip`, `client.port`, `listener`, `path.NAME`, `request.authority`, \
-     `request.cookie.NAME`, `request.header.NAME`, `request.host`, `request.id`, `request.method`, `request.path`, \
-     `request.query`, `request.query.NAME`, `request.scheme`, `request.uri`, `request.version`, \
-     `response.header.NAME`, `response.status`, `rest`, `user`";
+const KNOWN: [&str; 21] = [
+    "client.ip",
+    "client.port",
+    "listener",
+    "path.NAME",
+    "request.authority",
+    "request.cookie.NAME",
+    "request.header.NAME",
+    "request.host",
+    "request.id",
+    "request.method",
+    "request.path",
+    "request.query",
+    "request.query.NAME",
+    "request.scheme",
+    "request.uri",
+    "request.version",
+    "response.header.NAME",
+    "response.status",
+    "rest",
+    "status",
+    "user",
+];
 
-impl Variable {
-    /// The variable of a name; `None` if there is none.
-    pub fn parse(name: &str) -> Option<Self> {
+impl Variables for Variable {
+    fn named(name: &str) -> Option<Self> {
         let named = [
             ("request.header.", Self::RequestHeader as fn(Box<str>) -> Self),
             ("request.cookie.", Self::Cookie),
@@ -86,13 +104,19 @@ impl Variable {
             "request.version" => Self::Version,
             "rest" => Self::Capture("rest".into()),
             "user" => Self::User,
-            "response.status" => Self::Status,
+            "response.status" | "status" => Self::Status,
             _ => return None,
         })
     }
 
-    /// Appends its value.
-    pub(super) fn render(&self, exchange: &Exchange, out: &mut String) {
+    fn known() -> Vec<&'static str> {
+        KNOWN.to_vec()
+    }
+}
+
+impl Variable {
+    /// Appends its value, without bytes that may not stand in a field value.
+    pub fn render(&self, exchange: &Exchange, out: &mut String) {
         let request = &exchange.request;
         // Writing to a String cannot fail.
         let _ = match self {

@@ -6,26 +6,30 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::route::is_token_byte;
-use super::{Config, Listener, Route, SplitTarget};
+use super::{Bundle, Config, Listener, Route, SplitTarget};
 use crate::decode::table::unknown_key;
-use crate::decode::{Context, Section, Spanned};
+use crate::decode::{Context, Decode as _, Section, Spanned};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Document, Key, Node};
+use crate::schema::Schema;
 use crate::source::Span;
 use crate::suggest;
+use crate::value::{BindAddress, TrustedPeer};
 
 /// All checks.
 pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], cx: &mut Context<'_>) {
     let names = Names::of(document);
+    routes(document, cx);
+    super::nginx::all(config, document, cx);
     for route in &config.routes {
         targets(route, cx);
         references(route, &names, cx);
         methods(route, cx);
-        filters(&route.extensions, Route::KEYS, known_filters, cx);
+        filters(&route.extensions, (Route::KEYS, Route::schema), known_filters, cx);
     }
     let bundles = config.bundles.iter().map(|(_, bundle)| bundle);
     for bundle in bundles.chain([&config.defaults]) {
-        filters(&bundle.extensions, super::Bundle::KEYS, known_filters, cx);
+        filters(&bundle.extensions, (Bundle::KEYS, Bundle::schema), known_filters, cx);
     }
     repeated("route", config.routes.iter().filter_map(|route| route.name.as_ref()), cx);
     repeated("listener", config.listeners.iter().filter_map(|listener| listener.name.as_ref()), cx);
@@ -52,6 +56,21 @@ impl<'d> Names<'d> {
         let listeners = document.root.get("listener").and_then(Node::as_list).unwrap_or_default();
         let listeners = listeners.iter().filter_map(|listener| listener.get("name")?.as_str()).collect();
         Self { clusters: keys("cluster"), bundles: keys("bundle"), listeners }
+    }
+}
+
+/// Without routes every request would be answered with 404, which nobody wants: the file was emptied, or is not the one
+/// that was meant. Routes that could not be read have been reported, and so have keys that may have been meant for them.
+fn routes(document: &Document, cx: &mut Context<'_>) {
+    let written = document.root.get("route");
+    let keys = document.root.as_table().unwrap_or_default();
+    if keys.iter().any(|(key, _)| !Config::KEYS.contains(&key.name.as_str())) {
+        return;
+    }
+    if written.is_none_or(|routes| routes.as_list().is_some_and(<[Node]>::is_empty)) {
+        let place = written.map_or(document.root.span, |routes| routes.span);
+        let error = Diagnostic::error("no routes: nothing would be served").at(place, "");
+        cx.push(error.help("write a `[[route]]`, such as one with `to = \"localhost:3000\"`"));
     }
 }
 
@@ -100,7 +119,7 @@ fn references(route: &Route, names: &Names<'_>, cx: &mut Context<'_>) {
 }
 
 fn exists(what: &str, name: &Spanned<String>, known: &BTreeSet<&str>, otherwise: &str, cx: &mut Context<'_>) {
-    if known.contains(&name.as_str()) {
+    if known.contains(&name.as_str()) || cx.is_full() {
         return;
     }
     let known: Vec<&str> = known.iter().copied().collect();
@@ -120,10 +139,15 @@ fn methods(route: &Route, cx: &mut Context<'_>) {
     }
 }
 
-fn filters(extensions: &[(Key, Node)], own: &[&str], known_filters: &[&str], cx: &mut Context<'_>) {
+fn filters(
+    extensions: &[(Key, Node)],
+    (own, schema): (&[&str], fn() -> Schema),
+    known_filters: &[&str],
+    cx: &mut Context<'_>,
+) {
     let all: Vec<&str> = own.iter().chain(known_filters).copied().collect();
     for (key, _) in extensions.iter().filter(|(key, _)| !known_filters.contains(&key.name.as_str())) {
-        cx.push(unknown_key(key, &all));
+        cx.push(unknown_key(key, &all, schema));
     }
 }
 
@@ -141,14 +165,20 @@ fn repeated<'a>(what: &str, names: impl Iterator<Item = &'a Spanned<String>>, cx
     }
 }
 
-/// With nobody trusted, every header would be refused, and so every connection.
+/// With nobody trusted, every header would be refused, and so every connection. The same goes for peers on Unix sockets.
 fn proxy_protocol(listener: &Listener, cx: &mut Context<'_>) {
-    let Some(proxy) = listener.proxy_protocol.as_ref().filter(|proxy| proxy.trusted.is_empty()) else {
+    let Some(proxy) = listener.proxy_protocol.as_ref() else { return };
+    let span = proxy.trusted.span;
+    if proxy.trusted.is_empty() {
+        let help = "name your load balancers: whoever is trusted here can claim any client address";
+        cx.error_help(span, "`proxy_protocol` trusts nobody, so no connection could be used", help);
         return;
-    };
-    let help =
-        "name the addresses of your load balancers: whoever is trusted here can claim any client address";
-    cx.error_help(proxy.trusted.span, "`proxy_protocol` trusts nobody, so no connection could be used", help);
+    }
+    let unix = listener.bind.iter().any(|bind| matches!(bind.value, BindAddress::Unix(_)));
+    if unix && !proxy.trusted.contains(&TrustedPeer::Unix) {
+        let found = "peers on the Unix socket are not trusted, so a PROXY header from there is refused";
+        cx.push(Diagnostic::warning(found).at(span, "").help("add `\"unix\"` if they may send one"));
+    }
 }
 
 /// No address twice. Compared by port first, so that many listeners cost little.

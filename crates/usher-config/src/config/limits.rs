@@ -10,7 +10,7 @@ crate::section! {
         #[range(1..)]
         pub connections: u32 = 20_000,
         /// Connections that one client address may have open at once; `0` is no limit. Mind that many people may
-        /// share one address, and that everybody does behind another proxy.
+        /// share one address, and that everybody does behind another proxy, unless it sends PROXY headers.
         pub connections_per_client: u32 = 0,
         /// The longest request line: method, target and version. The answer to a longer one is 414.
         #[range(ByteSize(64)..=ByteSize::mib(1))]

@@ -8,7 +8,7 @@ use super::{ListenerLimits, ListenerTimeouts};
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::{Node, Value};
 use crate::schema::Schema;
-use crate::value::{BindAddress, Cidr, ValueError};
+use crate::value::{BindAddress, TrustedPeer, ValueError};
 
 /// Connections that may wait to be accepted, unless the config says otherwise.
 const BACKLOG: u32 = 4096;
@@ -54,8 +54,9 @@ crate::section! {
 crate::section! {
     /// Who may send a PROXY protocol header.
     pub struct ProxyProtocol {
-        /// The load balancers. A header from anybody else is refused, as it could claim any client address.
-        pub trusted: Spanned<Vec<Cidr>>,
+        /// The load balancers: networks, and `unix` for whoever connects through a Unix socket. A header from anybody
+        /// else is refused, as it could claim any client address.
+        pub trusted: Spanned<Vec<TrustedPeer>>,
         /// Refuse connections of trusted load balancers that come without a header.
         pub required: bool = true,
     }

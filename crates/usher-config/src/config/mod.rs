@@ -7,6 +7,7 @@ mod cluster;
 mod error_page;
 mod limits;
 mod listener;
+mod nginx;
 mod pattern;
 mod resolve;
 mod route;
@@ -22,12 +23,12 @@ pub use limits::{Limits, ListenerLimits, RouteLimits};
 pub use listener::{FileMode, Listener, ProxyProtocol};
 pub use pattern::ValuePattern;
 pub use resolve::RouteSettings;
-pub use route::{Bundle, Route, Split, SplitTarget, Sticky, Target};
+pub use route::{AmbiguousPaths, Bundle, Route, Split, SplitTarget, Sticky, Target};
 pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
 
 use crate::decode::{Context, Decode, Named, OneOrMany, Spanned};
 use crate::document::Document;
-use crate::value::{BindAddress, Cidr};
+use crate::value::{BindAddress, TrustedPeer};
 
 /// Where Usher listens if the config names no listener.
 pub const DEFAULT_PORT: u16 = 80;
@@ -43,13 +44,16 @@ crate::section! {
         /// Threads that serve requests. Without it, one for each CPU that the process may use.
         #[range(1..=256)]
         pub workers: Option<u16>,
+        /// Where there are several workers, one for each CPU that the process may use, each stays on its own. `false`
+        /// leaves that to the system, as when other programs keep these CPUs busy.
+        pub pin_workers: bool = true,
         /// Read the config again when one of its files changes. A config with errors is reported and changes nothing.
         pub watch: bool = false,
         /// A file to write the process's number to.
         pub pid_file: Option<PathBuf>,
-        /// The proxies in front of Usher: networks whose `X-Forwarded-*` and `Forwarded` fields are believed. What
-        /// anybody else sends in them is replaced.
-        pub trusted_proxies: OneOrMany<Cidr> = OneOrMany::default(),
+        /// The proxies in front of Usher: networks whose `X-Forwarded-*` and `Forwarded` fields are believed, and `unix`
+        /// for whoever connects through a Unix socket. What anybody else sends in them is replaced.
+        pub trusted_proxies: OneOrMany<TrustedPeer> = OneOrMany::default(),
         /// Where a line about each request goes: `stdout`, `off`, a file, or a table.
         pub access_log: AccessLog = AccessLog::default(),
         /// The listener for metrics, health and control: an address, a table, or `off`. Whoever reaches it can control
@@ -88,5 +92,10 @@ impl Config {
             config.listeners.push(Spanned::nowhere(Listener::on(BindAddress::Any(DEFAULT_PORT))));
         }
         Some(config)
+    }
+
+    /// Whether it names no listener, and so gets the one on [`DEFAULT_PORT`].
+    pub fn listens_by_default(&self) -> bool {
+        self.listeners.iter().all(|listener| listener.span.is_none())
     }
 }

@@ -1,6 +1,6 @@
 //! What holds for one route: its own settings, those of its bundles, and the defaults.
 
-use super::{Bundle, Config, ErrorPage, Route, RouteLimits, RouteTimeouts, StatusPattern};
+use super::{AmbiguousPaths, Bundle, Config, ErrorPage, Route, RouteLimits, RouteTimeouts, StatusPattern};
 use crate::document::{Key, Node};
 
 /// The settings of a route after `[defaults]` and bundles.
@@ -10,6 +10,8 @@ pub struct RouteSettings<'a> {
     pub timeouts: RouteTimeouts,
     /// The route's limits; where they say nothing, `[limits]` hold.
     pub limits: RouteLimits,
+    /// What happens with paths that can be read in two ways.
+    pub ambiguous_paths: AmbiguousPaths,
     /// The sections of filters, each name once; those that are `"off"` are left out.
     pub extensions: Vec<&'a (Key, Node)>,
     layers: Vec<Layer<'a>>,
@@ -21,20 +23,21 @@ struct Layer<'a> {
     timeouts: &'a RouteTimeouts,
     limits: &'a RouteLimits,
     error_pages: &'a super::ErrorPages,
+    ambiguous_paths: Option<AmbiguousPaths>,
     extensions: &'a [(Key, Node)],
 }
 
 impl<'a> From<&'a Bundle> for Layer<'a> {
     fn from(bundle: &'a Bundle) -> Self {
-        let Bundle { error_pages, limits, timeouts, extensions } = bundle;
-        Self { timeouts, limits, error_pages, extensions }
+        let Bundle { ambiguous_paths, error_pages, limits, timeouts, extensions } = bundle;
+        Self { timeouts, limits, error_pages, ambiguous_paths: *ambiguous_paths, extensions }
     }
 }
 
 impl<'a> From<&'a Route> for Layer<'a> {
     fn from(route: &'a Route) -> Self {
-        let Route { error_pages, limits, timeouts, extensions, .. } = route;
-        Self { timeouts, limits, error_pages, extensions }
+        let Route { ambiguous_paths, error_pages, limits, timeouts, extensions, .. } = route;
+        Self { timeouts, limits, error_pages, ambiguous_paths: *ambiguous_paths, extensions }
     }
 }
 
@@ -48,7 +51,9 @@ impl Config {
         layers.reverse();
         let timeouts = layers.iter().fold(RouteTimeouts::default(), |all, layer| all.or(layer.timeouts));
         let limits = RouteLimits { body: layers.iter().find_map(|layer| layer.limits.body) };
-        RouteSettings { timeouts, limits, extensions: extensions(&layers), layers }
+        let ambiguous_paths =
+            layers.iter().find_map(|layer| layer.ambiguous_paths).unwrap_or(AmbiguousPaths::Compare);
+        RouteSettings { timeouts, limits, ambiguous_paths, extensions: extensions(&layers), layers }
     }
 }
 

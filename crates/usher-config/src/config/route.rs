@@ -41,6 +41,8 @@ crate::section! {
         pub cluster: Option<Spanned<String>>,
         /// Where requests go: to one of several targets, by weight.
         pub split: Option<Spanned<Split>>,
+        /// What happens with a path that some endpoints read in another way, because of `%2F`, `%5C`, `;` or `%25`.
+        pub ambiguous_paths: Option<AmbiguousPaths>,
         /// Pages to show in place of errors, by status: `"404"`, `"4xx"`, `"5xx"`.
         pub error_pages: ErrorPages = ErrorPages::default(),
         /// Limits for this route in place of those in `[limits]`.
@@ -56,6 +58,8 @@ crate::section! {
 crate::section! {
     /// Settings that several routes have in common.
     pub default struct Bundle {
+        /// What happens with a path that some endpoints read in another way, because of `%2F`, `%5C`, `;` or `%25`.
+        pub ambiguous_paths: Option<AmbiguousPaths>,
         /// Pages to show in place of errors, by status: `"404"`, `"4xx"`, `"5xx"`.
         pub error_pages: ErrorPages = ErrorPages::default(),
         /// Limits in place of those in `[limits]`.
@@ -65,6 +69,19 @@ crate::section! {
         ..
         /// Filters. A route that sets the same filter has its own; `"off"` there takes the filter away.
         extensions
+    }
+}
+
+crate::names! {
+    /// What happens with a path that some endpoints read in another way: that decode `%2F` or `%5C` to a slash before
+    /// they look where a path leads, decode twice, or drop what follows a `;`.
+    pub enum AmbiguousPaths {
+        /// It is refused with 400 if another route would take it, were it read in such a way. This is the default.
+        Compare = "compare",
+        /// It is refused with 400 in any case.
+        Refuse = "refuse",
+        /// It is taken as it is: the endpoints of the route are known to read it as Usher does.
+        Keep = "keep",
     }
 }
 

@@ -130,7 +130,13 @@ impl<T: Decode> Decode for Vec<T> {
         match &node.value {
             Value::List(nodes) => return Some(items(nodes, cx)),
             Value::Table(_) => {
-                let help = "write each as `[[name]]` in TOML, or as an item of a list in YAML and JSON";
+                let header = cx.sources().slice(node.span).strip_prefix('[');
+                let name = header.and_then(|header| header.strip_suffix(']'));
+                let help = match name.filter(|name| !name.contains(['[', ']', '\n'])) {
+                    Some(name) => format!("write it `[[{name}]]`, as there can be several"),
+                    None => "write each as `[[name]]` in TOML, or as an item of a list in YAML and JSON"
+                        .to_owned(),
+                };
                 cx.error_help(node.span, "expected a list, found a table", help);
             }
             _ => {

@@ -84,21 +84,28 @@ macro_rules! section {
             fn decode(node: &$crate::Node, cx: &mut $crate::Context<'_>) -> ::core::option::Option<Self> {
                 let mut bare: ::core::option::Option<&'static str> = ::core::option::Option::None;
                 $( bare = ::core::option::Option::Some($crate::decode::key_name(stringify!($bare))); )?
-                let table = $crate::decode::TableReader::open(node, bare, cx)?;
+                let table = $crate::decode::TableReader::open(node, bare, Self::schema, cx)?;
                 $( let $field: ::core::option::Option<$ty> = $crate::decode::field(
                     &table,
                     $crate::section!(@key $field $($key)?),
                     cx,
-                    || $crate::section!(@default $ty $(, $default)?),
-                    |value: &$ty, span, cx| {
-                        $( $crate::decode::check_range(value, &($range), span, cx); )?
-                        $( $crate::decode::check_value(value, $check, span, cx); )?
+                    $crate::decode::Rules {
+                        default: || $crate::section!(@default $ty $(, $default)?),
+                        range: || {
+                            let mut range = (::core::option::Option::None, ::core::option::Option::None);
+                            $( range = $crate::decode::range_of::<$ty>(&($range)); )?
+                            range
+                        },
+                        check: |value: &$ty, span, cx: &mut $crate::Context<'_>| {
+                            $( $crate::decode::check_range(value, &($range), span, cx); )?
+                            $( $crate::decode::check_value(value, $check, span, cx); )?
+                        },
                     },
                 ); )*
                 let mut open = false;
                 $( open = true; let $rest = table.rest(<Self as $crate::Section>::KEYS); )?
                 if !open {
-                    table.refuse_unknown(<Self as $crate::Section>::KEYS, cx);
+                    table.refuse_unknown(<Self as $crate::Section>::KEYS, Self::schema, cx);
                 }
                 ::core::option::Option::Some(Self { $( $field: $field?, )* $( $rest, )? })
             }

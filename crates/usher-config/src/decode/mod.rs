@@ -2,6 +2,7 @@
 
 mod collection;
 mod macros;
+mod misplaced;
 mod scalar;
 pub(crate) mod table;
 
@@ -13,7 +14,7 @@ pub use collection::{Named, OneOrMany, Spanned};
 pub use macros::name;
 pub use scalar::{Ranged, number_range};
 #[doc(hidden)]
-pub use table::{TableReader, check_range, check_value, field, key_name, range_of};
+pub use table::{Rules, TableReader, check_range, check_value, field, key_name, range_of};
 
 use crate::diagnostic::{Diagnostic, Report};
 use crate::document::Node;
@@ -61,12 +62,14 @@ pub struct Context<'a> {
     diagnostics: Vec<Diagnostic>,
     failed: bool,
     files: Vec<PathBuf>,
+    /// The field that is read now: where its value stands, and the least and the greatest that it may be.
+    range: Option<(Span, fn() -> (Option<serde_json::Value>, Option<serde_json::Value>))>,
 }
 
 impl<'a> Context<'a> {
     /// A context without findings.
     pub fn new(sources: &'a Sources) -> Self {
-        Self { sources, diagnostics: Vec::new(), failed: false, files: Vec::new() }
+        Self { sources, diagnostics: Vec::new(), failed: false, files: Vec::new(), range: None }
     }
 
     /// The texts.
@@ -79,13 +82,14 @@ impl<'a> Context<'a> {
         self.failed |= found.is_error();
         match self.diagnostics.len().cmp(&MAX_DIAGNOSTICS) {
             Ordering::Less => self.diagnostics.push(found),
-            Ordering::Equal => {
-                let message =
-                    format!("there are more than {MAX_DIAGNOSTICS} findings; the others are not shown");
-                self.diagnostics.push(Diagnostic::error(message));
-            }
+            Ordering::Equal => self.diagnostics.push(Diagnostic::and_more(MAX_DIAGNOSTICS, "findings")),
             Ordering::Greater => {}
         }
+    }
+
+    /// Whether further findings are not kept, so that it is not worth looking for them.
+    pub fn is_full(&self) -> bool {
+        self.diagnostics.len() > MAX_DIAGNOSTICS
     }
 
     /// Adds an error at a place.
@@ -133,7 +137,7 @@ impl<'a> Context<'a> {
 
     /// A path as written at `span`: relative to the file that it is written in.
     pub fn resolve(&self, span: Span, path: &str) -> PathBuf {
-        let directory = self.sources.get(span.source).map_or(Path::new("."), |source| source.directory());
+        let directory = self.sources.get(span.source).map_or(Path::new(""), |source| source.directory());
         directory.join(path)
     }
 
@@ -145,6 +149,12 @@ impl<'a> Context<'a> {
     /// The files that [`Context::uses_file`] was told.
     pub fn take_files(&mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.files)
+    }
+
+    /// The least and the greatest that the value at a place may be, if its field says so.
+    fn range_at(&self, span: Span) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
+        let own = self.range.filter(|(place, _)| *place == span);
+        own.map_or((None, None), |(_, range)| range())
     }
 
     /// Whether an error was found; warnings do not count.

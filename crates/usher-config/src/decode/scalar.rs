@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Context, Decode};
+use crate::diagnostic::Diagnostic;
 use crate::document::{Node, Value};
 use crate::schema::{Kind, Schema};
 use crate::value::ValueError;
@@ -14,7 +15,14 @@ impl Decode for bool {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         let value = node.as_bool();
         if value.is_none() {
-            cx.wrong_type(node, "`true` or `false`");
+            let found = format!("expected `true` or `false`, found {}", node.describe());
+            let help = match node.as_str().map(str::to_ascii_lowercase).as_deref() {
+                Some("true" | "false") => Some("write it without quotes, in lower case"),
+                Some("yes" | "on") => Some("write `true`"),
+                Some("no" | "off") => Some("write `false`"),
+                _ => None,
+            };
+            cx.push(Diagnostic::error(found).at(node.span, "").maybe_help(help.map(str::to_owned)));
         }
         value
     }
@@ -72,8 +80,19 @@ impl Decode for PathBuf {
 
 /// Reads a number of a type that holds less than all of `i64`.
 fn whole<T: TryFrom<i64>>(node: &Node, limits: (i128, i128), cx: &mut Context<'_>) -> Option<T> {
+    let out_of_range = |number: &str, cx: &mut Context<'_>| {
+        let ((low, high), (own_low, own_high)) = (limits, cx.range_at(node.span));
+        let low = own_low.map_or_else(|| low.to_string(), |low| low.to_string());
+        let high = own_high.map_or_else(|| high.to_string(), |high| high.to_string());
+        cx.error(node.span, format!("`{number}` is out of range: `{low}` to `{high}` can be written here"));
+    };
     let Some(number) = node.as_integer() else {
-        let quoted = node.as_str().is_some_and(|text| text.parse::<i64>().is_ok()) && !node.substituted;
+        if too_large(node) {
+            out_of_range(cx.sources().slice(node.span), cx);
+            return None;
+        }
+        let as_written = |text: &str| cx.sources().slice(node.span).contains(text);
+        let quoted = node.as_str().is_some_and(|text| text.parse::<i64>().is_ok() && as_written(text));
         let found = format!("expected a whole number, found {}", node.describe());
         match quoted {
             true => cx.error_help(node.span, found, "write it without quotes"),
@@ -83,12 +102,14 @@ fn whole<T: TryFrom<i64>>(node: &Node, limits: (i128, i128), cx: &mut Context<'_
     };
     let value = T::try_from(number).ok();
     if value.is_none() {
-        cx.error(
-            node.span,
-            format!("`{number}` is out of range: `{}` to `{}` can be written here", limits.0, limits.1),
-        );
+        out_of_range(&number.to_string(), cx);
     }
     value
+}
+
+/// A whole number that does not fit into 64 bits: the readers keep it as a float.
+fn too_large(node: &Node) -> bool {
+    matches!(node.value, Value::Float(number) if number.is_infinite() || number.abs() >= i64::MAX as f64)
 }
 
 macro_rules! whole_numbers {

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
-use super::{Context, Decode, Ranged};
+use super::{Context, Decode, Ranged, misplaced};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Key, Node, Value};
+use crate::schema::{Kind, Schema};
 use crate::source::Span;
 use crate::suggest;
 
@@ -26,7 +27,14 @@ pub struct TableReader<'n> {
 
 impl<'n> TableReader<'n> {
     /// The table at `node`. With `bare`, anything else than a table is the value of that key.
-    pub fn open(node: &'n Node, bare: Option<&'static str>, cx: &mut Context<'_>) -> Option<Self> {
+    ///
+    /// `schema` is the section's own, for an example of how it is written.
+    pub fn open(
+        node: &'n Node,
+        bare: Option<&'static str>,
+        schema: fn() -> Schema,
+        cx: &mut Context<'_>,
+    ) -> Option<Self> {
         let entries = match (&node.value, bare) {
             (Value::Table(entries), _) => Cow::Borrowed(entries.as_slice()),
             (Value::Null, _) => {
@@ -37,7 +45,8 @@ impl<'n> TableReader<'n> {
                 Cow::Owned(vec![(Key { name: name.to_owned(), span: node.span }, node.clone())])
             }
             _ => {
-                cx.wrong_type(node, "a table");
+                let found = Diagnostic::error(format!("expected a table, found {}", node.describe()));
+                cx.push(found.at(node.span, "").maybe_help(example(&schema())));
                 return None;
             }
         };
@@ -53,10 +62,13 @@ impl<'n> TableReader<'n> {
         self.entries.iter().find(|(key, _)| key.name == name)
     }
 
-    /// Reports every key that is not in `keys`.
-    pub fn refuse_unknown(&self, keys: &[&str], cx: &mut Context<'_>) {
+    /// Reports every key that is not in `keys`; `schema` is the section's own, for what may have been meant.
+    pub fn refuse_unknown(&self, keys: &[&str], schema: fn() -> Schema, cx: &mut Context<'_>) {
         for (key, _) in self.entries.iter().filter(|(key, _)| !keys.contains(&key.name.as_str())) {
-            cx.push(unknown_key(key, keys));
+            if cx.is_full() {
+                return;
+            }
+            cx.push(unknown_key(key, keys, schema));
         }
     }
 
@@ -66,11 +78,45 @@ impl<'n> TableReader<'n> {
     }
 }
 
-/// The error for a key that means nothing.
-pub(crate) fn unknown_key(key: &Key, known: &[&str]) -> Diagnostic {
+/// The error for a key that means nothing in a section with these keys.
+pub(crate) fn unknown_key(key: &Key, known: &[&str], schema: fn() -> Schema) -> Diagnostic {
     Diagnostic::error(format!("unknown key `{}`", key.name))
         .at(key.span, "")
-        .maybe_help(suggest::help(&key.name, known))
+        .maybe_help(misplaced::help(&key.name, known, schema).or_else(|| suggest::help(&key.name, known)))
+}
+
+/// How a section is written that has keys which must be there: `{ trusted = ["10.0.0.0/8"] }`.
+fn example(schema: &Schema) -> Option<String> {
+    let required = schema.as_table()?.fields.iter().filter(|field| field.required);
+    let fields = required.map(|field| Some(format!("{} = {}", field.key, value_like(&field.schema)?)));
+    let fields: Option<Vec<String>> = fields.collect();
+    let fields = fields.filter(|fields| !fields.is_empty())?;
+    Some(format!("write a table: `{{ {} }}`", fields.join(", ")))
+}
+
+/// A value of a schema that says how one is written.
+fn value_like(schema: &Schema) -> Option<String> {
+    match &schema.kind {
+        Kind::Text { examples, .. } => examples.first().map(|text| format!("\"{text}\"")),
+        Kind::List(inner) => Some(format!("[{}]", value_like(inner)?)),
+        Kind::OneOrMany(inner) => value_like(inner),
+        Kind::AnyOf(all) => all.iter().find_map(value_like),
+        Kind::Table(table) => {
+            let bare = table.fields.iter().find(|field| Some(field.key.as_str()) == table.bare)?;
+            value_like(&bare.schema)
+        }
+        _ => None,
+    }
+}
+
+/// What the definition of a field says of its value.
+pub struct Rules<D, C> {
+    /// The value when the key is missing.
+    pub default: D,
+    /// The least and the greatest number, as they would be written.
+    pub range: fn() -> (Option<serde_json::Value>, Option<serde_json::Value>),
+    /// Reports what is wrong with a value.
+    pub check: C,
 }
 
 /// Reads one field. A value that cannot be read or fails its check leaves the default, so that reading goes on.
@@ -78,9 +124,9 @@ pub fn field<T: Decode>(
     table: &TableReader<'_>,
     name: &'static str,
     cx: &mut Context<'_>,
-    default: impl FnOnce() -> Option<T>,
-    check: impl FnOnce(&T, Span, &mut Context<'_>),
+    rules: Rules<impl FnOnce() -> Option<T>, impl FnOnce(&T, Span, &mut Context<'_>)>,
 ) -> Option<T> {
+    let Rules { default, range, check } = rules;
     let Some((key, node)) = table.get(name) else {
         let value = default();
         if value.is_none() {
@@ -94,7 +140,9 @@ pub fn field<T: Decode>(
         cx.error_help(span, format!("the key `{name}` has no value"), "give it a value or remove it");
         return default();
     }
+    let outer = cx.range.replace((node.span, range));
     let value = T::decode(node, cx);
+    cx.range = outer;
     if let Some(value) = &value {
         check(value, node.span, cx);
     }

@@ -151,7 +151,12 @@ impl Reader<'_> {
         self.space();
         let start = self.at;
         if self.peek() != Some(b'"') {
-            return Err(self.unexpected("a key in quotes"));
+            let error = self.unexpected("a key in quotes");
+            return Err(if error.help.is_none() {
+                error.help("JSON keys are written like `\"workers\"`")
+            } else {
+                error
+            });
         }
         let name = self.string()?;
         Ok(Key { name, span: self.span(start) })
@@ -264,13 +269,9 @@ impl Reader<'_> {
             return Err(self.unexpected("a number without leading zeros"));
         }
         let text = self.text.get(start..self.at).unwrap_or("");
-        let value = if self.at == whole {
-            text.parse().ok().map(Value::Integer)
-        } else {
-            text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
-        };
-        value
-            .ok_or_else(|| Diagnostic::error("the number does not fit into 64 bits").at(self.span(start), ""))
+        // A whole number that does not fit is kept as a float, so that whoever wants one says what fits.
+        let integer = text.parse().ok().filter(|_| self.at == whole).map(Value::Integer);
+        Ok(integer.unwrap_or_else(|| Value::Float(text.parse().unwrap_or(f64::NAN))))
     }
 
     /// One digit or more.

@@ -32,16 +32,33 @@ fn first_of_lines(text: &str, errors: &[toml::de::Error], source: SourceId) -> V
 }
 
 fn syntax(error: &toml::de::Error, text: &str, source: SourceId) -> Diagnostic {
-    let span = error.span().map_or(Span::NONE, |range| Span::new(source, range));
+    let span = Span::new(source, error.span().unwrap_or(0..0));
     match error.message() {
+        "recursion limit" | "cannot recurse further; max recursion depth met" => {
+            Diagnostic::error("values are nested more than 80 levels deep").at(span, "")
+        }
         "duplicate key" => {
             let name = error.span().and_then(|range| text.get(range)).unwrap_or_default();
             Diagnostic::error(format!("`{name}` is set twice"))
                 .at(span, "it is set before")
                 .help("keep one; in TOML a table that repeats is written `[[double]]`")
         }
-        message => Diagnostic::error(format!("not valid TOML: {message}")).at(span, ""),
+        message => {
+            let before = error.span().and_then(|range| text.get(..range.start)).unwrap_or_default();
+            let help = before
+                .trim_end_matches([' ', '\t', '\n'])
+                .ends_with(':')
+                .then_some("TOML sets a key by `=`; name the file `.yaml` if it is YAML");
+            let error = Diagnostic::error(format!("not valid TOML: {message}")).at(span, "");
+            error.maybe_help(help.map(str::to_owned))
+        }
     }
+}
+
+/// A number that does not fit into 64 bits is kept as a float, so that whoever wants a whole one says what fits.
+fn integer(digits: &str, radix: u32) -> Value {
+    let near = || digits.parse().ok().filter(|_| radix == 10).unwrap_or(f64::INFINITY);
+    i64::from_str_radix(digits, radix).map_or_else(|_| Value::Float(near()), Value::Integer)
 }
 
 struct Reader {
@@ -69,7 +86,7 @@ impl Reader {
         let span = self.span(item);
         let value = match item.get_ref() {
             DeValue::String(text) => Value::String(text.to_string()),
-            DeValue::Integer(number) => self.integer(number.as_str(), number.radix(), span),
+            DeValue::Integer(number) => integer(number.as_str(), number.radix()),
             DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(value) => Value::Bool(*value),
             DeValue::Datetime(_) => self.date(span),
@@ -77,13 +94,6 @@ impl Reader {
             DeValue::Table(table) => self.table(table),
         };
         Node::new(span, value)
-    }
-
-    fn integer(&mut self, digits: &str, radix: u32, span: Span) -> Value {
-        Value::Integer(i64::from_str_radix(digits, radix).unwrap_or_else(|_| {
-            self.errors.push(Diagnostic::error("the number does not fit into 64 bits").at(span, ""));
-            0
-        }))
     }
 
     fn date(&mut self, span: Span) -> Value {

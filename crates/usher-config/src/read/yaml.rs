@@ -105,7 +105,13 @@ impl<'t> Builder<'t> {
 
     fn syntax(&self, error: &ScanError) -> Diagnostic {
         let at = error.marker().index();
-        Diagnostic::error(format!("not valid YAML: {}", error.info())).at(self.places.span(at, at + 1), "")
+        let span = self.places.span(at, at + 1);
+        if error.info().contains("recursion limit") {
+            return too_deep(span);
+        }
+        let next = self.text.get(span.range().start..).and_then(|rest| rest.chars().next());
+        let found = Diagnostic::error(format!("not valid YAML: {}", error.info())).at(span, "");
+        found.maybe_help(repair(error.info(), next).map(str::to_owned))
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Step {
@@ -258,6 +264,25 @@ fn key_of(node: &Node, text: &str) -> Result<Key, Diagnostic> {
         return Err(error.help("write the keys out, or share them by a `bundle`"));
     }
     Ok(Key { name, span: node.span })
+}
+
+/// What to do about an error of syntax; `next` is the character at its place.
+fn repair(info: &str, next: Option<char>) -> Option<&'static str> {
+    Some(match next {
+        Some('*' | '&') => "a text that begins with `*` or `&` is written in quotes: `\"*.example.com\"`",
+        Some('%' | '@' | '`') => "a text that begins with `%`, `@` or a backtick is written in quotes",
+        _ if info.contains("tab") => "indent with spaces",
+        _ if info.contains("mapping values are not allowed") => {
+            "a text that holds `: ` is written in quotes; otherwise check the indentation"
+        }
+        _ if info.contains("quoted scalar") => "check where the quotes end",
+        _ if info.contains("flow sequence") => "close the list by `]`",
+        _ if info.contains("flow mapping") => "close the table by `}`",
+        _ if info.contains("block collection") || info.contains("block mapping") => {
+            "check the indentation: the keys of a table begin in one column"
+        }
+        _ => return None,
+    })
 }
 
 fn unknown_tag(span: Span) -> Diagnostic {

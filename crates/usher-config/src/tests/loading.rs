@@ -25,9 +25,48 @@ fn a_missing_file_and_a_folder_are_told_plainly() {
 }
 
 #[test]
-fn text_without_a_name_is_json_or_toml() {
-    assert_eq!(from_text(" {\"workers\": 3}").expect("JSON").config.workers, Some(3));
-    assert_eq!(from_text("workers = 3").expect("TOML").config.workers, Some(3));
+fn the_format_of_a_text_without_a_name_is_told_by_its_first_line() {
+    for text in [
+        " {\"workers\": 3}",
+        "workers = 3",
+        "\u{feff}workers = 3",
+        "# workers: 2\n\n workers = 3 # a: b",
+        "\"workers\"=3",
+        "[limits]\nfields = 5\n[[route]]\nto = 'a:1'\n",
+        "workers: 3",
+        "# a comment = none\nworkers : 3\n",
+        "\"workers\": 3",
+        "---\nworkers: 3\n",
+        "route:\n  - to: app:3000\nworkers: 3\n",
+        "",
+    ] {
+        let config = from_text(text).unwrap_or_else(|report| panic!("{text}: {report}")).config;
+        assert_eq!(config.workers, text.contains("workers").then_some(3), "{text}");
+    }
+    let list = from_text("[{\"workers\": 3}]").expect_err("a list").to_string();
+    assert!(list.contains("not a table of settings"), "{list}");
+}
+
+#[test]
+fn the_case_of_an_extension_does_not_matter() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("USHER.YML");
+    fs::write(&path, "workers: 3\n").expect("a file");
+    assert_eq!(load(Input::Path(path), &options()).expect("YAML").config.workers, Some(3));
+}
+
+/// A variable without a value hides no other mistake, and is not told twice.
+#[test]
+fn mistakes_are_told_beside_unset_variables() {
+    let report =
+        from_text("workers = '${UNSET}'\nwatch = 5\n[[route]]\nto = ['a:1', '${UNSET}']\nhots = 'x'\n");
+    let report = report.expect_err("errors");
+    let messages: Vec<&str> = report.diagnostics().iter().map(|found| found.message.as_str()).collect();
+    let unset = "the environment variable `UNSET` is not set";
+    assert_eq!(
+        messages,
+        [unset, "expected `true` or `false`, found the number `5`", unset, "unknown key `hots`"]
+    );
 }
 
 #[test]
@@ -109,6 +148,7 @@ fn very_many_errors_are_cut() {
     let text: String = (0..500).map(|number| format!("zzzzzz{number} = 1\n")).collect();
     let report = from_text(&text).expect_err("an error");
     assert_eq!(report.diagnostics().len(), 101);
+    assert!(report.diagnostics()[100].message.contains("more than 100"), "{report}");
 }
 
 #[test]

@@ -143,8 +143,8 @@ fn a_route_comes_before_its_bundles_and_the_defaults() {
     assert_eq!(seconds, [9, 1, 2, 3]);
     assert_eq!(settings.limits.body.and_then(crate::SizeLimit::bytes), Some(1000));
     let page = |status| settings.error_page(status).map(|page| page.encode()["file"].to_string());
-    assert_eq!(page(404).as_deref(), Some("\"./two-4xx\""));
-    assert_eq!(page(500).as_deref(), Some("\"./default-5xx\""));
+    assert_eq!(page(404).as_deref(), Some("\"two-4xx\""));
+    assert_eq!(page(500).as_deref(), Some("\"default-5xx\""));
     assert_eq!(page(302), None);
 }
 

@@ -128,7 +128,11 @@ impl std::str::FromStr for BindAddress {
         if let Ok(address) = text.parse() {
             return Ok(Self::Socket(address));
         }
-        let help = if is_port(text) {
+        let plain = text.split_once("://").map(|(scheme, rest)| (scheme, rest.trim_end_matches('/')));
+        let help = if let Some((scheme, rest)) = plain {
+            let rest = if rest.contains(':') { rest.to_owned() } else { format!("{rest}:80") };
+            format!("leave out `{scheme}://`: `{rest}`")
+        } else if is_port(text) {
             format!("write `:{text}` for all addresses or `127.0.0.1:{text}` for this machine only")
         } else if let Some(repair) = bracketed(text) {
             format!("write `{repair}`")
@@ -201,7 +205,8 @@ fn host_and_port(text: &str, default_port: Option<u16>) -> Result<EndpointAddres
     if let Some(repair) = bracketed(text) {
         return Err(fault().help(format!("write `{repair}`")));
     }
-    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+    let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = inside.parse::<IpAddr>() {
         let example = SocketAddr::new(address, 80);
         return default_port
             .map(|port| EndpointAddress::Socket(SocketAddr::new(address, port)))
@@ -209,6 +214,9 @@ fn host_and_port(text: &str, default_port: Option<u16>) -> Result<EndpointAddres
     }
     if is_port(text) {
         return Err(fault().help(format!("write `localhost:{text}`")));
+    }
+    if text.starts_with('[') {
+        return Err(fault().help("an IPv6 address stands in brackets, the port behind them: `[::1]:3000`"));
     }
     let (host, port) = match (text.rsplit_once(':'), default_port) {
         (Some((host, port)), _) if is_port(port) && port.parse() != Ok(0_u16) => (host, port.parse().ok()),

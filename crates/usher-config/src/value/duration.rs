@@ -33,6 +33,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return Err(without_unit(text));
     }
+    if text.starts_with('-') {
+        return Err(negative(text));
+    }
     let mut total: u64 = 0;
     let mut rest = text;
     let mut units = UNITS.as_slice();
@@ -49,6 +52,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     }
     let duration = Duration::from_micros(total);
     if duration > MAX { Err(too_long(text)) } else { Ok(duration) }
+}
+
+fn negative(text: &str) -> ValueError {
+    ValueError::new(format!("the duration `{text}` is below zero"))
+        .help("write it like `5s`, `100ms`, `1m30s` or `1h`")
 }
 
 fn without_unit(number: &str) -> ValueError {
@@ -76,7 +84,8 @@ pub fn format_duration(duration: Duration) -> String {
 impl Decode for Duration {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         if let Value::Integer(number) = &node.value {
-            return cx.value(node.span, Err(without_unit(&number.to_string())));
+            let fault = if *number < 0 { negative } else { without_unit };
+            return cx.value(node.span, Err(fault(&number.to_string())));
         }
         cx.parse(node, "a duration such as `5s`", parse_duration)
     }

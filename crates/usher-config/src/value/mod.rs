@@ -3,6 +3,7 @@
 mod address;
 mod cidr;
 mod duration;
+mod peer;
 mod percent;
 mod rate;
 mod regex;
@@ -16,6 +17,7 @@ mod tests;
 pub use address::{BindAddress, EndpointAddress};
 pub use cidr::Cidr;
 pub use duration::{format_duration, parse_duration};
+pub use peer::TrustedPeer;
 pub use percent::Percent;
 pub use rate::Rate;
 pub use regex::Regex;

@@ -38,6 +38,10 @@ impl std::str::FromStr for Rate {
                 Err(_) => fault().help("write it like `100/s`, `10/m` or `1000/h`"),
             });
         };
+        let short = count.strip_suffix(['r', 'R']).filter(|count| count.parse::<u32>().is_ok());
+        if let Some(count) = short {
+            return Err(fault().help(format!("write `{count}/{unit}`")));
+        }
         let digits = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
         let count = count.parse().ok().filter(|_| digits);
         let count = count.ok_or_else(|| fault().help("before `/` stands a whole number"))?;

@@ -47,6 +47,9 @@ impl std::str::FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let (digits, unit) = units::split(text);
         let unit = unit.trim_start_matches(' ');
+        if text.starts_with('-') {
+            return Err(negative(text));
+        }
         let Ok(number) = digits.parse::<u64>() else {
             let error = ValueError::new(format!("`{text}` is not a size"));
             return Err(error.help("write it like `64KiB`, `10MB` or `1GiB`"));
@@ -62,6 +65,11 @@ impl std::str::FromStr for ByteSize {
             .map(Self)
             .ok_or_else(|| ValueError::new(format!("the size `{text}` is too large")))
     }
+}
+
+fn negative(text: &str) -> ValueError {
+    ValueError::new(format!("the size `{text}` is below zero"))
+        .help("write it like `64KiB`, `10MB` or `1GiB`")
 }
 
 fn without_unit(number: &str) -> ValueError {
@@ -92,7 +100,8 @@ impl std::fmt::Display for ByteSize {
 impl Decode for ByteSize {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         if let Value::Integer(number) = &node.value {
-            return cx.value(node.span, Err(without_unit(&number.to_string())));
+            let fault = if *number < 0 { negative } else { without_unit };
+            return cx.value(node.span, Err(fault(&number.to_string())));
         }
         cx.parse(node, "a size such as `64KiB`", str::parse)
     }
@@ -136,6 +145,11 @@ impl Decode for SizeLimit {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         if node.as_str() == Some("unlimited") {
             return Some(Self::Unlimited);
+        }
+        if let Value::Integer(-1 | 0) = node.value {
+            let found = format!("expected a size or `unlimited`, found {}", node.describe());
+            cx.error_help(node.span, found, "write `\"unlimited\"` for no limit, or a size such as `64KiB`");
+            return None;
         }
         ByteSize::decode(node, cx).map(Self::Max)
     }

@@ -63,7 +63,7 @@ fn sizes_say_which_thousand_they_mean() {
         ("64", "the size `64` has no unit | write `64B` or `64KiB`"),
         ("1Kb/s", "`Kb/s` is not a unit of size | units are B, KB, KiB, MB, MiB, GB, GiB, TB and TiB"),
         ("KiB", "`KiB` is not a size | write it like `64KiB`, `10MB` or `1GiB`"),
-        ("-1B", "`-1B` is not a size | write it like `64KiB`, `10MB` or `1GiB`"),
+        ("-1B", "the size `-1B` is below zero | write it like `64KiB`, `10MB` or `1GiB`"),
         ("99999999TiB", "the size `99999999TiB` is too large | "),
     ] {
         assert_eq!(shown::<ByteSize>(text), expected);

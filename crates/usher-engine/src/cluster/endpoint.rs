@@ -14,12 +14,15 @@ use usher_api::metrics::{EndpointMetrics, WorkerMetrics};
 use usher_net::Transport;
 use usher_wire::Connection;
 
+use super::avoid::Avoided;
 use crate::snapshot::ResolvedEndpoint;
 
 /// An endpoint.
 pub struct Endpoint<S> {
-    /// Where it is and what it is called.
+    /// Where it is and what it is called. Its weight is that of the time when it was first seen.
     pub resolved: ResolvedEndpoint,
+    /// Its share now.
+    weight: Cell<u32>,
     /// Its counters.
     pub metrics: Arc<EndpointMetrics>,
     /// Counters of the whole worker.
@@ -27,6 +30,8 @@ pub struct Endpoint<S> {
     in_flight: Cell<u32>,
     idle: RefCell<VecDeque<Idle<S>>>,
     max_idle: Cell<usize>,
+    /// Whether it is passed over for now.
+    pub(super) avoided: Avoided,
     /// Where the balancer of now sees this endpoint. A request that began before a reload ends here too, so that the
     /// new balancer's counts stay right.
     seat: RefCell<Seat>,
@@ -52,14 +57,27 @@ impl<S: Transport> Endpoint<S> {
     ) -> Self {
         let (in_flight, max_idle) = (Cell::new(0), Cell::new(0));
         Self {
+            weight: Cell::new(resolved.weight),
             resolved,
             metrics,
             totals,
             in_flight,
             idle: RefCell::default(),
             max_idle,
+            avoided: Avoided::default(),
             seat: RefCell::default(),
         }
+    }
+
+    /// Whether this is the same endpoint, whatever its share.
+    pub(super) fn is_same(&self, other: &ResolvedEndpoint) -> bool {
+        let ResolvedEndpoint { address, weight: _, label, host } = &self.resolved;
+        (address, label, host) == (&other.address, &other.label, &other.host)
+    }
+
+    /// Goes on with the share that a new config gives it.
+    pub(super) fn weigh(&self, weight: u32) {
+        self.weight.set(weight);
     }
 
     /// Takes a place in a new list of candidates, and its settings.
@@ -84,9 +102,9 @@ impl<S: Transport> Endpoint<S> {
         let mut hasher = DefaultHasher::new();
         self.resolved.address.to_string().hash(&mut hasher);
         Candidate {
-            weight: self.resolved.weight,
+            weight: self.weight.get(),
             in_flight: self.in_flight.get(),
-            usable: self.resolved.weight > 0,
+            usable: self.weight.get() > 0,
             identity: hasher.finish(),
         }
     }
@@ -114,6 +132,13 @@ impl<S: Transport> Endpoint<S> {
             pool.pop_front();
         }
         self.idle_changed(before, pool.len());
+    }
+
+    /// Closes the connections that are kept, and keeps no more.
+    pub(super) fn retire(&self) {
+        self.max_idle.set(0);
+        let gone = std::mem::take(&mut *self.idle.borrow_mut());
+        self.idle_changed(gone.len(), 0);
     }
 
     pub(super) fn sweep(&self, now: Instant, timeout: Duration) {

@@ -1,8 +1,10 @@
 //! A cluster as one worker sees it: endpoints, the balancer's state, and pooled connections.
 
+mod avoid;
 mod endpoint;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use usher_api::metrics::WorkerMetrics;
 use usher_api::{Balancer, Candidate, Error, ErrorKind, Exchange, PickInput, Side};
-use usher_net::Transport;
+use usher_net::{Address, Transport};
 
 pub use endpoint::{Endpoint, Lease};
 
@@ -29,6 +31,8 @@ struct State<S> {
     balancer: Box<dyn Balancer>,
     /// How many endpoints take requests at all (weight above 0).
     open: usize,
+    /// How many could not be connected to when it was last tried.
+    unreachable: usize,
 }
 
 impl<S: Transport> Cluster<S> {
@@ -51,23 +55,27 @@ impl<S: Transport> Cluster<S> {
         *self.state.borrow_mut() = state;
     }
 
-    /// Chooses an endpoint that is not in `tried`.
+    /// Chooses an endpoint that is not in `tried`; one that is avoided only if there is no other.
     pub fn pick(&self, exchange: &Exchange, tried: &[Rc<Endpoint<S>>]) -> Result<Lease<S>, Error> {
         let mut state = self.state.borrow_mut();
-        let State { endpoints, candidates, balancer, open } = &mut *state;
+        let State { endpoints, candidates, balancer, open, unreachable } = &mut *state;
         let mut candidates = candidates.borrow_mut();
         let limit = self.spec.pool.connections;
-        let is_tried = |index: usize| {
-            endpoints.get(index).is_some_and(|endpoint| tried.iter().any(|other| Rc::ptr_eq(other, endpoint)))
-        };
-        let narrowed = !tried.is_empty() || limit > 0;
+        let is_tried = |endpoint: &Rc<Endpoint<S>>| tried.iter().any(|other| Rc::ptr_eq(other, endpoint));
+        let narrowed = !tried.is_empty() || limit > 0 || *unreachable > 0;
         let mut usable = *open;
         if narrowed {
-            for (index, candidate) in candidates.iter_mut().enumerate() {
+            for (endpoint, candidate) in endpoints.iter().zip(candidates.iter_mut()) {
                 let full = limit > 0 && candidate.in_flight >= limit;
-                candidate.usable = candidate.weight > 0 && !full && !is_tried(index);
+                candidate.usable = candidate.weight > 0 && !full && !is_tried(endpoint);
             }
             usable = candidates.iter().filter(|candidate| candidate.usable).count();
+        }
+        if *unreachable > 0 {
+            let now = Instant::now();
+            let rather_not =
+                |index: usize| endpoints.get(index).is_some_and(|one| one.avoided.is_avoided(now));
+            usable = avoid::pass_over(&mut candidates, usable, rather_not);
         }
         let input = PickInput { candidates: &candidates, usable, client: exchange.client.ip, exchange };
         let picked = if usable == 0 { None } else { balancer.pick(&input) };
@@ -79,7 +87,10 @@ impl<S: Transport> Cluster<S> {
         drop(candidates);
         drop(state);
         match found {
-            Some((index, endpoint)) => Ok(Lease::new(endpoint, index)),
+            Some((index, endpoint)) => {
+                endpoint.avoided.is_tried();
+                Ok(Lease::new(endpoint, index))
+            }
             None if overloaded => Err(Error::new(Side::Proxy, ErrorKind::Overloaded)),
             None => Err(Error::new(Side::Proxy, ErrorKind::NoEndpoint)),
         }
@@ -91,6 +102,16 @@ impl<S: Transport> Cluster<S> {
         let label = lease.endpoint.resolved.label.to_string();
         self.release(&lease, None);
         Some(label)
+    }
+
+    /// Notes whether an endpoint could be connected to. One that could not is avoided for a while.
+    pub fn connected(&self, endpoint: &Endpoint<S>, succeeded: bool) {
+        let changed = if succeeded { endpoint.avoided.succeeded() } else { endpoint.avoided.failed() };
+        if changed {
+            let mut state = self.state.borrow_mut();
+            state.unreachable =
+                state.endpoints.iter().filter(|endpoint| endpoint.avoided.is_failing()).count();
+        }
     }
 
     /// Notes that a request to an endpoint ended.
@@ -116,6 +137,11 @@ impl<S: Transport> Cluster<S> {
         self.len() == 0
     }
 
+    /// Closes the connections that are kept: the cluster is in the config no more.
+    pub fn retire(&self) {
+        self.state.borrow().endpoints.iter().for_each(|endpoint| endpoint.retire());
+    }
+
     /// Closes pooled connections that were idle too long or that their endpoint closed.
     pub fn sweep(&self, now: Instant) {
         for endpoint in &self.state.borrow().endpoints {
@@ -129,6 +155,33 @@ impl<S: Transport> Cluster<S> {
     }
 }
 
+/// Endpoints from before a change, of which those that stay are taken over.
+struct Known<'a, S>(HashMap<&'a Address, Vec<&'a Rc<Endpoint<S>>>>);
+
+impl<'a, S: Transport> Known<'a, S> {
+    fn new(endpoints: &'a [Rc<Endpoint<S>>]) -> Self {
+        let mut known: HashMap<_, Vec<_>> = HashMap::new();
+        for endpoint in endpoints {
+            known.entry(&endpoint.resolved.address).or_default().push(endpoint);
+        }
+        Self(known)
+    }
+
+    /// Each is taken once: an endpoint that is listed twice has two seats.
+    fn take(&mut self, wanted: &ResolvedEndpoint) -> Option<Rc<Endpoint<S>>> {
+        let there = self.0.get_mut(&wanted.address)?;
+        let same = there.iter().position(|endpoint| endpoint.is_same(wanted))?;
+        let endpoint = there.remove(same).clone();
+        endpoint.weigh(wanted.weight);
+        Some(endpoint)
+    }
+
+    /// Whoever still has the old list (a tunnel, for days) shall not keep connections that nobody asks for again.
+    fn retire(self) {
+        self.0.into_values().flatten().for_each(|gone| gone.retire());
+    }
+}
+
 impl<S: Transport> State<S> {
     fn new(
         spec: &ClusterSpec,
@@ -136,14 +189,15 @@ impl<S: Transport> State<S> {
         known: &[Rc<Endpoint<S>>],
         (seed, metrics): (u64, &Arc<WorkerMetrics>),
     ) -> Self {
+        let mut known = Known::new(known);
         let make = |resolved: &ResolvedEndpoint| {
-            let same = known.iter().find(|endpoint| endpoint.resolved == *resolved);
-            same.cloned().unwrap_or_else(|| {
+            known.take(resolved).unwrap_or_else(|| {
                 let own = metrics.endpoint(&spec.name, &resolved.label);
                 Rc::new(Endpoint::new(resolved.clone(), own, metrics.clone()))
             })
         };
         let endpoints: Vec<Rc<Endpoint<S>>> = resolved.iter().map(make).collect();
+        known.retire();
         let candidates: Vec<Candidate> = endpoints.iter().map(|endpoint| endpoint.candidate()).collect();
         let balancer = spec.balance.begin(&candidates, seed);
         let open = candidates.iter().filter(|candidate| candidate.usable).count();
@@ -151,6 +205,7 @@ impl<S: Transport> State<S> {
         for (index, endpoint) in endpoints.iter().enumerate() {
             endpoint.sit(&candidates, index, spec.pool.idle as usize);
         }
-        Self { endpoints, candidates, balancer, open }
+        let unreachable = endpoints.iter().filter(|endpoint| endpoint.avoided.is_failing()).count();
+        Self { endpoints, candidates, balancer, open, unreachable }
     }
 }

@@ -18,9 +18,7 @@ pub(super) async fn read<T: Transport>(
     peer: Option<IpAddr>,
     ahead: &mut Vec<u8>,
 ) -> Result<Option<(SocketAddr, SocketAddr)>, ()> {
-    // Whoever can open a Unix socket was let in by its permissions.
-    let trusted = peer.is_none_or(|peer| rule.trusted.iter().any(|network| network.contains(peer)));
-    if !trusted {
+    if !rule.trusts(peer) {
         return Ok(None);
     }
     let mut buffer = [0; 512];

@@ -1,5 +1,6 @@
 //! The explanation as JSON.
 
+use usher_api::Would;
 use usher_config::serde_json::{Value, json};
 
 use super::{Change, DestinationChosen, Explanation, FilterRun, Mark, OwnReply, RouteFound, Sent, Setting};
@@ -54,13 +55,20 @@ fn of_route(route: &RouteFound) -> Value {
 }
 
 fn of_filter(filter: &FilterRun) -> Value {
+    let (would, status) = match filter.would {
+        Would::Continue => ("continue", None),
+        Would::Respond(status) => ("respond", Some(status)),
+        Would::Ask => ("ask", None),
+    };
     json!({
         "name": filter.name,
         "phase": filter.phase.as_str(),
         "set_to": filter.set_to,
+        "would": would,
+        "status": status,
         "verdict": filter.verdict,
         "changes": filter.changes.iter().map(of_change).collect::<Vec<_>>(),
-        "ends": filter.ends,
+        "ends": filter.ends(),
     })
 }
 

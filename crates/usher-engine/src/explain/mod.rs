@@ -4,10 +4,12 @@
 //! filters as a request from the network; only what would count, wait or leave the process is put into words instead.
 //! The result is an [`Explanation`]: text for people by `Display`, and JSON by [`Explanation::to_json`].
 
+mod answer;
 mod diff;
 mod json;
 mod question;
 mod run;
+mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ mod why;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use usher_api::Phase;
+use usher_api::{Phase, Would};
 
 pub use diff::{Change, Mark, SentField};
 pub use question::{Question, QuestionError};
@@ -122,12 +124,22 @@ pub struct FilterRun {
     pub phase: Phase,
     /// What it is set to do.
     pub set_to: String,
-    /// What it would do here, in words.
+    /// What it does here.
+    pub would: Would,
+    /// The same in words.
     pub verdict: String,
+    /// It only told what it would do, as the real thing counts or waits. If it would respond, the steps after it are
+    /// shown as for a request that passed.
+    pub told: bool,
     /// What it changes in the request.
     pub changes: Vec<Change>,
-    /// The request ends here; filters after it are shown as for a request that passed.
-    pub ends: bool,
+}
+
+impl FilterRun {
+    /// The request ends here.
+    pub fn ends(&self) -> bool {
+        matches!(self.would, Would::Respond(_))
+    }
 }
 
 /// A response of the proxy itself.

@@ -10,9 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 use usher_api::metrics::Registry;
-use usher_api::{Exchange, Flow, Piece, Reply};
+use usher_api::{Error, Exchange, Flow, Reply, Would};
 use usher_config::ByteSize;
-use usher_config::value::format_duration;
 use usher_http::Framing;
 use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
@@ -20,22 +19,19 @@ use usher_net::{Address, Dialer, MemoryStream};
 use usher_route::Reason;
 use usher_wire::{Connection, WireError};
 
+use super::answer::own;
 use super::diff::{Line, Moment, lines};
 use super::{
-    Client, Explanation, FilterRun, Meaning, OwnReply, Question, Refusal, RouteFound, Setting, upstream, why,
+    Client, Explanation, FilterRun, Meaning, Question, Refusal, RouteFound, settings, upstream, why,
 };
 use crate::path::Visit;
 use crate::snapshot::{ListenerSpec, Route, RouteFilter, Snapshot};
-use crate::steps::{route, sanitize as trust};
+use crate::steps::{reply, route, sanitize as trust};
 use crate::subject::Asking;
 use crate::worker::Worker;
 
 /// Where chance has a say, the same question has the same answer.
 const SEED: u64 = 0x5EED;
-/// A body of the proxy's own that is shown, in characters.
-const SHOWN_BODY: usize = 80;
-/// How the verdict of a filter's dry run begins if the filter would answer the request itself.
-const ANSWERS: &str = "would answer";
 
 /// Reaches nobody.
 pub(super) struct Nowhere;
@@ -89,7 +85,7 @@ pub(super) fn run(
         listener,
         listener_index: index,
         deadline: &worker.deadlines.register(),
-        client: &ClientText::new(peer.map(|peer| peer.ip()), local.map(|local| local.port())),
+        client: &ClientText::new(peer.map(|peer| peer.ip()), local),
         peer,
         started: Instant::now(),
         upgrade: &understood.upgrade,
@@ -172,22 +168,19 @@ fn serve(
     let index = match route::find(visit, exchange) {
         Ok(index) => index,
         Err(reply) => {
-            told.reply = Some(own(exchange, None, &reply));
+            told.reply = Some(own(visit, exchange, reply));
             return;
         }
     };
     exchange.record.route = Some(index);
     let Some(route) = visit.local.shared.routes.get(index as usize) else { return };
-    (told.limits, told.timeouts) = settings(visit.listener, route);
-    if let (Some(limit), Framing::Length(length)) = (route.max_body, visit.facts.framing)
-        && length > limit
-    {
-        told.notes.push(format!("the body of {length} bytes is larger than {limit}: the answer is 413"));
-        told.reply = Some(own(exchange, Some(route), &Reply::new(413, "too_large")));
-        return;
-    }
-    if let Some(reply) = filters(exchange, route, told) {
-        told.reply = Some(own(exchange, Some(route), &reply));
+    (told.limits, told.timeouts) = settings::of(visit.listener, route);
+    let replied = match filters(visit, exchange, route, told) {
+        Ok(replied) => replied,
+        Err(error) => Some(reply::of_error(exchange, &error)),
+    };
+    if let Some(reply) = replied {
+        told.reply = Some(own(visit, exchange, reply));
         return;
     }
     upstream::forward(visit, exchange, route, (understood, told));
@@ -200,7 +193,7 @@ fn claims(visit: &Visit<'_, Nowhere>, exchange: &Exchange, understood: &Understo
         lower.starts_with("x-forwarded-") || lower == "forwarded" || lower == "x-real-ip"
     };
     understood.came.iter().find(|(name, _)| forwarding(name))?;
-    let peer = visit.peer?.ip();
+    let peer = visit.peer.map_or_else(|| "unix".to_owned(), |peer| peer.ip().to_string());
     Some(if exchange.client.trusted {
         format!("`{peer}` is in `trusted_proxies`: what it says of the client is believed, and passed on")
     } else {
@@ -235,38 +228,52 @@ fn lost(snapshot: &Snapshot, reason: &Reason) -> String {
 }
 
 /// Steps 6 and 7. A reply ends the path; one that is only told of does not, so that the rest can be shown.
-fn filters(exchange: &mut Exchange, route: &Route, told: &mut Explanation) -> Option<Box<Reply>> {
+fn filters(
+    visit: &Visit<'_, Nowhere>,
+    exchange: &mut Exchange,
+    route: &Route,
+    told: &mut Explanation,
+) -> Result<Option<Box<Reply>>, Error> {
+    let framing = visit.facts.framing;
+    route
+        .check_length(framing, None)
+        .inspect_err(|_| told.notes.extend(too_large(route.max_body, framing)))?;
     for entry in &route.filters {
-        let limit = entry.filter.body_limit();
-        if let Some(limit) = limit.filter(|_| exchange.body.is_none()) {
-            told.notes.push(format!(
-                "`{}` has the whole body collected first, up to {}",
-                entry.name,
-                size(limit)
-            ));
+        if let Some(limit) = entry.filter.body_limit().filter(|_| exchange.body.is_none()) {
+            let (name, most) = (entry.name, size(limit));
+            told.notes.push(format!("`{name}` has the whole body collected first, up to {most}"));
+            route
+                .check_length(framing, Some(limit))
+                .inspect_err(|_| told.notes.extend(too_large(Some(limit), framing)))?;
             exchange.body = Some(Vec::new());
         }
         let (step, reply) = filter(exchange, entry);
         told.filters.push(step);
         if reply.is_some() {
-            return reply;
+            return Ok(reply);
         }
     }
     exchange.body = None;
-    None
+    Ok(None)
+}
+
+fn too_large(limit: Option<u64>, framing: Framing) -> Option<String> {
+    let (Some(limit), Framing::Length(length)) = (limit, framing) else { return None };
+    Some(format!("the body of {length} bytes is larger than {limit}: the answer is 413"))
 }
 
 fn filter(exchange: &mut Exchange, entry: &RouteFilter) -> (FilterRun, Option<Box<Reply>>) {
     let before = Moment::of(&exchange.request);
-    let (verdict, ends, reply) = match entry.filter.dry_run(exchange) {
-        Some(verdict) => {
-            let ends = verdict.starts_with(ANSWERS);
-            (verdict, ends, None)
-        }
+    let dry = entry.filter.dry_run(exchange);
+    let told = dry.is_some();
+    let (would, verdict, reply) = match dry {
+        Some(dry) => (dry.would, dry.to_string(), None),
         None => match entry.filter.on_request(exchange) {
-            Flow::Continue => (String::new(), false, None),
-            Flow::Respond(reply) => (format!("answers {}", reply.status), true, Some(reply)),
-            Flow::Wait(_) => ("would wait for an answer from elsewhere".to_owned(), false, None),
+            Flow::Continue => (Would::Continue, String::new(), None),
+            Flow::Respond(reply) => {
+                (Would::Respond(reply.status), format!("answers {}", reply.status), Some(reply))
+            }
+            Flow::Wait(_) => (Would::Ask, "would wait for an answer from elsewhere".to_owned(), None),
         },
     };
     let changes = before.changes(&exchange.request);
@@ -275,68 +282,9 @@ fn filter(exchange: &mut Exchange, entry: &RouteFilter) -> (FilterRun, Option<Bo
         _ => verdict,
     };
     let set_to = entry.filter.describe();
-    (FilterRun { name: entry.name, phase: entry.phase, set_to, verdict, changes, ends }, reply)
+    (FilterRun { name: entry.name, phase: entry.phase, set_to, would, verdict, told, changes }, reply)
 }
 
-/// A response of the proxy itself, as it leaves: with the route's page, and after the response filters.
-pub(super) fn own(exchange: &mut Exchange, route: Option<&Route>, reply: &Reply) -> OwnReply {
-    let response = &mut exchange.response;
-    response.clear();
-    response.status = reply.status;
-    for (name, value) in &reply.fields {
-        // As when it is sent: a value that is not valid is left out.
-        let _ = response.fields.add(name.as_bytes(), value.as_bytes());
-    }
-    for entry in route.iter().flat_map(|route| route.filters.iter().rev()) {
-        entry.filter.on_response(exchange);
-    }
-    let page = route.and_then(|route| route.page(reply.status));
-    let body = match page {
-        _ if reply.finished || reply.status < 400 => body(reply),
-        Some(page) => format!("the route's page for {} ({})", reply.status, page.content_type),
-        None if !reply.is_empty() => body(reply),
-        None => "a plain page with the status".to_owned(),
-    };
-    let fields = lines(&exchange.response.fields);
-    OwnReply { status: reply.status, reason: reply.reason.to_owned(), fields, body }
-}
-
-fn body(reply: &Reply) -> String {
-    let bytes = match reply.body.first() {
-        None => return "no body".to_owned(),
-        Some(Piece::File { .. }) => return format!("{} bytes of a file", reply.len()),
-        Some(Piece::Bytes(bytes)) => bytes.as_ref(),
-        Some(Piece::Shared(bytes)) => bytes,
-    };
-    let text = String::from_utf8_lossy(bytes);
-    let shown: String = text.chars().take(SHOWN_BODY).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let dots = if text.chars().count() > SHOWN_BODY { "…" } else { "" };
-    format!("{} bytes: {}{dots}", reply.len(), shown.trim_end())
-}
-
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     ByteSize(bytes).to_string()
-}
-
-/// The limits and the timeouts that apply.
-fn settings(listener: &ListenerSpec, route: &Route) -> (Vec<Setting>, Vec<Setting>) {
-    let of = |name, value, of| Setting { name, value, of };
-    let limits = vec![
-        of("request_line", size(listener.head.line as u64), "listener"),
-        of("head", size(listener.head.head as u64), "listener"),
-        of("fields", listener.head.fields.to_string(), "listener"),
-        of("body", route.max_body.map_or("unlimited".to_owned(), size), "route"),
-    ];
-    let times = &listener.timeouts;
-    let own = |name, own: Option<_>, others| {
-        of(name, format_duration(own.unwrap_or(others)), if own.is_some() { "route" } else { "listener" })
-    };
-    let timeouts = vec![
-        of("head", format_duration(times.head), "listener"),
-        own("body_idle", route.body_idle, times.body_idle),
-        own("write_stall", route.write_stall, times.write_stall),
-        of("keep_alive", format_duration(times.keep_alive), "listener"),
-        own("tunnel_idle", route.tunnel_idle, times.tunnel_idle),
-    ];
-    (limits, timeouts)
 }

@@ -118,7 +118,7 @@ fn of_filter(filter: &FilterRun, number: usize) -> Vec<String> {
         lines.push(format!("  {}", filter.verdict));
     }
     lines.extend(filter.changes.iter().map(|change| format!("  {change}")));
-    if filter.ends && filter.verdict.starts_with("would") {
+    if filter.ends() && filter.told {
         lines.push("  what follows is for a request that passes".to_owned());
     }
     lines

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use usher_api::Would;
 use usher_config::serde_json::Value;
 use usher_config::{Format, Input, LoadOptions, load};
 use usher_extensions::balancers::BALANCERS;
@@ -178,6 +179,50 @@ fn names_take_part_before_they_are_resolved() {
 fn bodies_above_the_limit_are_refused() {
     for (length, status) in [("1024", None), ("1025", Some(413))] {
         let told = ask("POST", "http://example.com/api/users", &[("Content-Length", length)]);
+        assert_eq!(told.reply.map(|reply| reply.status), status, "{length}");
+    }
+}
+
+/// The page is the very one that would be sent, under the reason that would be logged.
+#[test]
+fn the_page_of_an_error_is_shown_as_it_is_sent() {
+    let of = |pages: &str| {
+        let config = format!("[[route]]\nto = '127.0.0.1:1'\nlimits = {{ body = '1B' }}\n{pages}");
+        let question = question("POST", "http://x/", &[("Content-Length", "5")]);
+        let told = explain(&snapshot(&config), &question).unwrap_or_else(|error| panic!("{error}"));
+        let reply = told.reply.unwrap_or_default();
+        assert_eq!((reply.status, reply.reason.as_str()), (413, "too_large"));
+        (reply.body, reply.fields)
+    };
+    let (body, fields) = of("error_pages = { 4xx = { text = '<b>{status}</b>' } }");
+    assert_eq!(body, "the route's page, 10 bytes: <b>413</b>");
+    assert!(fields.contains(&("Content-Length".to_owned(), "10".to_owned())), "{fields:?}");
+    assert!(of("").0.starts_with("a plain page, "));
+}
+
+#[test]
+fn what_a_filter_would_do_has_a_type() {
+    for (url, would) in [
+        ("http://example.com/admin/x", Would::Respond(401)),
+        ("http://example.com/old/x", Would::Continue),
+        ("http://example.com/api/users", Would::Continue),
+    ] {
+        let told = ask("GET", url, &[]);
+        assert_eq!(told.filters.first().map(|filter| filter.would), Some(would), "{url}");
+    }
+    let login = [("Authorization", "Basic YWRhOng=")];
+    let told = ask("GET", "http://example.com/admin/x", &login);
+    assert_eq!(told.filters.first().map(|filter| (filter.would, filter.ends())), Some((Would::Ask, false)));
+    let json = told.to_json();
+    assert_eq!(json.pointer("/filters/0/would"), Some(&Value::from("ask")));
+}
+
+#[test]
+fn bodies_that_a_filter_does_not_collect_are_refused() {
+    let config = snapshot("[[route]]\nto = '127.0.0.1:1'\nbuffer_request = { size = '4KiB' }");
+    for (length, status) in [("4096", None), ("4097", Some(413))] {
+        let question = question("POST", "http://x/", &[("Content-Length", length)]);
+        let told = explain(&config, &question).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(told.reply.map(|reply| reply.status), status, "{length}");
     }
 }

@@ -2,16 +2,16 @@
 
 use std::rc::Rc;
 
-use usher_api::{Exchange, Reply};
+use usher_api::Exchange;
 use usher_config::EndpointAddress;
-use usher_config::config::HostPolicy;
 use usher_config::value::format_duration;
 use usher_http::Framing;
 use usher_net::{Address, MemoryStream};
 use usher_wire::{Connection, RequestContext};
 
+use super::answer::own_error;
 use super::diff::{Line, marked};
-use super::run::{Nowhere, Understood, own};
+use super::run::{Nowhere, Understood};
 use super::{DestinationChosen, Explanation, Sent, Setting};
 use crate::cluster::{Cluster, Lease};
 use crate::path::Visit;
@@ -34,8 +34,8 @@ pub(super) fn forward(
     timeouts(destination, &mut told.timeouts);
     let lease = match lease {
         Ok(lease) => lease,
-        Err(_) => {
-            told.reply = Some(own(exchange, Some(route), &Reply::new(503, "no_endpoint")));
+        Err(error) => {
+            told.reply = Some(own_error(visit, exchange, &error));
             return;
         }
     };
@@ -121,13 +121,9 @@ fn sent(
     (cluster, lease): (&Rc<Cluster<MemoryStream>>, &Lease<MemoryStream>),
     understood: &Understood,
 ) -> Sent {
-    let host = match &cluster.spec.host {
-        HostPolicy::Preserve => exchange.request.authority.as_str(),
-        HostPolicy::Endpoint => &lease.endpoint.resolved.host,
-        HostPolicy::Literal(host) => host,
-    };
+    let host = cluster.spec.host_for(&exchange.request.authority, &lease.endpoint.resolved);
     let upgrade = Some(visit.upgrade).filter(|protocol| !protocol.is_empty());
-    let context = RequestContext { upgrade, takes_trailers: visit.facts.takes_trailers };
+    let context = RequestContext { upgrade, takes_trailers: visit.facts.takes_trailers, trailers: None };
     let (stream, _endpoint) = MemoryStream::pair(1);
     let mut connection = Connection::new(stream);
     connection.begin_request(&exchange.request, host.as_bytes(), visit.facts.framing, context);

@@ -10,12 +10,14 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use usher_api::{AccessSink, Balance, Filter, Phase, Reply, Template};
-use usher_config::config::{HostPolicy, Pool, StatusPattern, UpstreamTimeouts};
-use usher_config::value::{BindAddress, Cidr, EndpointAddress};
+use usher_api::{AccessSink, Balance, Error, ErrorKind, Filter, Phase, Reply, Side, Template};
+use usher_config::config::{AmbiguousPaths, HostPolicy, Pool, StatusPattern, UpstreamTimeouts};
+use usher_config::value::{BindAddress, EndpointAddress, TrustedPeer};
+use usher_http::Framing;
 use usher_http::parse::HeadLimits;
 use usher_net::{Address, ListenOptions, SocketOptions};
 use usher_route::Router;
+use usher_wire::NotTrailers;
 
 pub use build::{Builder, Built};
 
@@ -32,7 +34,7 @@ pub struct Snapshot {
     /// The clusters.
     pub clusters: Vec<Arc<ClusterSpec>>,
     /// Whose forwarding fields are believed.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<TrustedPeer>,
     /// Where records of finished exchanges go.
     pub access_log: Option<Arc<dyn AccessSink>>,
     /// How long exchanges may go on when the process ends.
@@ -79,7 +81,7 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub struct ProxyRule {
     /// The load balancers.
-    pub trusted: Vec<Cidr>,
+    pub trusted: Vec<TrustedPeer>,
     /// Connections without a header are refused.
     pub required: bool,
 }
@@ -107,8 +109,14 @@ pub struct Route {
     pub filters: Vec<RouteFilter>,
     /// Where requests go; none if a filter responds.
     pub target: Option<Target>,
-    /// Pages in place of the proxy's own errors.
-    pub error_pages: Vec<(StatusPattern, Page)>,
+    /// Pages in place of the proxy's own errors, the nearest first; shared by the routes that inherit them.
+    pub error_pages: Vec<(StatusPattern, Arc<Page>)>,
+    /// What happens with paths that some endpoints read in another way.
+    pub ambiguous_paths: AmbiguousPaths,
+    /// Names of fields that filters write or take away: trailers of requests do not have them.
+    pub request_trailers: NotTrailers,
+    /// The same for trailers of responses.
+    pub response_trailers: NotTrailers,
     /// The largest request body.
     pub max_body: Option<u64>,
     /// Largest body that a filter wants whole.
@@ -132,7 +140,6 @@ pub struct RouteFilter {
 }
 
 /// A custom error page.
-#[derive(Clone)]
 pub struct Page {
     /// The type of the content.
     pub content_type: String,
@@ -206,6 +213,17 @@ pub struct ResolvedEndpoint {
     pub host: Arc<str>,
 }
 
+impl ClusterSpec {
+    /// What an endpoint sees as Host; `authority` is what the client asked for.
+    pub fn host_for<'a>(&'a self, authority: &'a str, endpoint: &'a ResolvedEndpoint) -> &'a str {
+        match &self.host {
+            HostPolicy::Preserve => authority,
+            HostPolicy::Endpoint => &endpoint.host,
+            HostPolicy::Literal(host) => host,
+        }
+    }
+}
+
 impl EndpointSpec {
     /// The endpoints that are known without resolving a name.
     pub fn fixed(&self) -> Option<ResolvedEndpoint> {
@@ -229,20 +247,39 @@ impl EndpointSpec {
 }
 
 impl Route {
+    /// Refuses a body that says itself to be larger than the route takes, or than the filter takes that collects it
+    /// (`collected`).
+    pub fn check_length(&self, framing: Framing, collected: Option<u64>) -> Result<(), Error> {
+        let limit = self.max_body.into_iter().chain(collected).min();
+        match (framing, limit) {
+            (Framing::Length(length), Some(limit)) if length > limit => {
+                Err(Error::new(Side::Downstream, ErrorKind::TooLarge).detail("request body"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The page for a status, the nearest first.
     pub fn page(&self, status: u16) -> Option<&Page> {
         let covers = |pattern: &StatusPattern| match pattern {
             StatusPattern::Exact(code) => *code == status,
             StatusPattern::Class(class) => *class == status / 100,
         };
-        self.error_pages.iter().find(|(pattern, _)| covers(pattern)).map(|(_, page)| page)
+        self.error_pages.iter().find(|(pattern, _)| covers(pattern)).map(|(_, page)| &**page)
     }
 }
 
 impl Snapshot {
-    /// Whether an address is a trusted proxy.
-    pub fn trusts(&self, address: std::net::IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|network| network.contains(address))
+    /// Whether a peer is a trusted proxy; it has no address if it came through a Unix socket.
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        self.trusted_proxies.iter().any(|trusted| trusted.covers(peer))
+    }
+}
+
+impl ProxyRule {
+    /// Whether the PROXY header of a peer is read; it has no address if it came through a Unix socket.
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        self.trusted.iter().any(|trusted| trusted.covers(peer))
     }
 }
 

@@ -45,6 +45,9 @@ impl<'a> Building<'a> {
         let timeouts = settings.timeouts.or(&of_clusters);
         Route {
             buffer_body: filters.iter().filter_map(|entry| entry.filter.body_limit()).max(),
+            request_trailers: filters.iter().flat_map(|entry| entry.filter.request_fields()).collect(),
+            response_trailers: filters.iter().flat_map(|entry| entry.filter.response_fields()).collect(),
+            ambiguous_paths: settings.ambiguous_paths,
             name,
             filters,
             target,

@@ -11,6 +11,7 @@ use usher_wire::Downstream;
 
 use crate::path::Visit;
 use crate::snapshot::Route;
+use crate::steps::patience;
 use crate::steps::relay::source_error;
 
 /// Runs the filters; a reply ends the path.
@@ -20,17 +21,14 @@ pub(crate) async fn run<D: Dialer>(
     down: &mut impl Downstream,
     route: &Route,
 ) -> Result<Option<Box<Reply>>, Error> {
-    if let Some(limit) = route.max_body
-        && let usher_http::Framing::Length(length) = visit.facts.framing
-        && length > limit
-    {
-        return Err(Error::new(Side::Downstream, ErrorKind::TooLarge).detail("request body"));
-    }
+    route.check_length(visit.facts.framing, None)?;
     for entry in &route.filters {
         if exchange.body.is_none()
             && let Some(limit) = entry.filter.body_limit()
         {
-            exchange.body = Some(collect(visit, down, limit.min(route.max_body.unwrap_or(limit))).await?);
+            route.check_length(visit.facts.framing, Some(limit))?;
+            let most = limit.min(route.max_body.unwrap_or(limit));
+            exchange.body = Some(collect(visit, down, route, most).await?);
         }
         let mut flow = entry.filter.on_request(exchange);
         loop {
@@ -58,10 +56,8 @@ async fn wait<D: Dialer>(
         if let Poll::Ready(resume) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(resume));
         }
-        // While a body is arriving, what is read belongs to it.
-        if down.is_done()
-            && let Poll::Ready(error) = down.poll_gone(cx)
-        {
+        // What comes of a body meanwhile waits in the buffer, where it is looked for first.
+        if let Poll::Ready(error) = down.poll_gone(cx) {
             return Poll::Ready(Err(source_error(error)));
         }
         let overloaded = || Error::new(Side::Proxy, ErrorKind::Overloaded).detail("a filter waited too long");
@@ -74,26 +70,22 @@ async fn wait<D: Dialer>(
 async fn collect<D: Dialer>(
     visit: &Visit<'_, D>,
     down: &mut impl Downstream,
+    route: &Route,
     limit: u64,
 ) -> Result<Vec<u8>, Error> {
     let too_large = || Error::new(Side::Downstream, ErrorKind::TooLarge).detail("request body");
-    if matches!(visit.facts.framing, usher_http::Framing::Length(length) if length > limit) {
-        return Err(too_large());
-    }
     if visit.facts.expects_continue && !down.is_done() {
         let mut go_on = usher_http::Response::default();
         go_on.status = 100;
         down.inform(&go_on);
-        let sent = visit
-            .deadline
-            .limit(visit.listener.timeouts.write_stall, poll_fn(|cx| down.poll_flush(cx)))
-            .await;
+        let patience = patience::write_stall(visit, Some(route));
+        let sent = visit.deadline.limit(patience, poll_fn(|cx| down.poll_flush(cx))).await;
         sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall))?.map_err(source_error)?;
     }
     let mut body = Vec::new();
     loop {
-        let filled =
-            visit.deadline.limit(visit.listener.timeouts.body_idle, poll_fn(|cx| down.poll_fill(cx))).await;
+        let patience = patience::body_idle(visit, route);
+        let filled = visit.deadline.limit(patience, poll_fn(|cx| down.poll_fill(cx))).await;
         let len = filled
             .map_err(|_| Error::new(Side::Downstream, ErrorKind::IdleTimeout))?
             .map_err(source_error)?;

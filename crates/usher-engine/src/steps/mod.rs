@@ -3,6 +3,7 @@
 pub(crate) mod choose;
 pub(crate) mod forward;
 pub(crate) mod guard;
+pub(crate) mod patience;
 pub(crate) mod record;
 pub(crate) mod relay;
 pub(crate) mod reply;

@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 
 use usher_api::{Exchange, Reply};
+use usher_config::config::AmbiguousPaths;
+use usher_http::Method;
+use usher_http::method::ALLOWED;
+use usher_http::path::{has_other_readings, other_readings};
 use usher_net::Dialer;
 use usher_route::{Captures, Outcome};
 
 use crate::path::Visit;
 use crate::steps::reply;
-use crate::subject::Asking;
+use crate::subject::{Asking, Reading};
 
 thread_local! {
     static CAPTURES: RefCell<Captures> = RefCell::new(Captures::new());
@@ -21,12 +25,52 @@ pub(crate) fn find<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> 
         let asking = Asking { exchange, listener: visit.listener_index };
         match router.find(&asking, captures) {
             Outcome::Found(index) => {
+                if let Some(reply) = by_method(visit, exchange, index) {
+                    return Err(reply);
+                }
                 let Exchange { captures: kept, request, .. } = exchange;
                 captures.iter(&request.path).for_each(|(name, value)| kept.push(name.into(), value));
+                if has_other_readings(&exchange.request.path) && is_ambiguous(visit, exchange, index) {
+                    return Err(Box::new(Reply::new(400, "ambiguous_path")));
+                }
                 Ok(index)
             }
             Outcome::NotFound => Err(reply::not_found()),
             Outcome::MethodNotAllowed => Err(reply::method_not_allowed(&router.allowed(&asking))),
         }
+    })
+}
+
+/// The reply to a request that the proxy answers for its method alone.
+///
+/// TRACE shows scripts what they may not see (the credentials of their own requests), so it goes only where a route
+/// names it. What has come as far as Max-Forwards lets it is answered here (RFC 9110 section 7.6.2).
+fn by_method<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, index: u32) -> Option<Box<Reply>> {
+    let is_trace = exchange.request.method == Method::Trace;
+    let last_hop = visit.facts.last_hop;
+    if !is_trace && !last_hop {
+        return None;
+    }
+    let methods = visit.local.shared.router.rule(index).map_or(&[][..], |rule| rule.methods.as_slice());
+    if is_trace && !last_hop && methods.iter().any(|named| named == "TRACE") {
+        return None;
+    }
+    let allowed = if methods.is_empty() { ALLOWED.to_owned() } else { methods.join(", ") };
+    let (status, reason) = if is_trace { (405, "method_not_allowed") } else { (204, "max_forwards") };
+    Some(Box::new(Reply::new(status, reason).field("Allow", allowed)))
+}
+
+/// Whether an endpoint that reads the path in another way would serve what another route is for.
+fn is_ambiguous<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, index: u32) -> bool {
+    let shared = &visit.local.shared;
+    match shared.routes.get(index as usize).map(|route| route.ambiguous_paths) {
+        Some(AmbiguousPaths::Keep) => return false,
+        Some(AmbiguousPaths::Refuse) => return true,
+        Some(AmbiguousPaths::Compare) | None => {}
+    }
+    let Ok(readings) = other_readings(&exchange.request.path) else { return true };
+    readings.iter().any(|path| {
+        let reading = Reading { asking: Asking { exchange, listener: visit.listener_index }, path };
+        matches!(shared.router.find(&reading, &mut Captures::new()), Outcome::Found(other) if other != index)
     })
 }

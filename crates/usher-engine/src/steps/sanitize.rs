@@ -9,13 +9,14 @@ use crate::path::Visit;
 /// Settles the client's address and the request's identifier, and writes the forwarding fields.
 pub(crate) fn trust<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
     let snapshot = &visit.local.shared;
+    trust::name_host(&mut exchange.request, visit.client);
     let peer = visit.peer.map(|peer| peer.ip());
-    let trusted = !snapshot.trusted_proxies.is_empty() && peer.is_some_and(|peer| snapshot.trusts(peer));
+    let trusted = snapshot.trusts(peer);
     let client = &mut exchange.client;
     client.trusted = trusted;
     let version = exchange.request.version.via();
     if trusted {
-        client.ip = peer.map(|peer| trust::client_address(&exchange.request, peer, |ip| snapshot.trusts(ip)));
+        client.ip = trust::client_address(&exchange.request, peer, |ip| snapshot.trusts(Some(ip)));
         exchange.id =
             exchange.request.fields.get(FieldId::XRequestId).and_then(RequestId::new).unwrap_or_default();
         trust::append(&mut exchange.request, visit.client, client.ip, version);

@@ -3,16 +3,21 @@
 //! - `net.rs`, `world.rs`: connections, dialing and time;
 //! - `message.rs`: an HTTP/1 reader that shares no code with the proxy;
 //! - `traffic/`: random clients against random endpoints, with what must hold for every exchange;
-//! - `timeouts.rs`, `endpoints.rs`, `reloads.rs`: one scene each for what random traffic meets too seldom.
+//! - `timeouts.rs`, `endpoints.rs`, `forwarding.rs`, `waiting.rs`, `reloads.rs`, `counts.rs`: one scene each for what
+//!   random traffic meets too seldom.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
 
 mod client;
+mod clusters;
+mod counts;
 mod endpoints;
+mod forwarding;
 mod message;
 mod net;
 mod reloads;
 mod rng;
 mod timeouts;
 mod traffic;
+mod waiting;
 mod world;

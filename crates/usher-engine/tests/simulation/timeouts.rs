@@ -20,6 +20,10 @@ write_stall = "6s"
 upstream = { connect = "1s", first_byte = "7s", idle = "11s" }
 [[route]]
 to = "127.0.0.1:9000"
+[[route]]
+path = "/own"
+respond = "a response of the proxy itself, which is longer than what the client has room for"
+timeouts = { write_stall = "2s" }
 "#;
 
 fn secs(secs: u64) -> Duration {
@@ -209,9 +213,7 @@ fn write_stall(len: usize) {
         let begun = Instant::now();
         world.all_ended(secs(60)).await;
         assert!(about(begun.elapsed(), secs(6)), "{:?}", begun.elapsed());
-        let reading = world.registry.read();
-        let mut reasons = reading.totals.requests.by_reason.iter();
-        assert!(reasons.any(|(reason, count)| reason == "write_stall" && count.get() == 1));
+        assert_eq!(world.reason("write_stall"), 1);
         assert!(client.receive().await.is_err(), "a stalled response is not whole");
     });
 }
@@ -224,6 +226,18 @@ fn breaks_off_if_the_client_takes_nothing_of_a_large_response() {
 #[test]
 fn breaks_off_if_the_client_takes_nothing_of_a_small_response() {
     write_stall(1_000);
+}
+
+#[test]
+fn a_response_of_the_proxy_has_the_time_of_its_route() {
+    scene(answering, async |world: Rc<World>| {
+        let mut client = Client::over(world.connect(64, None));
+        client.send(&get("/own")).await;
+        let begun = Instant::now();
+        world.all_ended(secs(60)).await;
+        assert!(about(begun.elapsed(), secs(2)), "{:?}", begun.elapsed());
+        assert_eq!(world.reason("write_stall"), 1);
+    });
 }
 
 #[test]

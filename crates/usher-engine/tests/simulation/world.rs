@@ -106,7 +106,7 @@ impl World {
         let peer = SocketAddr::from(([192, 0, 2, 1], 10_000 + self.clients.get()));
         let local = SocketAddr::from(([127, 0, 0, 1], 8080));
         let listener = self.worker.local().shared.listeners[0].clone();
-        let door = Door { listener, index: 0, peer: Some(peer), local: Some(local) };
+        let door = Door { listener, index: 0, peer: Some(peer), local: Some(local), is_fresh: true };
         self.served.borrow_mut().push(spawn_local(connection::serve(self.worker.clone(), server, door)));
         client
     }
@@ -132,6 +132,25 @@ impl World {
         let reading = self.registry.read();
         let endpoints: u64 = reading.endpoints.iter().map(|(_, metrics)| metrics.in_flight.get()).sum();
         endpoints + reading.totals.requests.in_flight.get() + reading.totals.upstream.in_flight.get()
+    }
+
+    /// Requests that the proxy answered itself or broke off for this reason.
+    pub(crate) fn reason(&self, reason: &str) -> u64 {
+        let reading = self.registry.read();
+        let reasons = reading.totals.requests.by_reason.iter();
+        reasons.filter(|(name, _)| *name == reason).map(|(_, count)| count.get()).sum()
+    }
+
+    /// Errors that are held against endpoints.
+    ///
+    /// # Panics
+    /// If those by endpoint are not those by kind.
+    pub(crate) fn endpoint_errors(&self) -> u64 {
+        let reading = self.registry.read();
+        let by_endpoint: u64 = reading.endpoints.iter().map(|(_, metrics)| metrics.errors.get()).sum();
+        let by_kind: u64 = reading.totals.upstream.errors.iter().map(|(_, count)| count.get()).sum();
+        assert_eq!(by_endpoint, by_kind);
+        by_endpoint
     }
 
     /// Waits until every connection that was served has ended.

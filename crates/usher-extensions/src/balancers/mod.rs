@@ -14,6 +14,8 @@ pub mod round_robin;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use usher_api::{BalancerFactory, Candidate};
 

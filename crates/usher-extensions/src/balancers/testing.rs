@@ -24,6 +24,15 @@ pub(super) fn build(factory: &BalancerFactory) -> std::sync::Arc<dyn Balance> {
     (factory.build)(None, &mut context).unwrap()
 }
 
+/// Its state for these endpoints.
+pub(super) fn begin(
+    factory: &BalancerFactory,
+    candidates: &[Candidate],
+    seed: u64,
+) -> Box<dyn usher_api::Balancer> {
+    build(factory).begin(candidates, seed)
+}
+
 /// Picks once.
 pub(super) fn pick(balancer: &mut dyn usher_api::Balancer, candidates: &[Candidate]) -> Option<usize> {
     let usable = candidates.iter().filter(|one| one.usable).count();
@@ -41,6 +50,14 @@ pub(super) fn histogram(
         counts[pick(balancer, candidates).unwrap()] += 1;
     }
     counts
+}
+
+/// In one round, each is picked as often as its weight says.
+pub(super) fn follows_weights_exactly(factory: &BalancerFactory, weights: &[u32]) {
+    let all = candidates(weights);
+    let expected: Vec<usize> = weights.iter().map(|weight| *weight as usize).collect();
+    let picks = expected.iter().sum();
+    assert_eq!(histogram(&mut *begin(factory, &all, 3), &all, picks), expected, "{}", factory.name);
 }
 
 /// What must hold for every balancer: only usable endpoints with a weight are picked, and one is if there is one.
@@ -72,10 +89,9 @@ pub(super) fn never_picks_unusable(factory: &BalancerFactory) {
 
 /// Two balancers of one seed pick the same.
 pub(super) fn follows_its_seed(factory: &BalancerFactory) {
-    let balance = build(factory);
     let all = candidates(&[3, 1, 4, 1, 5, 9, 2, 6]);
     let picks = |seed| {
-        let mut balancer = balance.begin(&all, seed);
+        let mut balancer = begin(factory, &all, seed);
         (0..50).map(|_| pick(&mut *balancer, &all)).collect::<Vec<_>>()
     };
     assert_eq!(picks(42), picks(42), "{}", factory.name);

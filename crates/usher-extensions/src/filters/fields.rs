@@ -5,7 +5,7 @@ use usher_config::{Context, Span, Spanned};
 use usher_http::fields::{is_token, is_value};
 use usher_http::{FieldId, Fields};
 
-use super::text::TemplateText;
+use super::text::{TemplateText, check_line};
 
 /// The longest field name that can be written in a config (bytes).
 const MAX_NAME: usize = 256;
@@ -20,6 +20,14 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// Takes a field away. In a request, also those that an endpoint may take for it: `X_User` for `X-User`.
+    pub fn remove(self, exchange: &mut Exchange, name: &str) {
+        match self {
+            Self::Request => exchange.request.fields.remove_alike(name.as_bytes()),
+            Self::Response => _ = exchange.response.fields.remove_named(name.as_bytes()),
+        }
+    }
+
     /// The fields of that head.
     pub fn fields(self, exchange: &mut Exchange) -> &mut Fields {
         match self {
@@ -53,7 +61,13 @@ impl FieldText {
     ) -> Option<Self> {
         let named = check_name(name.0, name.1, direction, cx);
         let value = match value.template.as_plain() {
-            None => FieldValue::Template(value.template.clone()),
+            None => {
+                let what = format!("the value of `{}`", name.0);
+                if !check_line(&value.text.replace('\t', " "), (&what, value.span), cx) {
+                    return None;
+                }
+                FieldValue::Template(value.template.clone())
+            }
             Some("") => {
                 let help = "to take a field away, name it in `remove`";
                 cx.error_help(value.span, format!("the value of `{}` is empty", name.0), help);
@@ -88,7 +102,7 @@ impl FieldText {
 pub fn check_name(name: &str, span: Span, direction: Direction, cx: &mut Context<'_>) -> bool {
     if !is_token(name.as_bytes()) || name.len() > MAX_NAME {
         let help = "a name is made of letters, digits and `-`";
-        cx.error_help(span, format!("`{name}` is not the name of a field"), help);
+        cx.error_help(span, format!("`{}` is not the name of a field", name.escape_debug()), help);
         return false;
     }
     if let Some(instead) = owned(name, direction) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use usher_api::{Exchange, Template, TemplateError};
 use usher_config::schema::Schema;
-use usher_config::{Context, Decode, Node, ValueError};
+use usher_config::{Context, Decode, Node, Span, ValueError};
 
 /// A text with variables such as `{client.ip}`, parsed when the config is read.
 #[derive(Clone, PartialEq)]
@@ -27,6 +27,15 @@ impl TemplateText {
             }
         }
     }
+}
+
+/// Whether a text that becomes part of a head has no control characters; if it has some, that is an error. `what` names
+/// the text.
+pub fn check_line(text: &str, (what, span): (&str, Span), cx: &mut Context<'_>) -> bool {
+    let Some(found) = text.chars().find(char::is_ascii_control) else { return true };
+    let message = format!("{what} holds the control character U+{:04X}", u32::from(found));
+    cx.error_help(span, message, "it becomes part of one line of a message; take the character out");
+    false
 }
 
 impl fmt::Debug for TemplateText {

@@ -160,10 +160,12 @@ impl Validators<'_> {
     }
 
     /// `If-Range` (section 13.1.5): whether a range of what is here completes what the client has. A tag is compared
-    /// strongly, a date must be the very same.
+    /// strongly. A date must be the very same, and is no proof where the tag is weak: what may change again within the
+    /// second (section 8.8.2.2).
     pub fn if_range(&self, field: &[u8]) -> bool {
         match ETag::parse(field) {
             Some(tag) => self.etag.is_some_and(|own| own.strong_eq(&tag)),
+            None if self.etag.is_some_and(|own| own.weak) => false,
             None => date::parse(field).is_some_and(|at| self.last_modified == Some(at)),
         }
     }

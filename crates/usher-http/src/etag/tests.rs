@@ -119,6 +119,10 @@ fn if_range_takes_strong_tags_and_equal_dates() {
     ] {
         assert_eq!(current().if_range(field), want, "{}", field.escape_ascii());
     }
+    let weak = Validators { etag: ETag::parse(b"W/\"v1\""), ..current() };
+    assert!(!weak.if_range(SAME) && !weak.if_range(b"W/\"v1\"") && !weak.if_range(b"\"v1\""));
+    let undated = Validators { etag: None, ..current() };
+    assert!(undated.if_range(SAME));
 }
 
 #[test]

@@ -7,10 +7,12 @@ mod name;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trailer;
 
 pub use name::FieldId;
 pub(crate) use name::is_disguised;
 pub use token::{is_token, is_token_byte, is_value};
+pub use trailer::may_be_trailer;
 
 /// One field line inside [`Fields`]' buffer. Offsets are bytes from the start of the buffer.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +160,19 @@ impl Fields {
         had
     }
 
+    /// As [`Fields::remove_named`], and with it every field whose name differs by `_` for `-` only: CGI and its heirs see
+    /// no difference (RFC 3875 section 4.1.18), so `X_User` would count as the `X-User` that was removed or replaced.
+    pub fn remove_alike(&mut self, name: &[u8]) {
+        self.remove_named(name);
+        if !name.iter().any(|byte| matches!(byte, b'-' | b'_')) {
+            return;
+        }
+        let plain = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        self.retain(|field| {
+            field.name.len() != name.len() || !field.name.iter().map(plain).eq(name.iter().map(plain))
+        });
+    }
+
     /// Adds a field of a known name behind the others. The value must be valid; it is checked in debug builds. Nothing
     /// is added to a head that has 2 MiB already.
     pub fn push(&mut self, id: FieldId, value: &[u8]) {
@@ -212,9 +227,21 @@ impl Fields {
     /// Writes all live lines, each with its CRLF, without the empty line that ends a head.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_but(0, out);
+    }
+
+    /// As [`Fields::encode`], without fields of these names.
+    pub(crate) fn encode_without(&self, left_out: &[FieldId], out: &mut Vec<u8>) {
+        self.encode_but(left_out.iter().fold(0, |mask, id| mask | id.bit()), out);
+    }
+
+    /// Writes runs of lines in one piece each, without those whose identifiers are in the set.
+    fn encode_but(&self, left_out: u64, out: &mut Vec<u8>) {
+        // At most so much, for all the pieces at once.
+        out.reserve(self.buf.len());
         let (mut from, mut to) = (0usize, 0usize);
         for line in &self.lines {
-            if !line.live {
+            if !line.live || line.id.bit() & left_out != 0 {
                 continue;
             }
             if line.start as usize != to {
@@ -224,16 +251,6 @@ impl Fields {
             to = line.end as usize;
         }
         out.extend_from_slice(self.span(from, to));
-    }
-
-    /// As [`Fields::encode`], without fields of these names.
-    pub(crate) fn encode_without(&self, left_out: &[FieldId], out: &mut Vec<u8>) {
-        if !left_out.iter().any(|&id| self.may_have(id)) {
-            return self.encode(out);
-        }
-        for line in self.lines.iter().filter(|line| line.live && !left_out.contains(&line.id)) {
-            out.extend_from_slice(self.span(line.start as usize, line.end as usize));
-        }
     }
 
     /// Whether a field that was parsed has a name that, with `-` for its `_`, would decide something in the proxy.

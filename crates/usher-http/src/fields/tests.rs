@@ -133,6 +133,59 @@ fn sees_through_underscores() {
 }
 
 #[test]
+fn removes_what_looks_alike_to_cgi() {
+    for (name, left) in [
+        ("X-User-Id", "X-User: 3, XUserId: 4"),
+        ("x_user_id", "X-User: 3, XUserId: 4"),
+        ("XUserId", "X-User-Id: 0, x_user-ID: 1, X_USER_ID: 2, X-User: 3"),
+        ("X-Other", "X-User-Id: 0, x_user-ID: 1, X_USER_ID: 2, X-User: 3, XUserId: 4"),
+    ] {
+        let names = ["X-User-Id", "x_user-ID", "X_USER_ID", "X-User", "XUserId"];
+        let values = ["0", "1", "2", "3", "4"];
+        let lines: Vec<_> = names.into_iter().zip(values).collect();
+        let mut fields = of(&lines);
+        fields.remove_alike(name.as_bytes());
+        let got: Vec<_> =
+            pairs(&fields).into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(got.join(", "), left, "{name}");
+    }
+    let mut fields = of(&[("User_Agent", "1"), ("User-Agent", "2")]);
+    fields.remove_alike(b"User-Agent");
+    assert!(fields.is_empty() && !fields.may_have(FieldId::UserAgent));
+}
+
+#[test]
+fn what_decides_something_is_no_trailer() {
+    for (name, passed) in [
+        ("Content-Digest", true),
+        ("Content-MD5", true),
+        ("ETag", true),
+        ("Server-Timing", true),
+        ("grpc-status", true),
+        ("X-Checksum", true),
+        ("Content-Length", false),
+        ("transfer-encoding", false),
+        ("HOST", false),
+        ("Authorization", false),
+        ("Proxy", false),
+        ("Content-Encoding", false),
+        ("Content-Range", false),
+        ("If-Match", false),
+        ("Range", false),
+        ("Cookie2", false),
+        ("Set-Cookie", false),
+        ("X-Forwarded-Prefix", false),
+        ("X-Original-URL", false),
+        ("x-http-method-override", false),
+        ("Access-Control-Allow-Origin", false),
+        ("grpc_status", false),
+    ] {
+        let field = Field { name: name.as_bytes(), value: b"", id: FieldId::of(name.as_bytes()) };
+        assert_eq!(may_be_trailer(&field), passed, "{name}");
+    }
+}
+
+#[test]
 fn tokens_are_the_rfc_s() {
     for byte in 0..=255_u8 {
         let want = byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);

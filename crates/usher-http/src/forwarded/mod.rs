@@ -84,12 +84,13 @@ pub fn x_forwarded_for_ip(element: &[u8]) -> Option<IpAddr> {
 /// The client's address according to `X-Forwarded-For`.
 ///
 /// `lines` are the lines of the field, **the last one first**. The answer is the first address from the right that
-/// is not `trusted`, beginning with the peer itself; if all are, the leftmost.
+/// is not `trusted`, beginning with the peer itself; if all are, the leftmost. A peer without an address (on a Unix
+/// socket) is trusted if one asks: what comes out is none if it names nobody.
 pub fn client_address<'a>(
-    peer: IpAddr,
+    peer: Option<IpAddr>,
     lines: impl IntoIterator<Item = &'a [u8]>,
     trusted: impl Fn(IpAddr) -> bool,
-) -> IpAddr {
+) -> Option<IpAddr> {
     let elements = lines.into_iter().flat_map(|line| syntax::list(line).rev());
     first_untrusted(peer, elements.map(x_forwarded_for_ip), trusted)
 }
@@ -100,10 +101,10 @@ pub fn client_address<'a>(
 /// than [`MAX_HOPS`] elements neither. A trusted proxy that appends to a line of a stranger's, rather than replacing
 /// it, makes the line as good as the stranger's quotes: then the proxy's own address is the answer.
 pub fn client_address_forwarded<'a>(
-    peer: IpAddr,
+    peer: Option<IpAddr>,
     lines: impl IntoIterator<Item = &'a [u8]>,
     trusted: impl Fn(IpAddr) -> bool,
-) -> IpAddr {
+) -> Option<IpAddr> {
     let hops = lines.into_iter().flat_map(|line| {
         // One unreadable hop stands for a line that cannot be read.
         let (hops, count) = line_hops(line).unwrap_or(([None; MAX_HOPS], 1));
@@ -126,15 +127,15 @@ fn line_hops(line: &[u8]) -> Option<([Option<IpAddr>; MAX_HOPS], usize)> {
 
 /// Walks `hops` (from the right; `None` where no address can be read) as long as what was reached is trusted.
 fn first_untrusted(
-    peer: IpAddr,
+    peer: Option<IpAddr>,
     hops: impl Iterator<Item = Option<IpAddr>>,
     trusted: impl Fn(IpAddr) -> bool,
-) -> IpAddr {
-    let mut reached = peer.to_canonical();
+) -> Option<IpAddr> {
+    let mut reached = peer.map(|peer| peer.to_canonical());
     let mut hops = hops.take(MAX_HOPS);
-    while trusted(reached) {
+    while reached.is_none_or(&trusted) {
         match hops.next() {
-            Some(Some(address)) => reached = address,
+            Some(Some(address)) => reached = Some(address),
             Some(None) | None => break,
         }
     }

@@ -126,7 +126,7 @@ pub fn content_length(fields: &Fields) -> Result<Option<u64>, FramingError> {
 }
 
 /// A decimal number of at most 18 digits, digits only.
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 18 {
         return None;
     }

@@ -115,6 +115,9 @@ impl Request {
     ///
     /// `host` is what the Host field says. A Host among the fields is left out, and so is what the driver decides.
     pub fn encode(&self, host: &[u8], out: &mut Vec<u8>) {
+        let line = self.path.len() + self.query.as_ref().map_or(0, |query| query.len());
+        // In one go, with what the driver adds: memory that grows in steps is copied at each.
+        out.reserve(line + host.len() + self.fields.buffer().len() + FRAMING);
         out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
         if self.form == TargetForm::Asterisk {
@@ -132,6 +135,9 @@ impl Request {
         self.fields.encode_without(&[FieldId::Host, FieldId::Connection, FieldId::TransferEncoding], out);
     }
 }
+
+/// What the constant parts of a head and its framing fields take at most (bytes).
+const FRAMING: usize = 192;
 
 /// Fields that a response without a body never has; all but the first no response's own fields have.
 const WITHOUT_BODY: [FieldId; 3] = [FieldId::ContentLength, FieldId::Connection, FieldId::TransferEncoding];
@@ -169,6 +175,7 @@ impl Response {
         let status = self.status;
         let digits =
             [b'0' + (status / 100 % 10) as u8, b'0' + (status / 10 % 10) as u8, b'0' + (status % 10) as u8];
+        out.reserve(self.fields.buffer().len() + FRAMING);
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(&digits);
         out.push(b' ');

@@ -31,6 +31,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 mod bytes;
+mod readings;
+
+pub use readings::{has_other_readings, other_readings};
 
 /// Why a path has no normal form; each is answered with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -58,6 +58,9 @@ fn rewrites_to_one_form() {
         ("/a/b;c/..", "/a/"),
         ("/a/%2F/../b", "/a/b"),
         ("/%25%32%65", "/%252e"),
+        ("/%c0%ae%c0%ae/x", "/%C0%AE%C0%AE/x"),
+        ("/..%c0%af..%c0%af", "/..%C0%AF..%C0%AF"),
+        ("/%252e%252E/", "/%252e%252E/"),
     ] {
         assert_eq!(normal(raw).as_deref(), Ok(want), "{raw}");
     }
@@ -87,6 +90,7 @@ fn refuses_what_has_two_readings() {
         ("/%+1", BadEscape),
         ("/a\\..\\b", Backslash),
         ("/a#b", Fragment),
+        ("/%C0%80/%00", Control),
         ("/..", AboveRoot),
         ("/../a", AboveRoot),
         ("//..", AboveRoot),
@@ -153,6 +157,51 @@ fn check(raw: &[u8]) {
     assert_eq!(normalize(&once, &mut again), Ok(Normal::AsCame(&once)));
 }
 
+#[test]
+fn knows_what_others_may_read() {
+    for (path, want) in [
+        ("/a/b", &[][..]),
+        ("/caf%C3%A9%20x", &[]),
+        ("/100%25", &[]),
+        ("/100%25%20", &[]),
+        ("/admin%2Fx", &["/admin/x"]),
+        ("/admin%5Cx", &["/admin/x"]),
+        ("/admin;x", &["/admin"]),
+        ("/admin%3Bx", &["/admin;x", "/admin"]),
+        ("/a;b%2Fc", &["/a", "/a;b/c", "/a/c"]),
+        ("/a;b/;c/d", &["/a/d"]),
+        ("/%2Fadmin", &["/admin"]),
+        ("/a%2F%2Fb", &["/a/b"]),
+        ("/%2561dmin", &["/admin"]),
+        ("/x/%252e%252e/admin", &["/admin"]),
+        ("/a%252Fb", &["/a/b"]),
+        ("/a%252fb%2Fc", &["/a%252fb/c", "/a/b/c"]),
+        ("/a%253Bb", &["/a;b", "/a"]),
+        ("/admin%C0%AFx", &["/admin/x"]),
+        ("/a/%C0%AE%C0%AE/admin", &["/admin"]),
+        ("/%C0%C1", &[]),
+        ("/p/https%3A%2F%2Fh%2Fx", &["/p/https%3A/h/x"]),
+    ] {
+        assert!(is_normal(path.as_bytes()), "{path}");
+        assert_eq!(other_readings(path).unwrap(), want, "{path}");
+        assert_eq!(has_other_readings(path), !want.is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn refuses_what_others_may_read_above_the_root() {
+    for (path, want) in [
+        ("/%252e%252e/x", PathError::AboveRoot),
+        ("/a%2500", PathError::Control),
+        ("/a%250D%250Ab", PathError::Control),
+        ("/a/%252e%252e%252fetc", PathError::HiddenDotSegment),
+        ("/a/..%253Bx/", PathError::HiddenDotSegment),
+    ] {
+        assert!(is_normal(path.as_bytes()), "{path}");
+        assert_eq!(other_readings(path), Err(want), "{path}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -174,5 +223,20 @@ proptest! {
         let unchanged = rewrite(&raw, &mut out).is_ok() && out == raw;
         prop_assert_eq!(is_normal(&raw), unchanged);
         prop_assert!(!is_plain(&raw) || unchanged);
+    }
+
+    /// What is said to have no other reading has none, and readings are paths in normal form.
+    #[test]
+    fn readings_are_normal(raw in "/([ab./;%]|%2[5fFeE]|%5[cC]|%3[bB]|%[cC]0%[aA][eEfF]){0,12}") {
+        let mut spare = Vec::new();
+        if let Ok(normal) = normalize(raw.as_bytes(), &mut spare) {
+            let path = String::from_utf8(normal.bytes().to_vec()).unwrap();
+            if let Ok(readings) = other_readings(&path) {
+                prop_assert!(readings.is_empty() || has_other_readings(&path), "{path}");
+                prop_assert!(readings.iter().all(|reading| is_normal(reading.as_bytes())), "{path}: {readings:?}");
+            } else {
+                prop_assert!(has_other_readings(&path), "{path}");
+            }
+        }
     }
 }

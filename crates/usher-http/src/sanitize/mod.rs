@@ -33,6 +33,10 @@ pub enum SanitizeError {
     Scheme,
     /// A field that endpoints may take for one of the proxy's own: `X_Forwarded_For` and the like.
     Disguise,
+    /// Max-Forwards of TRACE or OPTIONS that is repeated or no number (RFC 9110 section 7.6.2).
+    MaxForwards,
+    /// TRACE with content (RFC 9110 section 9.3.8).
+    TraceBody,
     /// CONNECT: a reverse proxy opens no tunnels for strangers.
     Connect,
     /// An expectation other than `100-continue` (RFC 9110 section 10.1.1).
@@ -61,6 +65,8 @@ impl SanitizeError {
             Self::Path(_) => "ambiguous or malformed path",
             Self::Scheme => "scheme of the target is not the connection's",
             Self::Disguise => "field name that differs from the proxy's by underscores",
+            Self::MaxForwards => "max-forwards is repeated or no number",
+            Self::TraceBody => "TRACE with content",
             Self::Connect => "CONNECT is not offered",
             Self::Expectation => "unknown expectation",
         }
@@ -80,7 +86,13 @@ pub struct Facts {
     pub takes_trailers: bool,
     /// The client asks for another protocol.
     pub upgrade: bool,
+    /// The request is not to be forwarded: the proxy answers as its recipient (Max-Forwards is 0).
+    pub last_hop: bool,
 }
+
+/// Fields that no endpoint is sent: Host is written anew; `Proxy` becomes `HTTP_PROXY` in CGI and its heirs, which
+/// many libraries take for the address of a proxy ("httpoxy", CVE-2016-5385).
+const DROPPED: [FieldId; 2] = [FieldId::Host, FieldId::Proxy];
 
 /// Buffers that outlive a request, so that sanitizing allocates nothing in the long run.
 #[derive(Debug, Default)]
@@ -116,8 +128,9 @@ pub fn sanitize(
         expects_continue: expects_continue(request, framing)?,
         takes_trailers: takes_trailers(request),
         upgrade: take_upgrade(request, (framing, options), upgrade),
+        last_hop: count_hop(request, framing)?,
     };
-    request.fields.remove(FieldId::Host);
+    request.fields.remove_all(&DROPPED);
     framing::strip_hop_by_hop(&mut request.fields, options);
     Ok(facts)
 }
@@ -247,13 +260,35 @@ fn is_empty(framing: Framing) -> bool {
     matches!(framing, Framing::None | Framing::Length(0))
 }
 
+/// Whether trailers mean anything to the client. HTTP/1.0 has none.
 fn takes_trailers(request: &Request) -> bool {
     request.fields.may_have(FieldId::Te)
+        && request.version != Version::Http10
         && request
             .fields
             .all(FieldId::Te)
             .flat_map(list)
             .any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Counts Max-Forwards down by one and says whether it was 0 (RFC 9110 section 7.6.2). It means something for TRACE and
+/// OPTIONS only; with other methods it is passed on as it is.
+fn count_hop(request: &mut Request, framing: Framing) -> Result<bool, SanitizeError> {
+    match request.method {
+        Method::Trace if !is_empty(framing) => return Err(SanitizeError::TraceBody),
+        Method::Trace | Method::Options if request.fields.may_have(FieldId::MaxForwards) => {}
+        _ => return Ok(false),
+    }
+    let left = {
+        let mut values = request.fields.all(FieldId::MaxForwards);
+        let only = (values.next().and_then(framing::decimal), values.next());
+        if let (Some(left), None) = only { left } else { return Err(SanitizeError::MaxForwards) }
+    };
+    if left > 0 {
+        request.fields.remove(FieldId::MaxForwards);
+        request.fields.push(FieldId::MaxForwards, (left - 1).to_string().as_bytes());
+    }
+    Ok(left == 0)
 }
 
 /// Copies the protocol asked for into `upgrade`; RFC 9110 section 7.8 lets a server ignore any Upgrade.

@@ -206,8 +206,49 @@ fn finds_who_takes_trailers() {
         ("TE: gzip;q=0.5, Trailers\r\n", true),
         ("TE: gzip\r\nTE: trailers\r\n", true),
         ("TE: trailersx\r\n", false),
+        ("TE: trailers;q=0\r\n", false),
     ] {
         assert_eq!(facts(lines).unwrap().takes_trailers, want, "{lines:?}");
+    }
+    let old = "GET / HTTP/1.0\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n";
+    assert!(!understood(old, "http").unwrap().1.takes_trailers, "HTTP/1.0 has no trailers");
+}
+
+#[test]
+fn counts_hops_of_trace_and_options() {
+    for (method, lines, want) in [
+        ("OPTIONS", "", Ok((false, None))),
+        ("OPTIONS", "Max-Forwards: 0\r\n", Ok((true, Some("0")))),
+        ("TRACE", "Max-Forwards: 000\r\n", Ok((true, Some("000")))),
+        ("TRACE", "max-forwards: 1\r\n", Ok((false, Some("0")))),
+        ("OPTIONS", "Max-Forwards: 10\r\n", Ok((false, Some("9")))),
+        ("OPTIONS", "Max-Forwards: 1\r\nConnection: Max-Forwards\r\n", Ok((false, Some("0")))),
+        ("OPTIONS", "Max-Forwards: 1\r\nMax-Forwards: 1\r\n", Err(SanitizeError::MaxForwards)),
+        ("OPTIONS", "Max-Forwards: -1\r\n", Err(SanitizeError::MaxForwards)),
+        ("OPTIONS", "Max-Forwards: 1, 2\r\n", Err(SanitizeError::MaxForwards)),
+        ("TRACE", "Max-Forwards:\r\n", Err(SanitizeError::MaxForwards)),
+        ("GET", "Max-Forwards: 0\r\n", Ok((false, Some("0")))),
+        ("GET", "Max-Forwards: x\r\n", Ok((false, Some("x")))),
+        ("TRACE", "Content-Length: 1\r\n", Err(SanitizeError::TraceBody)),
+        ("TRACE", "Transfer-Encoding: chunked\r\n", Err(SanitizeError::TraceBody)),
+        ("TRACE", "Content-Length: 0\r\n", Ok((false, None))),
+    ] {
+        let got = understood(&format!("{method} / HTTP/1.1\r\nHost: h\r\n{lines}\r\n"), "http");
+        let got = got.map(|(request, facts, _)| {
+            let left = request.fields.get(FieldId::MaxForwards).map(|left| left.to_vec());
+            (facts.last_hop, left)
+        });
+        assert_eq!(got, want.map(|(last, left)| (last, left.map(|left| left.into()))), "{method} {lines:?}");
+    }
+}
+
+#[test]
+fn drops_what_cgi_takes_for_the_address_of_a_proxy() {
+    for line in ["Proxy: http://evil/", "PROXY: http://evil/", "proxy:", "Proxy: a\r\npRoxy: b"] {
+        let head = format!("GET / HTTP/1.1\r\nHost: h\r\n{line}\r\nA: stays\r\n\r\n");
+        let (request, ..) = understood(&head, "http").unwrap();
+        let names: Vec<_> = request.fields.iter().map(|field| field.name.to_vec()).collect();
+        assert_eq!(names, [b"A"], "{line}");
     }
 }
 
@@ -223,6 +264,8 @@ fn errors_have_their_status() {
         (Path(path::PathError::AboveRoot), 400),
         (Scheme, 421),
         (Disguise, 400),
+        (MaxForwards, 400),
+        (TraceBody, 400),
         (Connect, 405),
         (Expectation, 417),
     ] {

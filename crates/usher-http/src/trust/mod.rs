@@ -6,7 +6,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::fields::FieldId;
 use crate::forwarded::{self, Hop, Node};
@@ -20,21 +21,49 @@ pub struct ClientText {
     address: Option<IpAddr>,
     /// The port that the client connected to, in digits; empty on Unix sockets.
     port: Vec<u8>,
+    /// The address that the client connected to; none on Unix sockets.
+    local: Option<SocketAddr>,
 }
 
 impl ClientText {
-    /// For a connection from `peer` to local port `port`.
-    pub fn new(peer: Option<IpAddr>, port: Option<u16>) -> Self {
+    /// For a connection from `peer` to `local`.
+    pub fn new(peer: Option<IpAddr>, local: Option<SocketAddr>) -> Self {
         let mut ip = Vec::new();
         if let Some(address) = peer {
             forwarded::write_ip(address, &mut ip);
         }
-        Self { ip, address: peer, port: port.map(|port| port.to_string().into_bytes()).unwrap_or_default() }
+        let port = local.map(|local| local.port().to_string().into_bytes()).unwrap_or_default();
+        Self { ip, address: peer, port, local }
     }
 }
 
-/// The client's address: the peer's, or what trusted proxies say (RFC 7239, X-Forwarded-For), from the right.
-pub fn client_address(request: &Request, peer: IpAddr, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+/// Gives a request without Host (HTTP/1.0) the authority that RFC 9112 section 3.3 names: the address and port that the
+/// client connected to. On a Unix socket it is `localhost`.
+pub fn name_host(request: &mut Request, client: &ClientText) {
+    if !request.authority.is_empty() {
+        return;
+    }
+    let Request { host, authority, scheme, .. } = request;
+    // Writing to a `String` cannot fail.
+    let _ = match client.local.map(|local| local.ip().to_canonical()) {
+        Some(IpAddr::V6(ip)) => write!(host, "[{ip}]"),
+        Some(ip) => write!(host, "{ip}"),
+        None => write!(host, "localhost"),
+    };
+    authority.push_str(host);
+    let usual = if *scheme == "https" { 443 } else { 80 };
+    if let Some(port) = client.local.map(|local| local.port()).filter(|port| *port != usual) {
+        let _ = write!(authority, ":{port}");
+    }
+}
+
+/// The client's address: the peer's, or what trusted proxies say (RFC 7239, X-Forwarded-For), from the right. Without
+/// `peer`, a trusted proxy on a Unix socket is the first of them; none if it names nobody.
+pub fn client_address(
+    request: &Request,
+    peer: Option<IpAddr>,
+    trusted: impl Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
     let fields = &request.fields;
     if fields.may_have(FieldId::XForwardedFor) {
         let mut lines: Vec<&[u8]> = fields.all(FieldId::XForwardedFor).collect();
@@ -46,7 +75,7 @@ pub fn client_address(request: &Request, peer: IpAddr, trusted: impl Fn(IpAddr) 
         lines.reverse();
         return forwarded::client_address_forwarded(peer, lines, trusted);
     }
-    peer.to_canonical()
+    peer.map(|peer| peer.to_canonical())
 }
 
 /// What a client could claim about where it comes from.
@@ -85,7 +114,7 @@ pub fn append(request: &mut Request, client: &ClientText, real: Option<IpAddr>, 
     let hops = joined(request, FieldId::Forwarded);
     if before.is_empty()
         && let Some(real) =
-            real.filter(|real| client.address.is_some_and(|peer| peer.to_canonical() != *real))
+            real.filter(|real| client.address.is_none_or(|peer| peer.to_canonical() != *real))
     {
         forwarded::write_ip(real, &mut before);
     }

@@ -35,7 +35,11 @@ fn a_stranger_s_word_is_replaced() {
         ("A", "stays"),
     ];
     let mut request = request(&claims);
-    replace(&mut request, &ClientText::new(Some(ip("::ffff:192.0.2.7")), Some(80)), "1.1");
+    replace(
+        &mut request,
+        &ClientText::new(Some(ip("::ffff:192.0.2.7")), Some(([192, 0, 2, 1], 80).into())),
+        "1.1",
+    );
     assert_eq!(
         fields(&request),
         "Via: 1.0 other\r\nA: stays\r\nX-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\n\
@@ -54,7 +58,7 @@ fn what_is_not_known_is_not_claimed() {
 
 #[test]
 fn a_trusted_proxy_s_word_is_kept_and_added_to() {
-    let client = ClientText::new(Some(ip("10.0.0.1")), Some(80));
+    let client = ClientText::new(Some(ip("10.0.0.1")), Some(([192, 0, 2, 1], 80).into()));
     for (before, real, want) in [
         (
             &[("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")][..],
@@ -101,8 +105,60 @@ fn the_client_is_the_first_from_the_right_that_is_not_trusted() {
         // X-Forwarded-For is what deployed proxies write; Forwarded may be a client's that they passed on.
         (&[("Forwarded", "for=1.1.1.1"), ("X-Forwarded-For", "3.3.3.3")], "3.3.3.3"),
     ] {
-        assert_eq!(client_address(&request(lines), ip("10.0.0.1"), trusted), ip(want), "{lines:?}");
+        assert_eq!(client_address(&request(lines), Some(ip("10.0.0.1")), trusted), Some(ip(want)), "{lines:?}");
     }
     let lies = request(&[("X-Forwarded-For", "1.1.1.1")]);
-    assert_eq!(client_address(&lies, ip("192.0.2.7"), trusted), ip("192.0.2.7"));
+    assert_eq!(client_address(&lies, Some(ip("192.0.2.7")), trusted), Some(ip("192.0.2.7")));
+}
+
+/// A trusted proxy on a Unix socket has no address to be the client's, nor one to add to what it says.
+#[test]
+fn a_proxy_on_a_unix_socket_names_the_client_or_nobody() {
+    let trusted = |address: IpAddr| address.to_string().starts_with("10.");
+    let tail = "X-Forwarded-Proto: http\r\nX-Forwarded-Host: example.com:8080\r\nVia: 1.1 usher\r\n";
+    for (before, real, want) in [
+        (
+            &[("X-Forwarded-For", "1.1.1.1, 2.2.2.2, 10.0.0.2")][..],
+            Some("2.2.2.2"),
+            "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 10.0.0.2\r\nX-Real-IP: 2.2.2.2\r\n",
+        ),
+        (
+            &[("Forwarded", "for=1.1.1.1")],
+            Some("1.1.1.1"),
+            "X-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1, \
+             for=unknown;host=\"example.com:8080\";proto=http\r\nX-Real-IP: 1.1.1.1\r\n",
+        ),
+        (&[("X-Forwarded-For", "garbage")], None, "X-Forwarded-For: garbage\r\n"),
+        (&[], None, ""),
+    ] {
+        let mut request = request(before);
+        let found = client_address(&request, None, trusted);
+        assert_eq!(found, real.map(ip), "{before:?}");
+        append(&mut request, &ClientText::new(None, None), found, "1.1");
+        assert_eq!(fields(&request), format!("{want}{tail}"), "{before:?}");
+    }
+}
+
+#[test]
+fn a_request_without_host_is_for_where_it_arrived() {
+    for (local, scheme, want) in [
+        (Some("192.0.2.1:80"), "http", ("192.0.2.1", "192.0.2.1")),
+        (Some("192.0.2.1:8080"), "http", ("192.0.2.1", "192.0.2.1:8080")),
+        (Some("192.0.2.1:443"), "https", ("192.0.2.1", "192.0.2.1")),
+        (Some("192.0.2.1:80"), "https", ("192.0.2.1", "192.0.2.1:80")),
+        (Some("[::ffff:192.0.2.1]:80"), "http", ("192.0.2.1", "192.0.2.1")),
+        (Some("[2001:db8::1]:8080"), "http", ("[2001:db8::1]", "[2001:db8::1]:8080")),
+        (None, "http", ("localhost", "localhost")),
+    ] {
+        let client = ClientText::new(None, local.map(|local| local.parse().unwrap()));
+        let mut request = request(&[]);
+        request.scheme = scheme;
+        request.host.clear();
+        request.authority.clear();
+        name_host(&mut request, &client);
+        assert_eq!((request.host.as_str(), request.authority.as_str()), want, "{local:?} {scheme}");
+    }
+    let mut named = request(&[]);
+    name_host(&mut named, &ClientText::new(None, None));
+    assert_eq!(named.authority, "example.com:8080");
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -23,16 +23,32 @@ pub(crate) fn set_tcp_option(socket: impl AsFd, option: libc::c_int, value: libc
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Watches a listening socket for connections, without accepting them through the runtime.
+/// A descriptor's owner that keeps the same one for as long as it lives, and closes it only when dropped.
+pub(crate) trait Keeps: AsRawFd {}
+impl Keeps for TcpListener {}
+impl Keeps for OwnedFd {}
+
+/// Watches a descriptor until it is readable: a listening socket, whose connections are not accepted through the
+/// runtime, or an epoll instance.
 ///
 /// # Errors
 /// What registering with epoll says.
 ///
 /// # Panics
 /// Outside of a tokio runtime with an I/O driver.
-pub(crate) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
-    // SAFETY: a `TcpListener` owns its descriptor, never changes it, and closes it only when it is dropped; the
-    // `AsyncFd` owns the `TcpListener`.
-    let watched = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
+pub(crate) fn watch<T: Keeps>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: `T` owns its descriptor, never changes it, and closes it only when it is dropped (`Keeps` is private to
+    // this crate, and both its types do so); the `AsyncFd` owns the `T`.
+    let watched = unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) };
     watched.map_err(io::Error::from)
+}
+
+/// Gives the system back what the allocator holds and nobody uses, of all threads. Does nothing where the C library
+/// has no such call.
+pub fn trim_heap() {
+    // SAFETY: `malloc_trim` may be called at any time from any thread; it moves nothing that is in use.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }

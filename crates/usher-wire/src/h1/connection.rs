@@ -28,7 +28,7 @@ pub struct Connection<T> {
     sent_bytes: u64,
 }
 
-/// Output memory above this is given back when it is sent (bytes).
+/// Output memory above this is given back when a connection waits, and above four times this when it is sent (bytes).
 const OUTPUT_KEPT: usize = 4 << 10;
 
 impl<T: Transport> Connection<T> {
@@ -93,10 +93,11 @@ impl<T: Transport> Connection<T> {
         self.sent == self.output.len()
     }
 
-    /// Gives memory back that holds nothing, for a connection that is about to wait for long.
+    /// Gives memory back that holds nothing, for a connection that is about to wait; not that of the output if it is
+    /// small, as the next request would only ask for it again.
     pub fn release(&mut self) {
         self.input.release();
-        if self.is_flushed() {
+        if self.is_flushed() && self.output.capacity() > OUTPUT_KEPT {
             self.output = Vec::new();
             self.sent = 0;
         }

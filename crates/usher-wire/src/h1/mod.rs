@@ -11,4 +11,4 @@ mod sides;
 mod tests;
 
 pub use connection::Connection;
-pub use sides::{Downstream, ReplyContext, RequestContext};
+pub use sides::{Downstream, NotTrailers, ReplyContext, RequestContext};

@@ -4,10 +4,12 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
 
 use usher_http::chunk;
-use usher_http::{Field, FieldId, Fields, Framing};
+use usher_http::fields::may_be_trailer;
+use usher_http::{Field, Fields, Framing};
 use usher_net::Transport;
 
 use super::connection::Connection;
+use super::sides::NotTrailers;
 use crate::body::{Plain, Sink};
 use crate::error::WireError;
 
@@ -21,6 +23,8 @@ pub(super) struct Sending {
     /// Payload bytes still to come: of the body, or of the chunk whose size line was written.
     left: u64,
     done: bool,
+    /// Trailers are sent, but for those of these names.
+    trailers: Option<NotTrailers>,
 }
 
 impl Sending {
@@ -30,7 +34,7 @@ impl Sending {
             Framing::Close => u64::MAX,
             Framing::None | Framing::Chunked => 0,
         };
-        Self { framing, left, done: false }
+        Self { framing, left, done: false, trailers: None }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -39,6 +43,14 @@ impl Sending {
 }
 
 impl<T: Transport> Connection<T> {
+    /// Says which trailers are sent behind the body that was just begun, if any; without it, they are dropped, as RFC 9112
+    /// section 7.1.2 allows.
+    pub fn pass_trailers(&mut self, but: Option<&NotTrailers>) {
+        if self.sending.framing == Framing::Chunked {
+            self.sending.trailers = but.cloned();
+        }
+    }
+
     /// Writes what is queued and then `data`; returns how much of `data` was written, at least 1.
     fn poll_write_behind(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, WireError>> {
         loop {
@@ -117,8 +129,8 @@ impl<T: Transport> Sink for Connection<T> {
                 Framing::Chunked if self.sending.left > 0 => return Poll::Ready(Err(WireError::Truncated)),
                 Framing::Chunked => {
                     self.output.extend_from_slice(b"0\r\n");
-                    if let Some(trailers) = trailers {
-                        encode_trailers(trailers, &mut self.output);
+                    if let (Some(trailers), Some(but)) = (trailers, &self.sending.trailers) {
+                        encode_trailers(trailers, but, &mut self.output);
                     }
                     self.output.extend_from_slice(b"\r\n");
                 }
@@ -154,9 +166,10 @@ impl<T: Transport> Sink for Connection<T> {
     }
 }
 
-/// Trailers that decide framing, routing or the like are not passed on (RFC 9110 section 6.5.1).
-fn encode_trailers(trailers: &Fields, out: &mut Vec<u8>) {
-    let passed = |field: &Field<'_>| field.id == FieldId::Other && !field.name.contains(&b'_');
+/// Left out are fields that have no place in trailers, and those that the proxy itself writes or keeps back.
+fn encode_trailers(trailers: &Fields, but: &[Box<str>], out: &mut Vec<u8>) {
+    let held_back = |name: &[u8]| but.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()));
+    let passed = |field: &Field<'_>| may_be_trailer(field) && !held_back(field.name);
     for field in trailers.iter().filter(passed) {
         out.extend_from_slice(field.name);
         out.extend_from_slice(b": ");

@@ -40,6 +40,8 @@ pub struct ReplyContext<'a> {
     pub persistent: bool,
     /// For the Date field, if the response has none.
     pub date: &'a [u8],
+    /// The client takes trailers, but for those of these names.
+    pub trailers: Option<&'a NotTrailers>,
     /// The response is 101; the protocol is in its Upgrade field.
     pub switches: bool,
 }
@@ -72,6 +74,7 @@ impl<T: Transport> Downstream for Connection<T> {
         }
         out.extend_from_slice(b"\r\n");
         self.begin_send(framing);
+        self.pass_trailers(reply.trailers);
         persistent
     }
 
@@ -120,8 +123,12 @@ impl<T: Transport> Connection<T> {
         }
         out.extend_from_slice(b"\r\n");
         self.begin_send(framing);
+        self.pass_trailers(extra.trailers);
     }
 }
+
+/// Names of fields that are not passed on as trailers; shared, as the body is sent long after the head.
+pub type NotTrailers = std::sync::Arc<[Box<str>]>;
 
 /// What a request head depends on beside the request.
 #[derive(Clone, Copy, Default)]
@@ -130,6 +137,8 @@ pub struct RequestContext<'a> {
     pub upgrade: Option<&'a [u8]>,
     /// The client takes trailers.
     pub takes_trailers: bool,
+    /// The request's trailers are passed on, but for those of these names.
+    pub trailers: Option<&'a NotTrailers>,
 }
 
 fn push_upgrade(protocol: &[u8], out: &mut Vec<u8>) {

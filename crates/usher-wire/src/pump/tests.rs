@@ -56,6 +56,7 @@ fn every_framing_into_every_framing() {
                 for capacity in [100, 9000, 100_000] {
                     let got = run(async {
                         let (mut ends, mut source, mut sink) = connections((from, to), capacity);
+                        sink.pass_trailers(Some(&[].into()));
                         let mut pump = Pump::default();
                         let pumping = async {
                             poll_fn(|cx| pump.poll(cx, &mut source, &mut sink)).await.unwrap();

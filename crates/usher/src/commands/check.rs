@@ -1,13 +1,14 @@
 //! `usher check`
 
 use crate::assemble;
-use crate::cli::ConfigArgs;
+use crate::cli::CheckArgs;
+use crate::effective;
 use crate::origin::Origin;
-use crate::terminal::{Failure, print, warn};
+use crate::terminal::{Failure, print, say, warn};
 
 /// Does everything that serving would, but for opening sockets and logs and asking for names.
-pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
-    let origin = Origin::named(args.config.as_deref(), args.format)?;
+pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let origin = Origin::of(&args.file.config())?;
     let loaded = origin.load()?;
     let built = assemble::dry(&loaded)?;
     warn(&loaded.warnings, &loaded.sources);
@@ -18,7 +19,11 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
         count(snapshot.routes.len(), "route"),
         count(snapshot.clusters.len(), "cluster"),
     ];
-    print(format!("{}: ok, {}\n", origin.name(), counts.join(", ")))
+    let verdict = format!("{}: ok, {}\n", origin.name(), counts.join(", "));
+    let Some(format) = args.print else { return print(verdict) };
+    // The config alone goes to standard output, so that it can be kept or compared.
+    say(&verdict);
+    print(effective::text(&loaded, format))
 }
 
 /// `1 route`, `2 routes`

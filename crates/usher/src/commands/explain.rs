@@ -8,10 +8,11 @@ use usher_net::Address;
 use crate::assemble;
 use crate::cli::ExplainArgs;
 use crate::origin::Origin;
-use crate::terminal::{Failure, print, warn};
+use crate::terminal::{Failure, print, say, warn};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let origin = Origin::named(args.config.config.as_deref(), args.config.format)?;
+    let origin = Origin::of(&args.config)?;
+    say(&format!("config: {}\n", origin.name()));
     let loaded = origin.load()?;
     let mut built = assemble::dry(&loaded)?;
     warn(&loaded.warnings, &loaded.sources);

@@ -10,13 +10,14 @@ mod reload;
 mod run;
 mod schema;
 
-use crate::cli::{Cli, Command, ConfigArgs};
+use crate::cli::{Cli, Command};
 use crate::terminal::Failure;
 
-/// Runs the command; without one, `run`.
+/// Runs the command.
 pub(crate) fn dispatch(cli: Cli) -> Result<(), Failure> {
-    match cli.command.unwrap_or_else(|| Command::Run(ConfigArgs::default())) {
-        Command::Run(args) => run::run(&args),
+    let Some(command) = cli.command else { return run::without_words() };
+    match command {
+        Command::Run(args) => run::run(&args.config()),
         Command::Check(args) => check::run(&args),
         Command::Proxy(args) => proxy::run(&args),
         Command::Explain(args) => explain::run(&args),

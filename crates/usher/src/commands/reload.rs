@@ -23,12 +23,13 @@ pub(super) fn run(args: &ReloadArgs) -> Result<(), Failure> {
     if let Some(path) = &args.pid_file {
         return hang_up(path);
     }
-    let admin = match &args.admin {
-        Some(address) => address.clone(),
-        None => configured(args)?,
+    let Asked { admin, help } = match &args.admin {
+        Some(address) => Asked::named(address.clone()),
+        None => Asked::configured(args)?,
     };
-    let answer = post(&admin)
-        .map_err(|error| Failure::of(format!("cannot reach the admin listener at `{admin}`"), error))?;
+    let answer = post(&admin).map_err(|error| {
+        Failure::with_help(format!("cannot reach the admin listener at `{admin}`: {error}"), help)
+    })?;
     let (status, report) = parse(&answer)
         .ok_or_else(|| Failure::Message(format!("`{admin}` did not answer as an admin listener does")))?;
     match status {
@@ -53,21 +54,42 @@ fn hang_up(path: &Path) -> Result<(), Failure> {
     print(format!("sent SIGHUP to process {number}; what became of it is in its log\n"))
 }
 
-/// The admin listener that the config names. Without a config at hand, the default one.
-fn configured(args: &ReloadArgs) -> Result<BindAddress, Failure> {
-    let origin = Origin::named(args.config.config.as_deref(), args.config.format)?;
-    let loaded = match (origin.load(), &args.config.config) {
-        (Ok(loaded), _) => loaded.config.admin,
-        // A file with errors still says where the process is, and that will report the errors; or there is none.
-        (Err(_), None) => Admin::default(),
-        (Err(report), Some(_)) => return Err(report.into()),
-    };
-    match loaded {
-        Admin::On(listener) => Ok(listener.bind.value),
-        Admin::Off => {
-            let help = "use `--pid-file FILE`, or send SIGHUP to the process";
-            Err(Failure::Message(format!("`{}` switches the admin listener off; {help}", origin.name())))
-        }
+/// The admin listener that is asked, and what to do if nobody is there.
+struct Asked {
+    admin: BindAddress,
+    help: String,
+}
+
+impl Asked {
+    /// By `--admin`.
+    fn named(admin: BindAddress) -> Self {
+        let help = "is usher running, and is this its `admin`? SIGHUP needs none: `kill -HUP PID`, or `--pid-file FILE`";
+        Self { admin, help: help.to_owned() }
+    }
+
+    /// By the config. One with errors that was not named still says where the process is, which will report them.
+    fn configured(args: &ReloadArgs) -> Result<Self, Failure> {
+        let origin = Origin::of(&args.config)?;
+        let name = origin.name();
+        let other =
+            "name the address by `--admin ADDR`, or send SIGHUP: `kill -HUP PID`, or `--pid-file FILE`";
+        let written = match (origin.load(), &args.config.config) {
+            (Ok(loaded), _) => Some(loaded.config.admin),
+            (Err(_), None) => origin.admin_of_faulty(),
+            (Err(report), Some(_)) => return Err(report.into()),
+        };
+        let why = match &written {
+            Some(_) => format!("the `admin` of {name}"),
+            None => format!("the default, as {name} has errors"),
+        };
+        let help = format!("is usher running? If this is not the `admin` that it began with, {other}");
+        let Admin::On(listener) = written.unwrap_or_default() else {
+            let help = "use `--pid-file FILE`, or send SIGHUP to the process: `kill -HUP PID`";
+            return Err(Failure::with_help(format!("`{name}` switches the admin listener off"), help));
+        };
+        let admin = listener.bind.value;
+        say(&format!("asking usher at {admin}, {why}\n"));
+        Ok(Self { admin, help })
     }
 }
 

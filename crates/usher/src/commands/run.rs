@@ -1,19 +1,22 @@
-//! `usher run`
-
-use std::path::Path;
+//! `usher run`, and `usher` alone
 
 use crate::cli::ConfigArgs;
 use crate::demo::Demo;
-use crate::origin::{DEFAULT_FILE, Origin};
+use crate::origin::Origin;
 use crate::serve;
 use crate::terminal::Failure;
 
-/// Serves the config; without one, the demo.
+/// Serves the config. Without one it serves nothing: whoever says `run` in a wrong folder does not mean a demo.
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
-    if args.config.is_none() && !Path::new(DEFAULT_FILE).exists() {
-        return demo();
+    serve::run(Origin::of(args)?)
+}
+
+/// `usher` alone: serves the config that is found, or shows the demo to somebody who only looks.
+pub(super) fn without_words() -> Result<(), Failure> {
+    match Origin::found(None) {
+        Some(origin) => serve::run(origin),
+        None => demo(),
     }
-    serve::run(Origin::named(args.config.as_deref(), args.format)?)
 }
 
 /// Starts the demo on ports that are free.

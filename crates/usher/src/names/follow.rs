@@ -2,14 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::system_conf::read_system_conf;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, LocalSet};
@@ -25,9 +27,12 @@ const MIN_RETRY: Duration = Duration::from_millis(500);
 /// How long one question may take, all servers and tries together.
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 
+/// Name servers, search domains, and how they are asked.
+type Settings = (ResolverConfig, ResolverOpts);
+
 /// What all tasks of the thread share.
 struct Shared {
-    resolver: RefCell<Option<TokioResolver>>,
+    settings: RefCell<Settings>,
     permits: Semaphore,
     table: Table,
     changed: Changed,
@@ -35,14 +40,14 @@ struct Shared {
 
 /// Follows what is wanted until nobody can want anything.
 pub(super) async fn run(mut wanted: UnboundedReceiver<Wanted>, table: Table, changed: Changed) {
-    let shared =
-        Rc::new(Shared { resolver: RefCell::new(None), permits: Semaphore::new(AT_ONCE), table, changed });
+    let (settings, permits) = (RefCell::default(), Semaphore::new(AT_ONCE));
+    let shared = Rc::new(Shared { settings, permits, table, changed });
     let tasks = LocalSet::new();
     let orders = async {
         let mut followed = BTreeMap::new();
         while let Some(order) = wanted.recv().await {
             // The system's settings may have changed since: they are read on every reload.
-            *shared.resolver.borrow_mut() = resolver();
+            *shared.settings.borrow_mut() = system_settings();
             change(&shared, &mut followed, order);
         }
     };
@@ -95,7 +100,13 @@ impl Shared {
     /// The addresses of a host and how long they hold.
     async fn ask(&self, host: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
         let Ok(_permit) = self.permits.acquire().await else { return failed("the process ends") };
-        let Some(resolver) = self.resolver.borrow().clone() else { return failed("there is no resolver") };
+        if is_this_machine(host) {
+            return this_machine(host).await;
+        }
+        let resolver = match resolver(self.settings.borrow().clone()) {
+            Ok(resolver) => resolver,
+            Err(error) => return failed(&error.to_string()),
+        };
         match tokio::time::timeout(ONE_ANSWER, resolver.lookup_ip(host)).await {
             Ok(Ok(found)) => {
                 let addresses: Vec<IpAddr> = found.iter().collect();
@@ -110,27 +121,48 @@ impl Shared {
     }
 }
 
+/// Whether a name is the machine's own, which is never asked of a name server (RFC 6761 section 6.3).
+pub(super) fn is_this_machine(host: &str) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// What the system says of itself: its hosts file may give `localhost` one of the two loopback addresses only, and
+/// mostly an application listens on that one.
+async fn this_machine(host: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
+    let found = tokio::net::lookup_host((host, 0)).await;
+    match found.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>()) {
+        Ok(addresses) if !addresses.is_empty() => (Ok(addresses), Duration::MAX),
+        // Systems whose C library does not know of names below `localhost`.
+        _ => (Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]), Duration::MAX),
+    }
+}
+
 fn failed(reason: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
     (Err(reason.to_owned()), Duration::ZERO)
 }
 
-fn reason(error: &hickory_resolver::net::NetError) -> String {
+fn reason(error: &NetError) -> String {
     if error.is_nx_domain() {
         return "there is no such name".to_owned();
     }
     if error.is_no_records_found() { "it has no address".to_owned() } else { error.to_string() }
 }
 
-/// A resolver by the system's settings: its name servers, search domains and hosts file.
-fn resolver() -> Option<TokioResolver> {
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
+/// The system's settings; its hosts file is read for each question.
+fn system_settings() -> Settings {
+    let (config, mut options) = read_system_conf().unwrap_or_else(|error| {
         log::warn(format_args!("cannot read the system's name servers: {error}; only the hosts file counts"));
-        TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
+        Settings::default()
     });
-    let options = builder.options_mut();
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     // Each name is asked for when its time is over; a cache could only answer with what is known.
     options.cache_size = 0;
-    let built = builder.build();
-    built.map_err(|error| log::error(format_args!("cannot resolve names: {error}"))).ok()
+    (config, options)
+}
+
+/// A resolver for one question. One for all would keep its connections: after an answer too long for UDP, all names
+/// would be asked for over that connection, and dnsmasq answers there with what it knew when it was opened.
+fn resolver((config, options): Settings) -> Result<TokioResolver, NetError> {
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build()
 }

@@ -39,7 +39,8 @@ impl Table {
                 addresses.sort_unstable();
                 addresses.dedup();
                 if std::mem::take(&mut answer.failed) {
-                    log::info(format_args!("`{host}` resolves again"));
+                    let again = if answer.addresses.is_empty() { "now" } else { "again" };
+                    log::info(format_args!("`{host}` resolves {again}"));
                 }
                 let changed = answer.addresses != addresses;
                 if changed && !is_new {

@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::Bounds;
-use super::follow::clamp;
+use super::follow::{clamp, is_this_machine};
 use super::table::Table;
 
 fn ip(last: u8) -> IpAddr {
@@ -29,5 +29,18 @@ fn the_time_to_live_counts_between_the_bounds() {
     let bounds = Bounds { min: Duration::from_secs(5), max: Duration::from_secs(300) };
     for (ttl, expected) in [(0, 5), (5, 5), (60, 60), (300, 300), (86_400, 300)] {
         assert_eq!(clamp(Duration::from_secs(ttl), bounds), Duration::from_secs(expected));
+    }
+}
+
+#[test]
+fn the_machines_own_names() {
+    for (host, own) in [
+        ("localhost", true),
+        ("LocalHost.", true),
+        ("app.localhost", true),
+        ("localhost.example.com", false),
+        ("mylocalhost", false),
+    ] {
+        assert_eq!(is_this_machine(host), own, "{host}");
     }
 }

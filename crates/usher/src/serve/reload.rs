@@ -25,7 +25,7 @@ impl Control {
         let started = Instant::now();
         let outcome = self.try_reload();
         self.registry.process.reloaded(outcome.is_ok());
-        let name = self.origin.name();
+        let name = self.reloaded_name();
         match outcome {
             Ok(Done { changes, warnings }) => {
                 let millis = started.elapsed().as_secs_f64() * 1000.0;
@@ -44,7 +44,21 @@ impl Control {
         }
     }
 
+    /// What was read again: of a text that was read once, only the files that it names.
+    fn reloaded_name(&self) -> String {
+        let name = self.origin.name();
+        if self.origin.is_file() { name } else { format!("the files that {name} names") }
+    }
+
     fn try_reload(&mut self) -> Result<Done, Failure> {
+        if !self.origin.can_change(&self.loaded, &self.files()) {
+            let name = self.origin.name();
+            let what = format!("{name} cannot be read again, and it names no file that could");
+            return Err(Failure::with_help(
+                what,
+                "start usher again, or give it a config file: `usher run FILE`",
+            ));
+        }
         // Before the files are read, or at least before anybody sees the effect: what comes later is another change.
         let before = Fingerprint::of(&self.files());
         let loaded = self.origin.load()?;

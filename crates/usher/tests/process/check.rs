@@ -25,12 +25,44 @@ fn a_good_config_is_ok() {
         "route:\n  - to: 127.0.0.1:3000\n  - path: /a\n    to: 127.0.0.1:3001\n",
     )
     .unwrap();
-    let done = run(dir.path(), &["check", "--config", "site.yaml"]);
-    assert_eq!(
-        (done.code, done.out.as_str()),
-        (Some(0), "site.yaml: ok, 1 listener, 2 routes, 2 clusters\n"),
-        "{done:?}"
-    );
+    for arguments in [&["check", "--config", "site.yaml"][..], &["check", "site.yaml"]] {
+        let done = run(dir.path(), arguments);
+        assert_eq!(
+            (done.code, done.out.as_str()),
+            (Some(0), "site.yaml: ok, 1 listener, 2 routes, 2 clusters\n"),
+            "{done:?}"
+        );
+    }
+}
+
+#[test]
+fn without_a_config_nothing_is_served() {
+    let dir = tempdir().unwrap();
+    for arguments in [&["run"][..], &["check"], &["explain", "GET", "/"], &["reload"]] {
+        let done = run(dir.path(), arguments);
+        assert_eq!((done.code, done.out.as_str()), (Some(1), ""), "{arguments:?}: {done:?}");
+        for part in ["`usher.toml`", "`/etc/usher/usher.toml`", "--config FILE", "usher init"] {
+            assert!(done.err.contains(part), "{arguments:?}, {part} is missing: {done:?}");
+        }
+    }
+}
+
+#[test]
+fn prints_what_several_files_amount_to() {
+    let dir = tempdir().unwrap();
+    let users = "basic_auth = { users = { ada = \"${NO_SUCH_HASH:-$2y$05$abcdefghijklmnopqrstuuYzM3bEHD1U1UBA3SHNNBTZZWbEZ9cQe}\" } }";
+    let main = format!("include = \"d/*.toml\"\nworkers = \"${{NO_SUCH_NUMBER:-3}}\"\n[defaults]\n{users}\n");
+    fs::create_dir(dir.path().join("d")).unwrap();
+    fs::write(dir.path().join("usher.toml"), main).unwrap();
+    fs::write(dir.path().join("d/a.toml"), GOOD).unwrap();
+    let done = run(dir.path(), &["check", "--print"]);
+    let expected = "workers = 3\n\n[[listener]]\nbind = \":80\"\n\n[[route]]\nto = \"127.0.0.1:3000\"\n\n\
+        [defaults]\nbasic_auth = { users = { ada = \"***\" } }\n";
+    assert_eq!((done.code, done.out.as_str()), (Some(0), expected), "{done:?}");
+    assert!(done.err.starts_with("usher.toml: ok"), "{done:?}");
+    let done = run(dir.path(), &["check", "--print=json", "usher.toml"]);
+    let json: serde_json::Value = serde_json::from_str(&done.out).expect("is JSON");
+    assert_eq!((&json["workers"], &json["include"]), (&3.into(), &serde_json::Value::Null), "{json:#}");
 }
 
 #[test]
@@ -87,7 +119,10 @@ fn a_wrong_command_line_is_2_and_a_missing_file_1() {
         (&["proxy"], 2),
         (&["proxy", "--listen", "localhost:80", "--to", "3000"], 2),
         (&["explain", "GET"], 2),
-        (&["check"], 1),
+        (&["check", "a.toml", "--config", "b.toml"], 2),
+        (&["check", "--print=yaml"], 2),
+        (&["check", "nope.toml"], 1),
+        (&["run", "nope.toml"], 1),
         (&["check", "-c", "nope.toml"], 1),
         (&["run", "-c", "nope.toml"], 1),
         (&["reload", "--pid-file", "nope.pid"], 1),

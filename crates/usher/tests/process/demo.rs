@@ -34,9 +34,9 @@ fn the_demo_answers_and_takes_turns() {
 #[test]
 fn a_second_demo_takes_another_port() {
     let dir = tempdir().unwrap();
-    let mut first = Running::start(dir.path(), &["run"]);
+    let mut first = Running::start(dir.path(), &[]);
     let one = first.word_after("listener demo: ");
-    let mut second = Running::start(dir.path(), &["run"]);
+    let mut second = Running::start(dir.path(), &[]);
     let other = second.word_after("listener demo: ");
     assert_ne!(one, other);
     let port = other.rsplit(':').next().expect("a port");

@@ -50,7 +50,7 @@ fn says_what_would_happen() {
     ];
     for (arguments, parts) in cases {
         let done = run(dir.path(), &[&["explain"], arguments].concat());
-        assert_eq!(done.code, Some(0), "{done:?}");
+        assert_eq!((done.code, done.err.as_str()), (Some(0), "config: usher.toml\n"), "{done:?}");
         for part in parts {
             assert!(done.out.contains(part), "{part} is missing for {arguments:?}:\n{}", done.out);
         }

@@ -7,14 +7,18 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod avoid;
 mod check;
 mod demo;
 mod end;
 mod explain;
 mod harness;
+mod leaving;
+mod limits;
 mod names;
 mod proxy;
 mod reload;
 mod reload_under_load;
+mod rest;
 mod tools;
 mod watch;

@@ -1,10 +1,13 @@
 //! SIGHUP, `usher reload`, SIGUSR1.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
-use usher_testkit::{Client, Endpoint, Reply, Signal};
+use tempfile::tempdir;
+use usher_testkit::{Client, Endpoint, Port, Reply, Signal};
 
-use crate::harness::{PATIENCE, reload, run, status, until, usher};
+use crate::harness::{PATIENCE, binary, reload, run, status, until, usher};
 
 const ONE: &str = "admin = \"$ADMIN\"\naccess_log = \"off\"\n\
     [[listener]]\nbind = \"$LISTEN\"\n[[route]]\nname = \"a\"\npath = \"/a\"\nto = \"$ENDPOINT\"\n";
@@ -83,10 +86,59 @@ fn the_command_reloads_and_reports() {
     assert_eq!(done.code, Some(0), "{done:?}");
 
     usher.write_config(&format!("{ONE}{TWO}tos = 1\n")).unwrap();
-    let done = run(usher.dir(), &["reload", "--admin", &admin]);
-    assert_eq!(done.code, Some(1), "{done:?}");
-    assert!(done.err.contains("did you mean `to`?") && done.err.contains("nothing has changed"), "{done:?}");
+    for arguments in [&["reload", "--admin", &admin][..], &["reload"]] {
+        let done = run(usher.dir(), arguments);
+        assert_eq!(done.code, Some(1), "{done:?}");
+        assert!(
+            done.err.contains("did you mean `to`?") && done.err.contains("nothing has changed"),
+            "{done:?}"
+        );
+    }
     assert_eq!(status(usher.listen().unwrap(), "/b"), 200);
+}
+
+#[test]
+fn an_admin_that_changed_is_asked_at_its_old_address() {
+    let endpoint = endpoint();
+    let mut usher = usher(ONE).endpoint(&endpoint).start().unwrap();
+    let admin = usher.admin().unwrap().to_string();
+    let other = Port::reserve().unwrap().address().to_string();
+    usher.write_config(&ONE.replace("$ADMIN", &other)).unwrap();
+    let done = run(usher.dir(), &["reload"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    for part in [&*format!("asking usher at {other}, the `admin` of usher.toml"), "--admin ADDR", "kill -HUP"]
+    {
+        assert!(done.err.contains(part), "{part} is missing: {done:?}");
+    }
+    let done = run(usher.dir(), &["reload", "--admin", &admin]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.out.contains("`admin` holds after a restart"), "{done:?}");
+}
+
+/// What was read once stays; the files that it names are read again.
+#[test]
+fn standard_input_is_not_read_again() {
+    let dir = tempdir().unwrap();
+    fs::create_dir(dir.path().join("d")).unwrap();
+    for (include, code, said) in
+        [("", 1, "cannot be read again"), ("include = \"d/*.toml\"\n", 0, "reloaded the files that")]
+    {
+        let (port, admin) = (Port::reserve().unwrap(), Port::reserve().unwrap().address().to_string());
+        let config = format!("{include}admin = \"{admin}\"\n[[listener]]\nbind = \"{}\"\n", port.address());
+        let log = dir.path().join("log");
+        let mut command = Command::new(binary());
+        command.args(["run", "--config", "-"]).current_dir(dir.path()).stdin(Stdio::piped());
+        let mut child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(config.as_bytes()).unwrap();
+        until("the admin listener", || Client::connect(&admin).is_ok());
+        let done = run(dir.path(), &["reload", "--admin", &admin]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(done.code, Some(code), "{done:?}");
+        assert!([done.out, done.err].concat().contains(said), "{said} is missing");
+        let log = fs::read_to_string(&log).unwrap();
+        assert_eq!(log.contains("nothing has changed"), code == 1, "{log}");
+    }
 }
 
 #[test]

@@ -22,6 +22,28 @@ fn the_starter_config_passes() {
 }
 
 #[test]
+fn the_starter_config_has_the_format_of_its_name() {
+    let dir = tempdir().unwrap();
+    for (file, part) in
+        [("x.yaml", "\nlistener:\n"), ("x.yml", "\n# "), ("x.json", "{\n"), ("x.toml", "[[listener]]")]
+    {
+        let done = run(dir.path(), &["init", file]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert!(done.out.contains(&format!("`usher check {file}` and `usher run {file}`")), "{done:?}");
+        let text = fs::read_to_string(dir.path().join(file)).unwrap();
+        assert!(text.contains(part), "{file}:\n{text}");
+        assert!(!text.contains("\nwatch"), "{file} sets what is no default:\n{text}");
+        let done = run(dir.path(), &["check", file]);
+        assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    }
+    for file in ["x.conf", "x"] {
+        let done = run(dir.path(), &["init", file]);
+        assert_eq!(done.code, Some(1), "{done:?}");
+        assert!(done.err.contains("`.json`") && !dir.path().join(file).exists(), "{done:?}");
+    }
+}
+
+#[test]
 fn the_schema_knows_the_extensions() {
     let dir = tempdir().unwrap();
     let schema = run(dir.path(), &["schema"]);
@@ -41,7 +63,17 @@ fn completions_and_pages_are_made() {
         let done = run(dir.path(), &["completions", shell]);
         assert!(done.code == Some(0) && done.out.contains("explain"), "{shell}");
     }
-    assert!(run(dir.path(), &["man"]).out.contains(".TH usher 1"));
+    let page = run(dir.path(), &["man"]).out;
+    for part in [
+        ".TH usher 1",
+        "usher \\- HTTP/1.1 reverse proxy\n",
+        "\n.SH EXAMPLES\n",
+        "\n.SH \"EXIT STATUS\"\n",
+        "\n.SH FILES\n",
+    ] {
+        assert!(page.contains(part), "{part} is missing:\n{page}");
+    }
+    assert!(!page.contains("EXTRA"), "{page}");
     assert_eq!(run(dir.path(), &["man", "pages"]).code, Some(0));
     for page in ["usher.1", "usher-run.1", "usher-explain.1"] {
         assert!(dir.path().join("pages").join(page).is_file(), "{page}");

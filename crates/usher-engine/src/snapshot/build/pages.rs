@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use usher_api::Template;
-use usher_api::template::{TemplateError, Variable};
+use usher_api::template::Variable;
 use usher_config::config::{ErrorPage, PageContent, RouteSettings, StatusPattern};
 use usher_config::{Diagnostic, Span, Spanned};
 use usher_http::{fields, media};
@@ -21,9 +22,10 @@ const MAX_PAGE: u64 = 1 << 20;
 /// The type of a page that is written in the config.
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The pages that are read so far (type and content), by their place in the config; none for those with errors.
+/// The pages that are read so far, by their place in the config; none for those with errors. Routes that inherit a page
+/// share it.
 #[derive(Default)]
-pub(in crate::snapshot) struct Pages(HashMap<*const ErrorPage, Option<(String, Template)>>);
+pub(in crate::snapshot) struct Pages(HashMap<*const ErrorPage, Option<Arc<Page>>>);
 
 impl<'a> Building<'a> {
     /// The pages of a route, in the order in which they are looked through: that of a status, then those of classes.
@@ -31,7 +33,7 @@ impl<'a> Building<'a> {
         &mut self,
         settings: &RouteSettings<'a>,
         pages: &mut Pages,
-    ) -> Vec<(StatusPattern, Page)> {
+    ) -> Vec<(StatusPattern, Arc<Page>)> {
         let (mut exact, mut classes) = (Vec::new(), Vec::new());
         for (pattern, page) in settings.error_pages() {
             let (list, page) = match pattern {
@@ -47,19 +49,18 @@ impl<'a> Building<'a> {
         all.filter_map(|(pattern, page)| Some((pattern, self.page(page, pages)?))).collect()
     }
 
-    fn page(&mut self, page: &ErrorPage, pages: &mut Pages) -> Option<Page> {
+    fn page(&mut self, page: &ErrorPage, pages: &mut Pages) -> Option<Arc<Page>> {
         let place = std::ptr::from_ref(page);
-        let known = pages.0.entry(place).or_insert_with(|| self.read_page(page));
-        known.clone().map(|(content_type, content)| Page { content_type, content })
+        pages.0.entry(place).or_insert_with(|| self.read_page(page).map(Arc::new)).clone()
     }
 
-    fn read_page(&mut self, page: &ErrorPage) -> Option<(String, Template)> {
+    fn read_page(&mut self, page: &ErrorPage) -> Option<Page> {
         let (content, implied, span) = match &page.content {
             PageContent::Text(text) => (self.template(text)?, HTML, text.span),
             PageContent::File(path) => {
                 let text = self.file(path, path.span)?;
                 let implied = media::for_file(path.as_os_str().as_encoded_bytes());
-                (lenient(&text)?, implied, path.span)
+                (Template::parse_lenient(&text), implied, path.span)
             }
         };
         let content_type = page.content_type.clone().unwrap_or_else(|| implied.to_owned());
@@ -68,22 +69,17 @@ impl<'a> Building<'a> {
             self.push(error.at(span, "of this page").help("write it like `text/html; charset=utf-8`"));
             return None;
         }
-        Some((content_type, content))
+        Some(Page { content_type, content })
     }
 
     fn template(&mut self, text: &Spanned<String>) -> Option<Template> {
-        let error = match Template::parse(&with_status(text)) {
+        let error = match Template::parse(text) {
             Ok(template) => return Some(template),
             Err(error) => error,
         };
-        let part = match &error {
-            TemplateError::Unknown(name) => {
-                text.find(&format!("{{{name}}}")).map(|at| at..at + name.len() + 2)
-            }
-            TemplateError::Unclosed => text.rfind('{').map(|at| at..at + 1),
-        };
-        let span = part.map_or(text.span, |part| self.within(text, part));
-        self.push(Diagnostic::error(error.to_string()).at(span, ""));
+        let span = error.place(text).map_or(text.span, |part| self.within(text, part));
+        let (message, help) = error.told::<Variable>();
+        self.push(Diagnostic::error(message).at(span, "").help(help));
         None
     }
 
@@ -101,35 +97,4 @@ impl<'a> Building<'a> {
         self.push(Diagnostic::error(error).at(span, ""));
         None
     }
-}
-
-/// `{status}` is what pages call `{response.status}`.
-fn with_status(text: &str) -> String {
-    text.replace("{status}", "{response.status}")
-}
-
-/// A template in which braces around anything but a variable are text.
-pub(super) fn lenient(text: &str) -> Option<Template> {
-    let text = with_status(text);
-    let mut escaped = String::with_capacity(text.len() + 64);
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find(['{', '}']) {
-        let (before, from) = rest.split_at(at);
-        escaped.push_str(before);
-        let name = from.strip_prefix('{').and_then(|inner| inner.split_once('}')).map(|(name, _)| name);
-        let taken = match name.filter(|name| Variable::parse(name).is_some()) {
-            Some(name) => {
-                escaped.push_str(&from[..name.len() + 2]);
-                name.len() + 2
-            }
-            None => {
-                escaped.push_str(&from[..1]);
-                escaped.push_str(&from[..1]);
-                1
-            }
-        };
-        rest = &from[taken..];
-    }
-    escaped.push_str(rest);
-    Template::parse(&escaped).ok()
 }

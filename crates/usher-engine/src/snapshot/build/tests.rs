@@ -194,19 +194,26 @@ fn pages_of_a_status_come_before_those_of_its_class() {
 
 #[test]
 fn files_of_pages_may_hold_braces_of_their_own() {
-    for (text, expected) in [
-        ("<style>p { margin: 0 }</style>{status}", "<style>p { margin: 0 }</style>404"),
-        ("{request.host}|{{x}}|{", "|{{x}}|{"),
-        ("{no.such} }", "{no.such} }"),
-    ] {
-        let mut exchange = Exchange::default();
-        exchange.response.status = 404;
-        let mut out = String::new();
-        if let Some(template) = super::pages::lenient(text) {
-            template.render(&exchange, &mut out);
-        }
-        assert_eq!(out, expected);
-    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("404.html");
+    std::fs::write(&file, "<style>p { margin: 0 }</style>{status} {no.such} {{x}}").expect("a file");
+    let built =
+        built(&format!("[[route]]\nto = '127.0.0.1:1'\nerror_pages = {{ 404 = '{}' }}", file.display()));
+    let mut exchange = Exchange::default();
+    exchange.response.status = 404;
+    let mut text = String::new();
+    route(&built).page(404).expect("a page").content.render(&exchange, &mut text);
+    assert_eq!(text, "<style>p { margin: 0 }</style>404 {no.such} {{x}}");
+}
+
+#[test]
+fn routes_share_the_pages_that_they_inherit() {
+    let built = built(
+        "[defaults]\nerror_pages = { 404 = { text = 'x' } }
+         [[route]]\npath = '/a'\nto = '127.0.0.1:1'\n[[route]]\npath = '/b'\nto = '127.0.0.1:1'",
+    );
+    let [one, other] = &*built.snapshot.routes else { panic!("two routes") };
+    assert!(std::sync::Arc::ptr_eq(&one.error_pages[0].1, &other.error_pages[0].1));
 }
 
 #[test]

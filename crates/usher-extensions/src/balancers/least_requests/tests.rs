@@ -1,21 +1,6 @@
 use super::*;
 use crate::balancers::testing;
 
-#[test]
-fn never_picks_unusable() {
-    testing::never_picks_unusable(&FACTORY);
-}
-
-#[test]
-fn follows_its_seed() {
-    testing::follows_its_seed(&FACTORY);
-}
-
-#[test]
-fn refuses_options() {
-    testing::refuses_options(&FACTORY);
-}
-
 fn loaded(weights: &[u32], in_flight: &[u32]) -> Vec<Candidate> {
     let mut all = testing::candidates(weights);
     all.iter_mut().zip(in_flight).for_each(|(one, count)| one.in_flight = *count);
@@ -33,7 +18,7 @@ fn the_least_loaded_by_weight_is_next() {
     ];
     for (weights, in_flight, expected) in table {
         let all = loaded(weights, in_flight);
-        let mut balancer = testing::build(&FACTORY).begin(&all, 1);
+        let mut balancer = testing::begin(&FACTORY, &all, 1);
         for _ in 0..5 {
             assert_eq!(testing::pick(&mut *balancer, &all), Some(expected), "{weights:?} {in_flight:?}");
         }
@@ -43,18 +28,14 @@ fn the_least_loaded_by_weight_is_next() {
 #[test]
 fn an_idle_cluster_is_used_evenly() {
     for weights in [vec![1; 3], vec![3, 1], vec![2; 5000]] {
-        let all = testing::candidates(&weights);
-        let mut balancer = testing::build(&FACTORY).begin(&all, 1);
-        let sum: u32 = weights.iter().sum();
-        let expected: Vec<usize> = weights.iter().map(|weight| *weight as usize).collect();
-        assert_eq!(testing::histogram(&mut *balancer, &all, sum as usize), expected);
+        testing::follows_weights_exactly(&FACTORY, &weights);
     }
 }
 
 #[test]
 fn equals_take_turns_while_others_are_busy() {
     let all = loaded(&[1, 1, 1, 1], &[1, 0, 7, 0]);
-    let mut balancer = testing::build(&FACTORY).begin(&all, 1);
+    let mut balancer = testing::begin(&FACTORY, &all, 1);
     assert_eq!(testing::histogram(&mut *balancer, &all, 10), [0, 5, 0, 5]);
 }
 
@@ -63,7 +44,7 @@ fn equals_take_turns_while_others_are_busy() {
 fn many_endpoints_fill_up_evenly() {
     let mut all = testing::candidates(&[1; 1000]);
     all[3].in_flight = 500;
-    let mut balancer = testing::build(&FACTORY).begin(&all, 1);
+    let mut balancer = testing::begin(&FACTORY, &all, 1);
     for _ in 0..20_000 {
         let picked = testing::pick(&mut *balancer, &all).unwrap();
         all[picked].in_flight += 1;

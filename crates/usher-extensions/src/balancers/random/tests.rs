@@ -1,21 +1,6 @@
 use super::*;
 use crate::balancers::testing;
 
-#[test]
-fn never_picks_unusable() {
-    testing::never_picks_unusable(&FACTORY);
-}
-
-#[test]
-fn follows_its_seed() {
-    testing::follows_its_seed(&FACTORY);
-}
-
-#[test]
-fn refuses_options() {
-    testing::refuses_options(&FACTORY);
-}
-
 /// The table gives each endpoint exactly its share: its own part and what others' columns hold of it.
 #[test]
 fn the_table_follows_weights_exactly() {
@@ -38,7 +23,7 @@ fn the_table_follows_weights_exactly() {
 #[test]
 fn picks_follow_weights_nearly() {
     let mut all = testing::candidates(&[1, 2, 7, 30]);
-    let mut balancer = testing::build(&FACTORY).begin(&all, 5);
+    let mut balancer = testing::begin(&FACTORY, &all, 5);
     all[3].usable = false;
     let counts = testing::histogram(&mut *balancer, &all, 100_000);
     for (count, expected) in counts.iter().zip([10_000, 20_000, 70_000, 0_usize]) {

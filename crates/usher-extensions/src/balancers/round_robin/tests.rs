@@ -2,28 +2,9 @@ use super::*;
 use crate::balancers::testing;
 
 #[test]
-fn never_picks_unusable() {
-    testing::never_picks_unusable(&FACTORY);
-}
-
-#[test]
-fn follows_its_seed() {
-    testing::follows_its_seed(&FACTORY);
-}
-
-#[test]
-fn refuses_options() {
-    testing::refuses_options(&FACTORY);
-}
-
-#[test]
 fn follows_weights_exactly() {
     for weights in [vec![1, 1, 1], vec![5, 1, 1], vec![1000, 1, 999], vec![2; 10_000]] {
-        let all = testing::candidates(&weights);
-        let mut balancer = testing::build(&FACTORY).begin(&all, 3);
-        let sum: u32 = weights.iter().sum();
-        let expected: Vec<usize> = weights.iter().map(|weight| *weight as usize).collect();
-        assert_eq!(testing::histogram(&mut *balancer, &all, sum as usize), expected);
+        testing::follows_weights_exactly(&FACTORY, &weights);
     }
 }
 
@@ -31,7 +12,7 @@ fn follows_weights_exactly() {
 fn the_rest_keep_their_proportions_when_one_fails() {
     for (weights, down) in [(vec![4, 1, 1, 1], 2), (vec![4000, 1000, 1000, 1001], 3)] {
         let mut all = testing::candidates(&weights);
-        let mut balancer = testing::build(&FACTORY).begin(&all, 0);
+        let mut balancer = testing::begin(&FACTORY, &all, 0);
         all[down].usable = false;
         let left: Vec<usize> = weights
             .iter()
@@ -47,6 +28,6 @@ fn one_that_works_among_thousands_is_found() {
     let mut all = testing::candidates(&[1; 10_000]);
     all.iter_mut().for_each(|one| one.usable = false);
     all[9_000].usable = true;
-    let mut balancer = testing::build(&FACTORY).begin(&all, 0);
+    let mut balancer = testing::begin(&FACTORY, &all, 0);
     assert_eq!(testing::histogram(&mut *balancer, &all, 5)[9_000], 5);
 }

@@ -16,7 +16,7 @@ pub mod workers;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use usher_api::{BuildContext, Exchange, Filter, FilterFactory, Flow, Phase, Reply, Resume};
+use usher_api::{BuildContext, DryRun, Exchange, Filter, FilterFactory, Flow, Phase, Reply, Resume};
 use usher_config::{Decode, Node};
 use usher_http::FieldId;
 
@@ -103,17 +103,17 @@ impl Filter for BasicAuth {
         format!("{} user{}", self.users.len(), if self.users.len() == 1 { "" } else { "s" })
     }
 
-    fn dry_run(&self, exchange: &mut Exchange) -> Option<String> {
+    fn dry_run(&self, exchange: &mut Exchange) -> Option<DryRun> {
         let Some(credentials) = read(exchange) else {
-            return Some("would answer 401: the request has no user and password".to_owned());
+            return Some(DryRun::responds(401, "the request has no user and password"));
         };
         if self.users.get(&credentials.user).is_none() {
-            return Some("would answer 401: there is no such user".to_owned());
+            return Some(DryRun::responds(401, "there is no such user"));
         }
-        let text = format!("would compare the password of `{}`, and pass if it is right", credentials.user);
+        let asks = format!("compare the password of `{}`, and pass if it is right", credentials.user);
         // What follows is shown as for a request that passed.
         let _ = self.rules.accept(credentials.user, exchange);
-        Some(text)
+        Some(DryRun::asks(asks))
     }
 }
 

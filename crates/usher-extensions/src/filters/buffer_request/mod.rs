@@ -9,7 +9,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use usher_api::{BuildContext, Exchange, Filter, FilterFactory, Phase};
+use usher_api::{BuildContext, DryRun, Exchange, Filter, FilterFactory, Phase};
 use usher_config::{ByteSize, Decode, Node};
 
 /// The filter `buffer_request`.
@@ -39,7 +39,7 @@ impl Filter for BufferRequest {
         format!("bodies up to {}", self.size)
     }
 
-    fn dry_run(&self, _: &mut Exchange) -> Option<String> {
-        Some(format!("would take in a body of up to {} first", self.size))
+    fn dry_run(&self, _: &mut Exchange) -> Option<DryRun> {
+        Some(DryRun::passes(format!("a body of up to {} is taken in first", self.size)))
     }
 }

@@ -51,6 +51,14 @@ impl Filter for Headers {
         self.response.apply(exchange);
     }
 
+    fn request_fields(&self) -> Vec<Box<str>> {
+        self.request.names()
+    }
+
+    fn response_fields(&self) -> Vec<Box<str>> {
+        self.response.names()
+    }
+
     fn describe(&self) -> String {
         let mut parts = Vec::new();
         self.request.describe("request", &mut parts);
@@ -93,17 +101,21 @@ impl Edits {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty() && self.default.is_empty()
     }
 
+    fn names(&self) -> Vec<Box<str>> {
+        let written = self.set.iter().chain(&self.add).chain(&self.default).map(|field| field.name.clone());
+        self.remove.iter().cloned().chain(written).collect()
+    }
+
     fn apply(&self, exchange: &mut Exchange) {
         let direction = self.direction;
         for name in &self.remove {
-            direction.fields(exchange).remove_named(name.as_bytes());
+            direction.remove(exchange, name);
         }
         let mut spare = String::new();
         for field in &self.set {
             let value = field.value(exchange, &mut spare);
-            let fields = direction.fields(exchange);
-            fields.remove_named(field.name.as_bytes());
-            write(fields, field, value);
+            direction.remove(exchange, &field.name);
+            write(direction.fields(exchange), field, value);
         }
         for field in &self.add {
             let value = field.value(exchange, &mut spare);

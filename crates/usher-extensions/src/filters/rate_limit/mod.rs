@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use usher_api::{BuildContext, Exchange, Filter, FilterFactory, Flow, Phase, Reply};
+use usher_api::{BuildContext, DryRun, Exchange, Filter, FilterFactory, Flow, Phase, Reply};
 use usher_config::{Decode, Node, Rate};
 
 use self::config::Per;
@@ -139,12 +139,12 @@ impl Filter for RateLimit {
         format!("{} per {}, burst {}", self.rate, self.config.per, self.burst)
     }
 
-    fn dry_run(&self, exchange: &mut Exchange) -> Option<String> {
+    fn dry_run(&self, exchange: &mut Exchange) -> Option<DryRun> {
         let arrival = self.table.peek(self.client(exchange));
         let (left, _) = self.limit.left(arrival, (self.now)());
         Some(match left {
-            0 => format!("would answer {}: none of {} left", self.config.status, self.burst),
-            left => format!("would pass: {left} of {} left", self.burst),
+            0 => DryRun::responds(self.config.status, format!("none of {} left", self.burst)),
+            left => DryRun::passes(format!("{left} of {} left", self.burst)),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use usher_api::{BuildContext, Carry, Exchange, Filter as _};
+use usher_api::{BuildContext, Carry, DryRun, Exchange, Filter as _};
 use usher_config::read::read;
 use usher_config::{Context, Decode as _, Format, Sources};
 
@@ -108,10 +108,10 @@ fn a_dry_run_takes_nothing() {
     let filter = limiter(r#"rate_limit = { rate = "1/s" }"#);
     let mut client = from("192.0.2.1");
     for _ in 0..3 {
-        assert_eq!(filter.dry_run(&mut client).as_deref(), Some("would pass: 1 of 1 left"));
+        assert_eq!(filter.dry_run(&mut client), Some(DryRun::passes("1 of 1 left")));
     }
     assert!(passes(&filter, &mut client));
-    assert_eq!(filter.dry_run(&mut client).as_deref(), Some("would answer 429: none of 1 left"));
+    assert_eq!(filter.dry_run(&mut client), Some(DryRun::responds(429, "none of 1 left")));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use usher_http::status::Status;
 
 use self::target::Kind;
 use super::escape;
-use super::text::TemplateText;
+use super::text::{TemplateText, check_line};
 
 /// The filter `redirect`.
 pub const FACTORY: FilterFactory = FilterFactory {
@@ -31,6 +31,9 @@ pub const FACTORY: FilterFactory = FilterFactory {
 
 fn build(node: &Node, cx: &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>> {
     let config = config::Redirect::decode(node, cx.config)?;
+    if !check_line(&config.to.text, ("the target", config.to.span), cx.config) {
+        return None;
+    }
     let kind = cx.config.value(config.to.span, target::kind(&config.to.text))?;
     let has_query = config.to.text.contains("{request.uri}") || config.to.text.contains("{request.query}");
     if config.keep_query && has_query {

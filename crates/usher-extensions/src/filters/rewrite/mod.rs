@@ -19,7 +19,7 @@ use usher_http::path::{Normal, normalize};
 
 use self::target::{Rule, Target};
 use super::escape;
-use super::text::TemplateText;
+use super::text::{TemplateText, check_line};
 
 /// The reason of a 400 for a path or host that came out unusable.
 const INVALID: &str = "rewrite_invalid";
@@ -90,6 +90,9 @@ fn prefix(written: &Spanned<String>, cx: &mut Context<'_>) -> Option<Box<str>> {
 
 /// A host that is written without variables is checked once and for all.
 fn checked_host(host: Spanned<TemplateText>, cx: &mut Context<'_>) -> Option<TemplateText> {
+    if !check_line(&host.text, ("the host", host.span), cx) {
+        return None;
+    }
     if let Some(plain) = host.template.as_plain()
         && let Err(error) = Authority::parse(plain.as_bytes())
     {

@@ -4,7 +4,7 @@ use usher_api::Exchange;
 use usher_config::{Context, Regex, Spanned, ValueError};
 
 use super::config::RegexRule;
-use crate::filters::text::TemplateText;
+use crate::filters::text::{TemplateText, check_line};
 
 /// A path, and the query behind its `?` if it has one.
 pub(super) struct Target {
@@ -14,6 +14,9 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn new(text: &Spanned<TemplateText>, cx: &mut Context<'_>) -> Option<Self> {
+        if !check_line(&text.text, ("the path", text.span), cx) {
+            return None;
+        }
         let (path, query) = split(&text.text);
         if !path.starts_with(['/', '{']) {
             let help = format!("write `/{}`", text.text);
@@ -49,6 +52,9 @@ enum Part {
 impl Rule {
     pub(super) fn new(config: &RegexRule, cx: &mut Context<'_>) -> Option<Self> {
         let pattern = config.pattern.value.clone();
+        if !check_line(&config.to, ("the replacement", config.to.span), cx) {
+            return None;
+        }
         let (path, query) = split(&config.to);
         let path = cx.value(config.to.span, parts(path, &pattern))?;
         let query = match query {

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use usher_api::{AccessSink, Record, RecordView};
 
 pub use options::{AccessLogOptions, Destination, LineFormat, OpenError};
-pub use template::{LineTemplate, UnknownVariable};
+pub use template::LineTemplate;
 
 use clock::Clock;
 use output::Output;

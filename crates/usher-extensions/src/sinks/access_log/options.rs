@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use usher_config::config::{AccessLogTo, LogFormat, LogTarget, SyslogAddress};
 use usher_config::{Context, Percent};
 
-use super::template::LineTemplate;
+use super::template::{LineTemplate, LineVariable};
 
 /// "local use 7" (RFC 5424, table 1): what web servers use.
 const FACILITY: u8 = 23;
@@ -61,7 +61,8 @@ impl AccessLogOptions {
             LogFormat::Template(text) => match LineTemplate::parse(text) {
                 Ok(template) => LineFormat::Template(template),
                 Err(error) => {
-                    context.error(config.format.span, error.to_string());
+                    let (message, help) = error.told::<LineVariable>();
+                    context.error_help(config.format.span, message, help);
                     return None;
                 }
             },

@@ -1,25 +1,35 @@
 //! A line from a text with variables, such as `{client.ip} {request.method} {status} {total_ms}`.
 
-use std::fmt;
-
-use usher_api::{RecordView, Template, TemplateError};
+use usher_api::template::{self, Part, TemplateOf, Variables};
+use usher_api::{RecordView, TemplateError};
 
 use super::Scratch;
 use super::combined::push_request_line;
 use super::text::{push_escaped, push_millis, push_number};
 
-/// A parsed text. Knows the variables of [`Template`] and those of a finished request; the latter win.
+/// A parsed text. Knows the variables of [`usher_api::Template`] and those of a finished request; the latter win.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineTemplate {
-    parts: Vec<Part>,
-}
+pub struct LineTemplate(TemplateOf<LineVariable>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Text(Box<str>),
+pub(super) enum LineVariable {
     Record(Variable),
-    /// A template of one variable.
-    Exchange(Template),
+    Exchange(template::Variable),
+}
+
+impl Variables for LineVariable {
+    fn named(name: &str) -> Option<Self> {
+        let of_record = Variable::named(name).map(Self::Record);
+        of_record.or_else(|| template::Variable::named(name).map(Self::Exchange))
+    }
+
+    fn known() -> Vec<&'static str> {
+        let mut names = template::Variable::known();
+        names.extend(Variable::NAMES);
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }
 
 /// Defines the variables of a finished request.
@@ -27,12 +37,12 @@ macro_rules! variables {
     ($($variable:ident = $name:literal,)*) => {
         /// A variable of a finished request.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        enum Variable { $($variable,)* }
+        pub(super) enum Variable { $($variable,)* }
 
         impl Variable {
             const NAMES: &'static [&'static str] = &[$($name,)*];
 
-            fn parse(name: &str) -> Option<Self> {
+            fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variable),)*
                     _ => None,
@@ -66,80 +76,27 @@ variables! {
     TotalMillis = "total_ms",
 }
 
-/// Why a text is not a template of an access log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownVariable(TemplateError);
-
-impl fmt::Display for UnknownVariable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        if let TemplateError::Unknown(_) = self.0 {
-            write!(f, "; and in an access log")?;
-            for (i, name) in Variable::NAMES.iter().enumerate() {
-                write!(f, "{} `{name}`", if i == 0 { "" } else { "," })?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for UnknownVariable {}
-
 impl LineTemplate {
     /// Parses a text. `{{` and `}}` stand for braces.
     ///
     /// # Errors
     /// A variable that does not exist, or a brace without its other half.
-    pub fn parse(text: &str) -> Result<Self, UnknownVariable> {
-        let mut parts = Vec::new();
-        let mut plain = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
-            plain.push_str(&rest[..at]);
-            let (brace, after) = (&rest[at..=at], &rest[at + 1..]);
-            if let Some(doubled) = after.strip_prefix(brace) {
-                plain.push_str(brace);
-                rest = doubled;
-            } else if brace == "}" {
-                plain.push('}');
-                rest = after;
-            } else {
-                let (name, after) = after.split_once('}').ok_or(UnknownVariable(TemplateError::Unclosed))?;
-                if !plain.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut plain).into()));
-                }
-                parts.push(Part::of(name).map_err(UnknownVariable)?);
-                rest = after;
-            }
-        }
-        plain.push_str(rest);
-        if !plain.is_empty() {
-            parts.push(Part::Text(plain.into()));
-        }
-        Ok(Self { parts })
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        TemplateOf::parse(text).map(Self)
     }
 
     /// Appends the line without newline.
     pub(super) fn write(&self, view: &RecordView<'_>, out: &mut Vec<u8>, scratch: &mut Scratch) {
-        for part in &self.parts {
+        for part in self.0.parts() {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Record(variable) => variable.write(view, out, scratch),
-                Part::Exchange(template) => {
+                Part::Variable(LineVariable::Record(variable)) => variable.write(view, out, scratch),
+                Part::Variable(LineVariable::Exchange(variable)) => {
                     scratch.text.clear();
-                    template.render(view.exchange, &mut scratch.text);
+                    variable.render(view.exchange, &mut scratch.text);
                     push_escaped(out, scratch.text.as_bytes());
                 }
             }
-        }
-    }
-}
-
-impl Part {
-    fn of(name: &str) -> Result<Self, TemplateError> {
-        match Variable::parse(name) {
-            Some(variable) => Ok(Self::Record(variable)),
-            None => Template::parse(&format!("{{{name}}}")).map(Self::Exchange),
         }
     }
 }

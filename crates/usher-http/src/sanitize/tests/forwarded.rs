@@ -37,7 +37,11 @@ fn survives(head: &[u8]) -> bool {
     let mut request = Request::default();
     let Ok(Some(_)) = HeadParser::default().request(head, &limits, &mut request) else { return false };
     let Ok(facts) = sanitize(&mut request, &mut scratch, &mut upgrade) else { return false };
-    replace(&mut request, &ClientText::new(Some([192, 0, 2, 7].into()), Some(80)), "1.1");
+    replace(
+        &mut request,
+        &ClientText::new(Some([192, 0, 2, 7].into()), Some(([192, 0, 2, 1], 80).into())),
+        "1.1",
+    );
     let out = forwarded(&request, facts);
 
     let mut again = Request::default();

@@ -10,6 +10,7 @@ use usher_net::Transport;
 use super::*;
 use crate::body::Sink;
 use crate::error::WireError;
+use crate::h1::NotTrailers;
 use crate::testing::{finish, once, pattern, read_all, receive, send};
 
 /// Sends `pieces` as one body and returns the bytes on the wire.
@@ -19,12 +20,23 @@ fn wire(
     trailers: Option<&Fields>,
     capacity: usize,
 ) -> Result<Vec<u8>, WireError> {
+    wire_with(framing, pieces, (trailers, Some(["X-Own".into()].into())), capacity)
+}
+
+/// As [`wire`], with the names that are not passed on as trailers; none passes no trailers at all.
+fn wire_with(
+    framing: Framing,
+    pieces: &[&[u8]],
+    (trailers, passed): (Option<&Fields>, Option<NotTrailers>),
+    capacity: usize,
+) -> Result<Vec<u8>, WireError> {
     run(async {
         let (mut peer, stream) = MemoryStream::pair(capacity);
         let mut connection = Connection::new(stream);
         let sending = async move {
             connection.output().extend_from_slice(b"head ");
             connection.begin_send(framing);
+            connection.pass_trailers(passed.as_ref());
             for piece in pieces {
                 send(&mut connection, piece).await?;
             }
@@ -61,14 +73,25 @@ fn bodies_of_every_framing() {
 #[test]
 fn trailers_that_decide_something_are_not_sent() {
     let mut trailers = Fields::default();
-    for name in
-        ["X-Checksum", "Content-Length", "Transfer-Encoding", "Host", "Connection", "Set-Cookie", "X-More"]
-    {
+    for name in [
+        "X-Checksum",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Host",
+        "Connection",
+        "Set-Cookie",
+        "Proxy",
+        "x-own",
+        "X_Under",
+        "X-More",
+    ] {
         trailers.add(name.as_bytes(), b"1").unwrap();
     }
     let got = wire(Framing::Chunked, &[b"a"], Some(&trailers), 100).unwrap();
     assert_eq!(String::from_utf8_lossy(&got), "head 1\r\na\r\n0\r\nX-Checksum: 1\r\nX-More: 1\r\n\r\n");
     assert_eq!(wire(Framing::Length(1), &[b"a"], Some(&trailers), 100).unwrap(), b"head a");
+    let none = wire_with(Framing::Chunked, &[b"a"], (Some(&trailers), None), 100).unwrap();
+    assert_eq!(String::from_utf8_lossy(&none), "head 1\r\na\r\n0\r\n\r\n");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn responses_are_framed_as_the_client_s_version_allows() {
     ] {
         let (_peer, stream) = MemoryStream::pair(1);
         let mut connection = Connection::new(stream);
-        let context = ReplyContext { version, persistent, date: b"now", switches: false };
+        let context = ReplyContext { version, persistent, date: b"now", trailers: None, switches: false };
         assert_eq!(connection.begin_response(&response(200, fields), framing, context), goes_on);
         let head = String::from_utf8_lossy(connection.output()).into_owned();
         assert_eq!(head, format!("HTTP/1.1 200 OK\r\n{want}\r\n"), "{version:?} {framing:?}");
@@ -62,7 +62,13 @@ fn responses_are_framed_as_the_client_s_version_allows() {
 fn a_switch_names_the_protocol() {
     let (_peer, stream) = MemoryStream::pair(1);
     let mut connection = Connection::new(stream);
-    let context = ReplyContext { version: Version::Http11, persistent: false, date: b"now", switches: true };
+    let context = ReplyContext {
+        version: Version::Http11,
+        persistent: false,
+        date: b"now",
+        trailers: None,
+        switches: true,
+    };
     assert!(!connection.begin_response(
         &response(101, &[("Date", "d"), ("Upgrade", "websocket")]),
         Framing::None,
@@ -96,7 +102,12 @@ fn requests_have_one_host_and_one_framing() {
         request.path.push_str("/p");
         request.fields.add(b"Host", b"other").unwrap();
         request.fields.add(b"Transfer-Encoding", b"gzip").unwrap();
-        connection.begin_request(&request, b"h", framing, RequestContext { upgrade, takes_trailers });
+        connection.begin_request(
+            &request,
+            b"h",
+            framing,
+            RequestContext { upgrade, takes_trailers, trailers: None },
+        );
         let head = String::from_utf8_lossy(connection.output()).into_owned();
         assert_eq!(head, format!("GET /p HTTP/1.1\r\nHost: h\r\n{want}\r\n"), "{framing:?}");
     }

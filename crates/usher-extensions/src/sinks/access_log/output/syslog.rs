@@ -1,4 +1,4 @@
-//! Syslog: each line a message of RFC 5424 in a datagram (RFC 5426, or the local socket).
+//! Syslog: each line a message in a datagram, of RFC 5424 over UDP (RFC 5426), as `syslog(3)` writes it on a local socket.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use usher_api::RecordView;
+use usher_config::config::SyslogAddress;
 
 use super::{Losses, Output};
 use crate::sinks::access_log::clock::Clock;
@@ -24,27 +25,38 @@ const RETRY_PERIOD: Duration = Duration::from_secs(1);
 /// "Informational" (RFC 5424, table 2).
 const SEVERITY: u8 = 6;
 
-/// What stands before each message: `<PRI>1 TIME HOST TAG PID - - ` (RFC 5424, section 6.2).
+/// What stands before each message: over UDP `<PRI>1 TIME HOST TAG PID - - ` (RFC 5424, section 6.2).
+///
+/// On a local socket it is `<PRI>TAG[PID]: ` (RFC 3164, section 4.1): rsyslog and journald read nothing else there, and
+/// would take `1` for the name of the program. That form's time has no zone, so it is left to the daemon's own clock.
 pub(in super::super) struct SyslogHeader {
     before_time: Vec<u8>,
-    after_time: Vec<u8>,
+    /// If there is a time.
+    after_time: Option<Vec<u8>>,
 }
 
 impl SyslogHeader {
     /// The header for a destination, if it is syslog.
     pub(in super::super) fn of(destination: &Destination) -> Option<Self> {
-        let Destination::Syslog { facility, tag, .. } = destination else { return None };
+        let Destination::Syslog { facility, tag, address } = destination else { return None };
         let priority = facility.min(&23) * 8 + SEVERITY;
-        let (host, tag) = (name(&host_name(), 255), name(tag, 48));
-        let after_time = format!(" {host} {tag} {} - - ", std::process::id());
-        Some(Self { before_time: format!("<{priority}>1 ").into(), after_time: after_time.into() })
+        let (host, tag, process) = (name(&host_name(), 255), name(tag, 48), std::process::id());
+        let (before_time, after_time) = match address {
+            SyslogAddress::Unix(_) => (format!("<{priority}>{tag}[{process}]: "), None),
+            SyslogAddress::Udp(_) => {
+                (format!("<{priority}>1 "), Some(format!(" {host} {tag} {process} - - ").into()))
+            }
+        };
+        Some(Self { before_time: before_time.into(), after_time })
     }
 
     /// Appends it.
     pub(in super::super) fn write(&self, view: &RecordView<'_>, line: &mut Vec<u8>, clock: &mut Clock) {
         line.extend_from_slice(&self.before_time);
-        clock.rfc3339(view.started_unix_micros, line);
-        line.extend_from_slice(&self.after_time);
+        if let Some(after_time) = &self.after_time {
+            clock.rfc3339(view.started_unix_micros, line);
+            line.extend_from_slice(after_time);
+        }
     }
 }
 

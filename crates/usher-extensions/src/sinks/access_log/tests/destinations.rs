@@ -213,7 +213,8 @@ fn syslog_over_a_local_socket_survives_a_restart_of_the_daemon() {
         }
         log(&sink, target);
         let len = daemon.recv(&mut buf).unwrap();
-        assert!(is_message(&buf[..len], target), "{:?}", String::from_utf8_lossy(&buf[..len]));
+        let expected = format!("<190>usher[{}]: {target}", std::process::id());
+        assert_eq!(String::from_utf8_lossy(&buf[..len]), expected);
     }
 }
 

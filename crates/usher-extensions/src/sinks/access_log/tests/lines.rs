@@ -3,6 +3,7 @@
 use usher_config::serde_json;
 
 use super::*;
+use crate::sinks::access_log::template::LineVariable;
 
 fn line(format: &LineFormat, view: &RecordView<'_>) -> String {
     let (mut out, mut scratch) = (Vec::new(), Scratch::default());
@@ -88,11 +89,14 @@ fn a_template_has_both_kinds_of_variables() {
 
 #[test]
 fn an_unknown_variable_is_told_with_those_that_exist() {
-    let error = LineTemplate::parse("{stats}").unwrap_err().to_string();
-    for part in ["`{stats}`", "`client.ip`", "`status`", "`total_ms`"] {
-        assert!(error.contains(part), "{error}");
+    let told = |text: &str| LineTemplate::parse(text).unwrap_err().told::<LineVariable>();
+    assert_eq!(told("{total_mss}").1, "did you mean `{total_ms}`?");
+    assert_eq!(told("{clientip}").1, "did you mean `{client.ip}`?");
+    let (message, help) = told("{zzzzzzz}");
+    for part in ["`client.ip`", "`status`", "`total_ms`"] {
+        assert!(message.contains("`{zzzzzzz}`") && help.contains(part), "{message}: {help}");
     }
-    assert!(LineTemplate::parse("{status").unwrap_err().to_string().contains("without `}`"));
+    assert!(told("{status").0.contains("without `}`"));
 }
 
 /// Nothing that a client sends ends a line, closes a quote, or reaches a terminal as a control character.

@@ -1,0 +1,154 @@
+//! Connections at rest: those that wait for their next request and hold nothing but their socket.
+//!
+//! A task per connection that waits would cost a kilobyte each, with what the runtime keeps to watch its socket. At
+//! rest a connection is a row of a table, its task has ended, and one watcher waits for all of them. When its client
+//! speaks again, it gets a task again.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use usher_net::{Dialer, Transport, Watch};
+
+use super::{Caller, DRAIN_GRACE, Guest, attend};
+use crate::worker::Worker;
+
+/// How often it is looked whose time is up. It passes up to this late.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The connections at rest of one thread.
+pub struct Rest<D: Dialer, T> {
+    worker: Rc<Worker<D>>,
+    watch: RefCell<Watch>,
+    rows: RefCell<Rows<Caller<D, T>>>,
+    begin: Instant,
+}
+
+impl<D: Dialer, T: Transport> Rest<D, T> {
+    /// Nobody rests yet. Belongs to the runtime of this thread.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn new(worker: Rc<Worker<D>>) -> std::io::Result<Rc<Self>> {
+        let watch = RefCell::new(Watch::new()?);
+        Ok(Rc::new(Self { worker, watch, rows: RefCell::default(), begin: Instant::now() }))
+    }
+
+    /// Takes a connection, for as long as its patience says; gives it back if it cannot rest.
+    pub(super) fn take(&self, guest: Guest<D>, mut stream: T) -> Result<(), Box<(Guest<D>, T)>> {
+        let mut rows = self.rows.borrow_mut();
+        let number = rows.next();
+        let watched = !self.worker.is_draining()
+            && stream
+                .leave_runtime()
+                .is_some_and(|descriptor| self.watch.borrow().add(descriptor, number).is_ok());
+        if !watched {
+            return Err(Box::new((guest, stream)));
+        }
+        let Guest { door, patience, permit, .. } = guest;
+        let until = self.now() + patience.as_millis() as u64;
+        self.worker.gave_back();
+        self.worker.metrics.connections.idle.increment();
+        rows.put(number, Caller { stream, door, patience, permit }, until);
+        Ok(())
+    }
+
+    /// Wakes those who are spoken to and sends those away whose time is up, for as long as it is polled.
+    pub async fn run(self: Rc<Self>) {
+        let watching = async {
+            let mut ready = Vec::new();
+            while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
+                ready.drain(..).for_each(|number| self.wake(number));
+            }
+        };
+        let looking = async {
+            let mut looks = tokio::time::interval(LOOK);
+            let mut hurry = false;
+            loop {
+                looks.tick().await;
+                if self.worker.is_draining() && !hurry {
+                    hurry = true;
+                    self.rows.borrow_mut().hurry(self.now() + DRAIN_GRACE.as_millis() as u64);
+                }
+                let late = self.rows.borrow_mut().take_late(self.now());
+                late.iter().for_each(|_| self.worker.metrics.connections.idle.decrement());
+                // Dropped after the borrow ended: the end of a connection may do anything.
+                drop(late);
+            }
+        };
+        tokio::join!(watching, looking);
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, ready: &mut Vec<usize>) -> Poll<std::io::Result<()>> {
+        self.watch.borrow_mut().poll_ready(cx, ready)
+    }
+
+    fn wake(self: &Rc<Self>, number: usize) {
+        let Some(mut caller) = self.rows.borrow_mut().take(number) else { return };
+        self.worker.metrics.connections.idle.decrement();
+        if let Some(descriptor) = caller.stream.leave_runtime() {
+            let _ = self.watch.borrow().remove(descriptor);
+        }
+        tokio::task::spawn_local(attend(self.worker.clone(), caller, Some(self.clone())));
+    }
+
+    /// Milliseconds since the table was made.
+    fn now(&self) -> u64 {
+        self.begin.elapsed().as_millis() as u64
+    }
+}
+
+/// Whom the table holds, and until when (milliseconds); the times apart, as they are looked at often.
+struct Rows<R> {
+    rows: Vec<Option<R>>,
+    until: Vec<u64>,
+    free: Vec<usize>,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl<R> Default for Rows<R> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), until: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<R> Rows<R> {
+    /// The number that the next row would have.
+    fn next(&self) -> usize {
+        self.free.last().copied().unwrap_or(self.rows.len())
+    }
+
+    fn put(&mut self, number: usize, row: R, until: u64) {
+        self.free.pop();
+        if number == self.rows.len() {
+            self.rows.push(None);
+            self.until.push(NEVER);
+        }
+        self.rows[number] = Some(row);
+        self.until[number] = until;
+    }
+
+    fn take(&mut self, number: usize) -> Option<R> {
+        let row = self.rows.get_mut(number)?.take()?;
+        self.until[number] = NEVER;
+        self.free.push(number);
+        Some(row)
+    }
+
+    fn hurry(&mut self, until: u64) {
+        let rows = self.until.iter_mut().filter(|at| **at != NEVER);
+        rows.for_each(|at| *at = until.min(*at));
+    }
+
+    fn take_late(&mut self, now: u64) -> Vec<R> {
+        let late: Vec<usize> = (0..self.until.len()).filter(|number| self.until[*number] <= now).collect();
+        late.into_iter().filter_map(|number| self.take(number)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

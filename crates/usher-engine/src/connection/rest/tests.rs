@@ -1,0 +1,33 @@
+use super::*;
+
+#[test]
+fn rows_are_found_by_number_and_used_again() {
+    let mut rows = Rows::default();
+    for (number, row) in ["a", "b", "c"].into_iter().enumerate() {
+        assert_eq!(rows.next(), number);
+        rows.put(number, row, 100);
+    }
+    assert_eq!(rows.take(1), Some("b"));
+    assert_eq!(rows.take(1), None, "it is gone");
+    assert_eq!(rows.take(7), None, "nobody had this number");
+    assert_eq!(rows.next(), 1);
+    rows.put(1, "d", 100);
+    assert_eq!(rows.next(), 3);
+    assert_eq!(rows.take(1), Some("d"));
+}
+
+#[test]
+fn the_late_are_taken_and_nobody_else() {
+    let mut rows = Rows::default();
+    for (number, until) in [30, 10, 20].into_iter().enumerate() {
+        rows.put(number, until, until);
+    }
+    assert!(rows.take_late(9).is_empty());
+    assert_eq!(rows.take_late(20), [10, 20]);
+    assert!(rows.take_late(20).is_empty());
+    rows.hurry(25);
+    assert_eq!(rows.take_late(25), [30], "its time was shortened");
+    rows.put(0, 1, 5);
+    rows.hurry(100);
+    assert_eq!(rows.take_late(5), [1], "nobody is given more time");
+}

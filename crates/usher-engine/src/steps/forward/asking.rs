@@ -1,0 +1,186 @@
+//! The request goes out over one connection, and heads come in until the final one. Both at once: an endpoint may
+//! answer before it has the whole body (RFC 9112 section 9.5).
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use usher_api::Exchange;
+use usher_http::framing::Framing;
+use usher_net::Dialer;
+use usher_wire::pump::{Pump, PumpError};
+use usher_wire::{Connection, Downstream, Held, Sink, WireError};
+
+use super::attempt::Attempt;
+use super::failed::{Failed, stalled, timeout};
+use super::interim;
+use crate::steps::patience;
+use crate::steps::relay::{sink_error, source_error};
+
+/// How long an endpoint may take before a client that the runtime does not watch yet is watched: most responses come
+/// sooner, and watching costs two system calls.
+const UNWATCHED: Duration = Duration::from_millis(100);
+
+/// One request on one connection, until the final head is there.
+struct Asking<'a, D: Dialer> {
+    attempt: &'a Attempt<'a, D>,
+    connection: &'a mut Connection<D::Stream>,
+    /// Moves the request's body.
+    pump: &'a mut Pump,
+    /// The body, if it is in memory.
+    held: Option<Held<'a>>,
+    /// Something of the request is still to be sent.
+    sending: bool,
+    /// It is looked whether the client has gone.
+    watching: bool,
+    /// Informational responses so far.
+    informed: u32,
+    /// Bytes of them that the client has not taken, since it has taken none.
+    stalled: Option<usize>,
+    /// Bytes of the body that were moved, and of the request that waited, when there was last progress.
+    progress: (u64, usize),
+}
+
+impl<D: Dialer> Attempt<'_, D> {
+    /// Sends the request, whose head is queued, and reads response heads until the final one is there.
+    pub(super) async fn ask(
+        &self,
+        exchange: &mut Exchange,
+        down: &mut impl Downstream,
+        (connection, pump): (&mut Connection<D::Stream>, &mut Pump),
+    ) -> Result<(), Failed> {
+        let body = exchange.body.take();
+        let mut asking = Asking {
+            attempt: self,
+            connection,
+            pump,
+            held: body.as_deref().map(Held::new),
+            sending: true,
+            watching: down.is_watched(),
+            informed: 0,
+            stalled: None,
+            progress: (0, usize::MAX),
+        };
+        self.visit.deadline.set(patience::body_idle(self.visit, self.route));
+        let outcome = poll_fn(|cx| asking.poll(cx, exchange, down)).await;
+        exchange.body = body;
+        outcome
+    }
+}
+
+impl<D: Dialer> Asking<'_, D> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        down: &mut impl Downstream,
+    ) -> Poll<Result<(), Failed>> {
+        let visit = self.attempt.visit;
+        loop {
+            if self.sending {
+                self.send(cx, down)?;
+            }
+            // Informational responses that the client has not taken stop the reading of more.
+            if self.informed > 0 {
+                ready!(self.poll_taken(cx, down))?;
+            }
+            match self.connection.poll_response(cx, &visit.listener.head, &mut exchange.response) {
+                Poll::Ready(Ok(())) if interim::is_interim(&exchange.response) => {
+                    self.informed += 1;
+                    interim::pass_on(visit, exchange, down, self.informed)?;
+                    continue;
+                }
+                Poll::Ready(outcome) => return Poll::Ready(outcome.map_err(|error| self.failed(error))),
+                Poll::Pending => {}
+            }
+            if self.watches()
+                && let Poll::Ready(error) = down.poll_gone(cx)
+            {
+                return Poll::Ready(Err(sink_error(error).into()));
+            }
+            ready!(visit.deadline.poll(cx));
+            self.passed()?;
+        }
+    }
+
+    /// Sends what can be sent now. Only what is wrong with the client's body is an error.
+    fn send(&mut self, cx: &mut Context<'_>, down: &mut impl Downstream) -> Result<(), Failed> {
+        let sent = match &mut self.held {
+            Some(source) => self.pump.poll(cx, source, self.connection),
+            None if self.attempt.body == Framing::None => {
+                self.connection.poll_finish(cx, None).map_err(PumpError::Sink)
+            }
+            None => self.pump.poll(cx, down, self.connection),
+        };
+        match sent {
+            Poll::Ready(Ok(())) => {
+                self.sending = false;
+                self.set_deadline();
+            }
+            Poll::Ready(Err(PumpError::Source(error))) => return Err(source_error(error).into()),
+            // The endpoint takes no more; it may have answered already.
+            Poll::Ready(Err(PumpError::Sink(_))) => self.sending = false,
+            Poll::Pending => {
+                let now = (self.pump.moved(), self.connection.queued());
+                if now != self.progress {
+                    self.progress = now;
+                    self.set_deadline();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ready when the client has taken all informational responses.
+    fn poll_taken(&mut self, cx: &mut Context<'_>, down: &mut impl Downstream) -> Poll<Result<(), Failed>> {
+        let Attempt { visit, route, .. } = *self.attempt;
+        match down.poll_flush(cx) {
+            Poll::Ready(taken) => {
+                if self.stalled.take().is_some() {
+                    self.set_deadline();
+                }
+                Poll::Ready(taken.map_err(|error| sink_error(error).into()))
+            }
+            Poll::Pending => {
+                let left = Some(down.queued());
+                if left != self.stalled {
+                    self.stalled = left;
+                    visit.deadline.set(patience::write_stall(visit, Some(route)));
+                }
+                visit.deadline.poll(cx).map(|_| Err(stalled()))
+            }
+        }
+    }
+
+    /// How long to wait for the request's body, or for the response, before something else is to be done.
+    fn set_deadline(&self) {
+        let Attempt { visit, route, destination, .. } = *self.attempt;
+        let whole = destination.timeouts.first_byte;
+        visit.deadline.set(match (self.sending, self.watching) {
+            (true, _) => patience::body_idle(visit, route),
+            (false, true) => whole,
+            (false, false) => whole.min(UNWATCHED),
+        });
+    }
+
+    /// Whether to look if the client has gone. While its body arrives, that shows by itself.
+    fn watches(&self) -> bool {
+        !self.sending && self.watching
+    }
+
+    /// The endpoint's connection failed, or what came on it is no response.
+    fn failed(&self, error: WireError) -> Failed {
+        Failed::upstream(error, self.informed == 0 && !self.connection.has_input())
+    }
+
+    /// The deadline passed: from now on the client is watched too, or it is too late.
+    fn passed(&mut self) -> Result<(), Failed> {
+        if self.sending || self.watching {
+            return Err(timeout(self.sending, self.pump.waits_for_sink()));
+        }
+        self.watching = true;
+        let whole = self.attempt.destination.timeouts.first_byte;
+        self.attempt.visit.deadline.set(whole.saturating_sub(UNWATCHED));
+        Ok(())
+    }
+}

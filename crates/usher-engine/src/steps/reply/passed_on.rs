@@ -1,0 +1,119 @@
+//! Responses of endpoints: the head with its few changes, then the body, or a tunnel.
+
+use std::future::poll_fn;
+
+use tokio::time::Instant;
+use usher_api::{Error, Exchange, Side};
+use usher_http::{FieldId, Framing, Version};
+use usher_net::Dialer;
+use usher_wire::Downstream;
+
+use super::{begin, broken, filter, route, stall_limit, write_stall};
+use crate::path::{End, Visit};
+use crate::steps::forward::Forwarded;
+use crate::steps::{choose, patience, relay};
+
+pub(super) async fn send<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    mut forwarded: Forwarded<D::Stream>,
+) -> End {
+    finish_head(visit, exchange);
+    filter(visit, exchange);
+    exchange.record.status = exchange.response.status;
+    let tunnel = exchange.response.status == 101;
+    // A request body that is still on its way may never end: the connection is not used again.
+    let whole = down.is_done() && forwarded.request_body.is_none();
+    let persistent = visit.facts.persistent && whole && !tunnel && !visit.worker.is_draining();
+    let framing = if tunnel { Framing::None } else { forwarded.framing };
+    let persistent = begin(visit, exchange, down, framing, persistent);
+    if tunnel {
+        return send_tunnel(visit, exchange, down, &mut forwarded).await;
+    }
+    let patience = relay::Patience { endpoint: forwarded.idle, client: write_stall(visit, exchange) };
+    let held = exchange.body.take();
+    let up = (&mut *forwarded.connection, &mut forwarded.request_body, held.as_deref());
+    let (sent, outcome) = relay::response(visit, down, up, patience).await;
+    exchange.record.body_sent = sent;
+    let failed = outcome.is_err();
+    let end = match outcome {
+        Ok(()) if persistent && down.is_done() => End::KeepAlive,
+        Ok(()) => End::Close,
+        Err(error) if error.side == Side::Upstream => {
+            forwarded.lease.endpoint.metrics.failed();
+            visit.worker.metrics.upstream.failed(error.kind);
+            let until_end = matches!(framing, Framing::Chunked | Framing::Close);
+            cut_short(visit, exchange, down, (&error, until_end)).await
+        }
+        Err(error) => broken(exchange, &error),
+    };
+    give_back(forwarded, !failed);
+    end
+}
+
+/// What the proxy changes of every response head: it hides the endpoint's software and names itself in Via.
+fn finish_head<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
+    let cookie = route(visit, exchange).and_then(|route| choose::sticky_cookie(exchange, route));
+    let response = &mut exchange.response;
+    response.fields.remove(FieldId::Server);
+    if !visit.facts.takes_trailers {
+        response.fields.remove(FieldId::Trailer);
+    }
+    if response.status == 101 {
+        response.fields.remove(FieldId::Connection);
+    }
+    response.fields.push_parts(FieldId::Via, &[response.version.via().as_bytes(), b" usher"]);
+    if let Some(cookie) = cookie {
+        response.fields.push(FieldId::SetCookie, &cookie);
+    }
+}
+
+/// Ends a response whose endpoint broke off. The client gets what there is, and can tell that it is not all: fewer
+/// bytes than announced, or no last chunk. Only where the end of the connection is the end of the body (HTTP/1.0) must
+/// it be a reset.
+async fn cut_short<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    (error, no_length): (&Error, bool),
+) -> End {
+    let end = broken(exchange, error);
+    if no_length && exchange.request.version == Version::Http10 {
+        return end;
+    }
+    let patience = write_stall(visit, exchange);
+    match stall_limit(visit, patience, poll_fn(|cx| down.poll_flush(cx))).await {
+        Ok(()) => End::Close,
+        Err(_) => end,
+    }
+}
+
+/// Puts the connection to the endpoint into its pool, or closes it.
+fn give_back<S: usher_net::Transport>(forwarded: Forwarded<S>, complete: bool) {
+    let Forwarded { connection, lease, cluster, persistent, first_byte_micros, .. } = forwarded;
+    cluster.release(&lease, complete.then_some(first_byte_micros));
+    if complete && persistent && relay::is_reusable(&connection) {
+        lease.endpoint.keep(connection, Instant::now());
+    }
+}
+
+async fn send_tunnel<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    forwarded: &mut Forwarded<D::Stream>,
+) -> End {
+    let patience = write_stall(visit, exchange);
+    if let Err(error) = stall_limit(visit, patience, poll_fn(|cx| down.poll_finish(cx, None))).await {
+        forwarded.cluster.release(&forwarded.lease, None);
+        return broken(exchange, &error);
+    }
+    let idle = patience::tunnel_idle(visit, route(visit, exchange));
+    visit.worker.metrics.tunnels.opened();
+    let (back, _) = relay::tunnel(visit, down, &mut forwarded.connection, idle).await;
+    visit.worker.metrics.tunnels.closed();
+    exchange.record.body_sent = back;
+    forwarded.cluster.release(&forwarded.lease, Some(forwarded.first_byte_micros));
+    End::Close
+}
