@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn pass_on(mut response: Response, method: Method) {
-    let Ok(framing) = framing::of_response(&response, &method) else { return };
+    let Ok(framing) = framing::of_response(&mut response, &method) else { return };
     let options = framing::connection_options(&response.fields);
     framing::strip_hop_by_hop(&mut response.fields, options);
     let mut out = Vec::new();
@@ -44,5 +44,5 @@ fn pass_on(mut response: Response, method: Method) {
         assert_eq!(again.fields.all(FieldId::ContentLength).count(), 0);
     }
     let expected = if framing == Framing::Close { Framing::Chunked } else { framing };
-    assert_eq!(framing::of_response(&again, &method), Ok(expected), "{}", out.escape_ascii());
+    assert_eq!(framing::of_response(&mut again, &method), Ok(expected), "{}", out.escape_ascii());
 }

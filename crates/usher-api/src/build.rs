@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use usher_config::Node;
 use usher_config::decode::Context;
 
 /// Given to a factory's `build`.
@@ -14,6 +15,18 @@ pub struct BuildContext<'a, 'b> {
     pub carry: &'a mut Carry,
     /// What the section belongs to, such as `route api`: part of the key of carried state.
     pub scope: &'a str,
+    /// For a filter: what its route says beside the section.
+    pub route: OnRoute<'a>,
+}
+
+/// What the route of a filter says beside its section.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnRoute<'a> {
+    /// The route also sends requests on, to a cluster. A filter that answers only some of them lets the others pass then
+    /// (see [`crate::Filter::passes_on`]).
+    pub forwards: bool,
+    /// The sections of the same name that this one stands in for, those of bundles and `[defaults]`, the nearest first.
+    pub outer: &'a [&'a Node],
 }
 
 /// State that is carried over from snapshot to snapshot by key: limiter buckets, counters.

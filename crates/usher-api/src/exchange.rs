@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use usher_http::{Request, Response};
 
-use crate::record::Record;
+use crate::error::Error;
+use crate::record::{Failures, Record};
 
 /// Who sent the request, and through which door it came.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +88,8 @@ pub struct Exchange {
     pub endpoint: Option<Arc<str>>,
     /// What a filter authenticated the client as.
     pub user: Option<String>,
+    /// What endpoints failed at, for the access log.
+    pub failures: Failures,
     /// What will be written to logs and metrics.
     pub record: Record,
 }
@@ -101,7 +104,13 @@ impl Exchange {
         self.captures.clear();
         self.user = None;
         self.endpoint = None;
+        self.failures.clear();
         self.record = Record::default();
+    }
+
+    /// Notes for the access log what the endpoint failed at that was tried last.
+    pub fn note_failure(&mut self, error: &Error) {
+        self.failures.note(self.endpoint.as_deref().unwrap_or("-"), error);
     }
 }
 

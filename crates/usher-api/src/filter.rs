@@ -75,6 +75,12 @@ pub trait Filter: Send + Sync {
         None
     }
 
+    /// For a filter of the phase `respond`: it answers some requests and lets the others pass to where the route sends
+    /// them. Without this, a route has either such a filter or a target.
+    fn passes_on(&self) -> bool {
+        false
+    }
+
     /// Names of request fields that it sets, adds or removes. A trailer of such a name is not passed on: an endpoint might
     /// take it for the field (RFC 9110 section 6.5.1).
     fn request_fields(&self) -> Vec<Box<str>> {

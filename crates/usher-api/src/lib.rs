@@ -20,10 +20,10 @@ pub mod reply;
 pub mod template;
 
 pub use balancer::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
-pub use build::{BuildContext, Carry};
+pub use build::{BuildContext, Carry, OnRoute};
 pub use error::{Error, ErrorKind, Side};
 pub use exchange::{Client, Exchange, RequestId};
 pub use filter::{DryRun, Filter, FilterFactory, Flow, Phase, Resume, Would};
-pub use record::{AccessSink, Record, RecordView};
+pub use record::{AccessSink, Failures, Record, RecordView};
 pub use reply::{Piece, Reply};
 pub use template::{Template, TemplateError};

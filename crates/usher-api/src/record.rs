@@ -1,6 +1,9 @@
 //! What is known of an exchange when it ends: for access logs and metrics.
 
+mod failures;
+
 use crate::exchange::Exchange;
+pub use failures::Failures;
 
 /// Filled on the way; microseconds count from when the request head was complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub struct Record {
     pub reused: bool,
     /// Why the proxy answered itself or the exchange broke off; empty if the response is the endpoint's.
     pub reason: &'static str,
-    /// More detail on the reason.
+    /// More detail on the reason; what endpoints failed at is in [`Exchange::failures`].
     pub detail: &'static str,
     /// The status that went to the client; 0 if none did.
     pub status: u16,
@@ -40,7 +43,7 @@ pub struct Record {
 pub struct RecordView<'a> {
     /// The exchange; its `record` is complete.
     pub exchange: &'a Exchange,
-    /// The method as it came. `-` where the head could not be parsed; likewise the next two.
+    /// The method as it came. Empty where the head could not be parsed; likewise the next two.
     pub method: &'a str,
     /// The target as it came, before rewriting.
     pub target: &'a [u8],

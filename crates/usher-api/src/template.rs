@@ -70,7 +70,7 @@ impl TemplateError {
         let known = V::known();
         let repair = match usher_config::closest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{{{near}}}`?"),
-            None => format!("known are {}", listed(&known)),
+            None => format!("for a literal brace write `{{{{`; known are {}", listed(&known)),
         };
         (format!("unknown variable `{{{name}}}`"), repair)
     }

@@ -98,7 +98,7 @@ impl Report {
     pub fn new(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
         let is_last = |found: &Diagnostic| found.message.starts_with(MORE);
         diagnostics.sort_by_key(|found| (is_last(found), found.labels.first().map(|label| label.span)));
-        let mut told = Vec::with_capacity(diagnostics.len());
+        let mut told: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
         for found in diagnostics {
             // Those of one place stand together.
             let same = |other: &&Diagnostic| other.labels.first() == found.labels.first();

@@ -29,8 +29,8 @@ impl Mistakes {
         let places: HashSet<Span> = errors.iter().filter_map(place).collect();
         let routes = document.root.get("route").and_then(Node::as_list).unwrap_or_default();
         let routes = routes.iter().filter(|route| holds(route, &places)).map(|route| route.span).collect();
-        let shared = ["defaults", "bundle"].iter().filter_map(|name| document.root.get(name));
-        let shared = shared.fold(false, |found, node| found || holds(node, &places));
+        let mut shared = ["defaults", "bundle"].iter().filter_map(|name| document.root.get(name));
+        let shared = shared.any(|node| holds(node, &places));
         let mut tables = HashSet::new();
         find_tables(&document.root, &places, &mut tables);
         Self { errors, places, tables, routes, shared }

@@ -128,6 +128,14 @@ impl Sources {
         self.get(span.source).and_then(|source| source.text.get(span.range())).unwrap_or("")
     }
 
+    /// The place of a part of a text that stands at `span`. The whole text where it is not written as it reads (escapes,
+    /// variables of the environment).
+    pub fn part(&self, span: Span, text: &str, part: Range<usize>) -> Span {
+        let Some(at) = self.slice(span).find(text).filter(|_| !text.is_empty()) else { return span };
+        let start = span.range().start + at;
+        Span::new(span.source, start + part.start..start + part.end)
+    }
+
     /// Where a span starts, for people.
     pub fn place(&self, span: Span) -> Option<Place<'_>> {
         let source = self.get(span.source)?;

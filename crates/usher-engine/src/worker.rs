@@ -215,8 +215,7 @@ impl<D: Dialer> Worker<D> {
         let total = Place::take(&self.total, self.local.borrow().shared.max_connections)?;
         let on_listener = Place::take(&counts.listener, listener.max_connections)?;
         // Behind a load balancer that is trusted, all clients have its address.
-        let relayed =
-            |ip: IpAddr| listener.proxy_protocol.as_ref().is_some_and(|rule| rule.trusts(Some(ip)));
+        let relayed = |ip: IpAddr| listener.proxy_protocol.as_ref().is_some_and(|rule| rule.trusts(Some(ip)));
         let client = client.map(|ip| ip.to_canonical());
         let counted = client.filter(|ip| listener.per_client > 0 && !relayed(*ip));
         if let Some(ip) = counted {

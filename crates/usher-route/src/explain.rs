@@ -19,7 +19,8 @@ pub struct Explanation {
     pub chosen: Option<Chosen>,
     /// With [`Outcome::MethodNotAllowed`]: the methods that are allowed.
     pub allowed: Vec<String>,
-    /// The nearest of the other rules: first those that match too, then by how many conditions hold.
+    /// The nearest of the other rules: first those that match too, then by how many conditions hold and how much of the
+    /// path is alike.
     pub near: Vec<NearMiss>,
     /// How many more rules matched on host or path.
     pub more: usize,
@@ -40,7 +41,8 @@ pub struct Chosen {
     pub captures: Vec<(String, String)>,
 }
 
-/// A rule that was not chosen although its host or path fits.
+/// A rule that was not chosen although its host or path fits. Where none was chosen, every host fits
+/// one without a condition on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NearMiss {
     /// Its index.
@@ -102,7 +104,7 @@ fn near_misses(
         }
         let seen = look(router, subject, alternative);
         // The alternatives come in their order, so that the earlier of two equal ones stays.
-        if seen.near() && slot.as_ref().is_none_or(|best| seen.distance() < best.distance()) {
+        if seen.near(winner.is_some()) && slot.as_ref().is_none_or(|best| seen.distance() < best.distance()) {
             *slot = Some(seen);
         }
     }
@@ -122,6 +124,8 @@ struct Seen<'a> {
     path: Option<bool>,
     held: usize,
     conditions: usize,
+    /// How many bytes its path has in common with the request's, from the beginning.
+    alike: usize,
 }
 
 impl Seen<'_> {
@@ -129,13 +133,14 @@ impl Seen<'_> {
         self.held == self.conditions
     }
 
-    fn near(&self) -> bool {
-        self.all() || self.host == Some(true) || self.path == Some(true)
+    /// Whether it is for the request's host or its path. Where none was chosen, any host is the request's too.
+    fn near(&self, chosen: bool) -> bool {
+        self.all() || self.host == Some(true) || self.path == Some(true) || !chosen && self.host.is_none()
     }
 
     /// Smaller is nearer.
-    fn distance(&self) -> (bool, Reverse<usize>, usize) {
-        (!self.all(), Reverse(self.held), self.conditions)
+    fn distance(&self) -> (bool, Reverse<usize>, usize, Reverse<usize>) {
+        (!self.all(), Reverse(self.held), self.conditions, Reverse(self.alike))
     }
 }
 
@@ -151,8 +156,15 @@ fn look<'r>(router: &'r Router, subject: &dyn Subject, alternative: &'r Alternat
         host,
         path,
         held: held + placed.iter().filter(|p| **p == Some(true)).count(),
+        alike: rule
+            .and_then(|r| alternative.path_of(r))
+            .map_or(0, |path| alike(path.as_str(), subject.path())),
         conditions: predicates.len() + placed.iter().flatten().count(),
     }
+}
+
+fn alike(pattern: &str, path: &str) -> usize {
+    pattern.bytes().zip(path.bytes()).take_while(|(one, other)| one == other).count()
 }
 
 fn near_miss(

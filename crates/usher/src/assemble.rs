@@ -48,7 +48,7 @@ pub(crate) fn live(
     log: Option<&OpenLog>,
 ) -> Result<Assembled, Failure> {
     let (options, found) = log_options(loaded);
-    if found.iter().any(Diagnostic::is_error) {
+    if found.iter().any(Diagnostic::is_error) || !loaded.mistakes.is_empty() {
         // All errors at once: whatever else is wrong comes with them.
         dry(loaded)?;
     }
@@ -64,6 +64,13 @@ fn build(
 ) -> Result<Built, Box<Report>> {
     let builder = Builder { filters: FILTERS, balancers: BALANCERS };
     builder.build(loaded, before, log).map_err(Box::new)
+}
+
+/// That the config names no listener, for whoever did not mean the port that anybody can reach.
+pub(crate) fn default_listener(loaded: &Loaded) -> Option<String> {
+    let port = usher_config::config::DEFAULT_PORT;
+    let told = format!("no `[[listener]]` is given, so it is `:{port}`, on all addresses");
+    loaded.config.listens_by_default().then_some(told)
 }
 
 /// What the access log is set to do, unless it is off or has errors, and the errors.

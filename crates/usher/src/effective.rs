@@ -65,11 +65,22 @@ fn tidy(value: Json, schema: &Schema) -> Json {
         (Kind::Map(inner), Json::Object(entries)) => {
             Json::Object(entries.into_iter().map(|(key, value)| (key, tidy_item(value, inner))).collect())
         }
-        (Kind::AnyOf(all), value @ Json::Object(_)) => {
-            let table = all.iter().find(|one| matches!(one.kind, Kind::Table(_) | Kind::Map(_)));
-            table.map_or(value.clone(), |table| tidy(value, table))
-        }
+        (Kind::AnyOf(all), value) => match all.iter().find_map(|one| shape(one, &value)) {
+            Some(schema) => tidy(value, schema),
+            None => value,
+        },
         (_, value) => value,
+    }
+}
+
+/// Of several shapes, the one that a table or list has.
+fn shape<'s>(schema: &'s Schema, value: &Json) -> Option<&'s Schema> {
+    match (&schema.kind, value) {
+        (Kind::Table(_) | Kind::Map(_), Json::Object(_))
+        | (Kind::List(_) | Kind::OneOrMany(_), Json::Array(_)) => Some(schema),
+        (Kind::OneOrMany(inner), Json::Object(_)) => shape(inner, value),
+        (Kind::AnyOf(all), _) => all.iter().find_map(|one| shape(one, value)),
+        _ => None,
     }
 }
 

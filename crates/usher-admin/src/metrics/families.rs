@@ -63,6 +63,10 @@ pub(super) fn requests(out: &mut Exposition, totals: &Totals) {
     for (class, counter) in requests.by_class.iter() {
         out.sample(&[("class", class)], counter.get());
     }
+    out.counter("usher_responses_total", "Responses sent to clients, by status.");
+    for (status, counter) in requests.by_status.iter().filter(|(_, counter)| counter.get() > 0) {
+        out.sample(&[("code", &status.to_string())], counter.get());
+    }
     out.gauge("usher_requests_in_flight", "Requests under way.").sample(&[], requests.in_flight.get());
     out.histogram(
         "usher_request_duration_seconds",

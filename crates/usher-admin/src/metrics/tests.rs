@@ -36,6 +36,7 @@ fn everything_that_was_counted_is_told() {
         "usher_connections_accepted_total 1",
         "usher_connections_refused_total{reason=\"client_limit\"} 0",
         "usher_requests_total{class=\"5xx\"} 1",
+        "usher_responses_total{code=\"502\"} 1",
         "usher_requests_in_flight 0",
         "usher_request_duration_seconds_bucket{le=\"0.001\"} 0",
         "usher_request_duration_seconds_bucket{le=\"0.0025\"} 1",

@@ -31,7 +31,7 @@ pub use histogram::{BOUNDS_MICROS, Histogram};
 pub use number::{Counter, Gauge};
 pub use process::Process;
 pub use registry::{Reading, Registry};
-pub use tables::{ByClass, ByKind, ByReason, ByRefusal, MAX_REASONS, Refusal};
+pub use tables::{ByClass, ByKind, ByReason, ByRefusal, ByStatus, MAX_REASONS, Refusal};
 pub use worker::{
     Connections, EndpointMetrics, Requests, RouteMetrics, Totals, Tunnels, Upstream, WorkerMetrics,
 };

@@ -74,6 +74,36 @@ impl ByClass {
     }
 }
 
+/// How many statuses there are: 100 to 599 (RFC 9110, section 15).
+const STATUSES: usize = 500;
+
+/// A counter for each status.
+#[derive(Debug)]
+pub struct ByStatus(Box<[Counter]>);
+
+impl Default for ByStatus {
+    fn default() -> Self {
+        Self((0..STATUSES).map(|_| Counter::default()).collect())
+    }
+}
+
+impl ByStatus {
+    /// The counter of a status; none for what is no status, such as 0 where none was sent.
+    #[inline]
+    pub fn of(&self, status: u16) -> Option<&Counter> {
+        self.0.get(usize::from(status.checked_sub(100)?))
+    }
+
+    /// Statuses and counters.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &Counter)> {
+        (100..).zip(&self.0)
+    }
+
+    pub(super) fn absorb(&self, other: &Self) {
+        self.0.iter().zip(&other.0).for_each(|(mine, theirs)| mine.absorb(theirs));
+    }
+}
+
 /// A counter for each [`ErrorKind`].
 #[derive(Debug, Default)]
 pub struct ByKind([Counter; KINDS.len()]);

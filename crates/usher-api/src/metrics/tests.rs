@@ -48,6 +48,21 @@ fn a_status_belongs_to_its_class() {
 }
 
 #[test]
+fn a_status_is_counted_as_itself() {
+    let statuses = ByStatus::default();
+    for status in [0, 99, 100, 404, 404, 599, 600, u16::MAX] {
+        if let Some(counter) = statuses.of(status) {
+            counter.increment();
+        }
+    }
+    let sum = ByStatus::default();
+    [&statuses, &statuses].into_iter().for_each(|one| sum.absorb(one));
+    let counted = sum.iter().map(|(status, counter)| (status, counter.get()));
+    let counted: Vec<_> = counted.filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counted, [(100, 2), (404, 4), (599, 2)]);
+}
+
+#[test]
 fn a_gauge_does_not_fall_below_zero() {
     let gauge = Gauge::default();
     gauge.decrement();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::families::{EndpointKey, Families};
 use super::histogram::Histogram;
 use super::number::{Counter, Gauge};
-use super::tables::{ByClass, ByKind, ByReason, ByRefusal, Refusal};
+use super::tables::{ByClass, ByKind, ByReason, ByRefusal, ByStatus, Refusal};
 use crate::error::ErrorKind;
 use crate::record::Record;
 
@@ -60,6 +60,8 @@ group! {
         pub in_flight: Gauge,
         /// Finished so far, by class of status.
         pub by_class: ByClass,
+        /// Responses sent so far, by status.
+        pub by_status: ByStatus,
         /// From the end of the request's head to the end of the exchange.
         pub latency: Histogram,
         /// Answered by the proxy itself or broken off, by reason.
@@ -195,6 +197,9 @@ impl Requests {
     pub fn finished(&self, status: u16, micros: u64) {
         self.in_flight.decrement();
         self.by_class.class(status).increment();
+        if let Some(counter) = self.by_status.of(status) {
+            counter.increment();
+        }
         self.latency.observe(micros);
     }
 

@@ -82,7 +82,12 @@ fn errors_name_the_place_and_the_repair() {
     for (text, place, what, repair) in [
         ("a {request.hots} b", 2..16, "unknown variable `{request.hots}`", "did you mean `{request.host}`?"),
         ("{client.ip} {", 12..13, "`{` without `}`", "write `{{` for a brace"),
-        ("{zzzzzzzz}", 0..10, "unknown variable `{zzzzzzzz}`", "known are `client.ip`, `client.port`, "),
+        (
+            "{zzzzzzzz}",
+            0..10,
+            "unknown variable `{zzzzzzzz}`",
+            "for a literal brace write `{{`; known are `client.ip`, ",
+        ),
     ] {
         let error = Template::parse(text).unwrap_err();
         assert_eq!(error.place(text), Some(place), "{text}");

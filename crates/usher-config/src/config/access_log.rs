@@ -1,5 +1,8 @@
 //! `access_log`
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,8 +10,8 @@ use serde_json::json;
 
 use crate::decode::{Context, Decode, Spanned};
 use crate::diagnostic::Diagnostic;
-use crate::document::Node;
-use crate::schema::Schema;
+use crate::document::{Node, Value};
+use crate::schema::{Kind, Schema};
 use crate::value::{Percent, ValueError};
 
 /// Whether and where requests are logged.
@@ -16,9 +19,21 @@ use crate::value::{Percent, ValueError};
 pub enum AccessLog {
     /// Nowhere.
     Off,
-    /// Somewhere.
-    On(AccessLogTo),
+    /// To these places, at least one.
+    On(Vec<AccessLogTo>),
 }
+
+/// Whether the requests of a listener or a route are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteLog {
+    /// Wherever `access_log` says at the top level.
+    On,
+    /// Nowhere.
+    Off,
+}
+
+/// The most places that lines may go to: each has a thread of its own.
+const MAX_TARGETS: usize = 8;
 
 /// Where lines go, and what is in them.
 #[derive(Debug, Clone)]
@@ -29,6 +44,8 @@ pub struct AccessLogTo {
     pub format: Spanned<LogFormat>,
     /// The share of requests that is logged.
     pub sample: Percent,
+    /// Whether queries are logged.
+    pub query: bool,
 }
 
 /// Where lines of a log go.
@@ -74,54 +91,129 @@ crate::section! {
         /// The share of requests that is logged. Responses that the proxy itself made because of an error are always
         /// logged.
         pub sample: Percent = Percent::ALL,
+        /// Whether the queries of targets and referrers are logged: what stands behind `?` may be secret. Variables of
+        /// a text that name a query have it in any case.
+        pub query: bool = true,
     }
 }
 
 impl AccessLogTo {
     fn everything(target: LogTarget) -> Self {
-        Self { target, format: Spanned::nowhere(LogFormat::Json), sample: Percent::ALL }
-    }
-}
-
-impl Default for AccessLog {
-    fn default() -> Self {
-        Self::On(AccessLogTo::everything(LogTarget::Stdout))
-    }
-}
-
-impl Decode for AccessLog {
-    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
-        match node.as_str() {
-            Some("off") => return Some(Self::Off),
-            Some("stdout") => return Some(Self::default()),
-            Some("") => cx.error_help(node.span, "the path is empty", "write `off` for no log"),
-            Some(path) => {
-                return Some(Self::On(AccessLogTo::everything(LogTarget::File(cx.resolve(node.span, path)))));
-            }
-            None if node.as_table().is_some() => return table(node, cx).map(Self::On),
-            None => cx.wrong_type(node, "`stdout`, `off`, a path or a table"),
-        }
-        None
+        Self { target, format: Spanned::nowhere(LogFormat::Json), sample: Percent::ALL, query: true }
     }
 
-    fn schema() -> Schema {
-        let names = [("stdout", "Standard output, as JSON."), ("off", "No access log.")];
-        Schema::any_of(vec![Schema::names(&names), Schema::text("path"), AccessLogTable::schema()])
+    fn is_plain(&self) -> bool {
+        self.format.value == LogFormat::Json && self.sample == Percent::ALL && self.query
     }
 
     fn encode(&self) -> serde_json::Value {
-        let Self::On(to) = self else { return json!("off") };
-        if to.target == LogTarget::Stdout && to.format.value == LogFormat::Json && to.sample == Percent::ALL {
+        if self.target == LogTarget::Stdout && self.is_plain() {
             return json!("stdout");
         }
-        let mut table = json!({ "format": to.format.encode(), "sample": to.sample.encode() });
-        match &to.target {
+        let mut table = json!({
+            "format": self.format.encode(), "sample": self.sample.encode(), "query": self.query,
+        });
+        match &self.target {
             LogTarget::Stdout => {}
             LogTarget::File(path) => table["path"] = path.encode(),
             LogTarget::Syslog(address) => table["syslog"] = address.encode(),
         }
         table
     }
+}
+
+impl RouteLog {
+    /// Whether requests are logged.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self::On(vec![AccessLogTo::everything(LogTarget::Stdout)])
+    }
+}
+
+impl Decode for AccessLog {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        match (node.as_str(), &node.value) {
+            (Some("off"), _) => Some(Self::Off),
+            (_, Value::List(nodes)) => several(node, nodes, cx).map(Self::On),
+            _ => target(node, cx).map(|to| Self::On(vec![to])),
+        }
+    }
+
+    fn schema() -> Schema {
+        let off = Schema::names(&[("off", "No access log.")]);
+        let stdout = Schema::names(&[("stdout", "Standard output, as JSON.")]);
+        let one = Schema::any_of(vec![stdout, Schema::text("path"), AccessLogTable::schema()]);
+        Schema::any_of(vec![off, Schema::of(Kind::OneOrMany(Box::new(one)))])
+    }
+
+    fn encode(&self) -> serde_json::Value {
+        match self {
+            Self::Off => json!("off"),
+            Self::On(targets) => match targets.as_slice() {
+                [one] => one.encode(),
+                many => many.iter().map(AccessLogTo::encode).collect(),
+            },
+        }
+    }
+}
+
+impl Decode for RouteLog {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        match node.as_str() {
+            Some("on") => Some(Self::On),
+            Some("off") => Some(Self::Off),
+            _ => {
+                let help = "write `on` or `off`; where lines go is said by the top-level key `access_log`";
+                cx.error_help(node.span, "this says whether requests are logged, not where", help);
+                None
+            }
+        }
+    }
+
+    fn schema() -> Schema {
+        let on = ("on", "Requests are logged, as the top-level key `access_log` says.");
+        Schema::names(&[on, ("off", "Requests are not logged.")])
+    }
+
+    fn encode(&self) -> serde_json::Value {
+        json!(if self.is_on() { "on" } else { "off" })
+    }
+}
+
+/// Several places. What is wrong with each is told; each place may be named once.
+fn several(node: &Node, nodes: &[Node], cx: &mut Context<'_>) -> Option<Vec<AccessLogTo>> {
+    if nodes.is_empty() || nodes.len() > MAX_TARGETS {
+        let error = format!("the access log goes to {} places", nodes.len());
+        cx.error_help(node.span, error, format!("name 1 to {MAX_TARGETS}, or write `off`"));
+        return None;
+    }
+    let mut targets: Vec<AccessLogTo> = Vec::new();
+    for node in nodes {
+        let Some(to) = target(node, cx) else { continue };
+        if targets.iter().any(|other| other.target == to.target) {
+            cx.error_help(node.span, "the access log goes there twice", "name each place once");
+        }
+        targets.push(to);
+    }
+    (targets.len() == nodes.len()).then_some(targets)
+}
+
+/// One place.
+fn target(node: &Node, cx: &mut Context<'_>) -> Option<AccessLogTo> {
+    match node.as_str() {
+        Some("off") => cx.error_help(node.span, "`off` is no place for a log", "write it alone"),
+        Some("stdout") => return Some(AccessLogTo::everything(LogTarget::Stdout)),
+        Some("") => cx.error_help(node.span, "the path is empty", "write `off` for no log"),
+        Some(path) => return Some(AccessLogTo::everything(LogTarget::File(cx.resolve(node.span, path)))),
+        None if node.as_table().is_some() => return table(node, cx),
+        None => cx.wrong_type(node, "`stdout`, `off`, a path, a table, or a list of these"),
+    }
+    None
 }
 
 fn table(node: &Node, cx: &mut Context<'_>) -> Option<AccessLogTo> {
@@ -135,10 +227,24 @@ fn table(node: &Node, cx: &mut Context<'_>) -> Option<AccessLogTo> {
             return None;
         }
         (Some(path), None) => LogTarget::File(path),
-        (None, Some(address)) => LogTarget::Syslog(address),
+        (None, Some(address)) => {
+            warn_of_silence(node, &address, cx);
+            LogTarget::Syslog(address)
+        }
         (None, None) => LogTarget::Stdout,
     };
-    Some(AccessLogTo { target, format: table.format, sample: table.sample })
+    Some(AccessLogTo { target, format: table.format, sample: table.sample, query: table.query })
+}
+
+/// Says that nobody listens at a local socket. That is no error: the daemon may start later.
+fn warn_of_silence(node: &Node, address: &SyslogAddress, cx: &mut Context<'_>) {
+    let SyslogAddress::Unix(path) = address else { return };
+    if path.exists() {
+        return;
+    }
+    let span = node.get("syslog").map_or(node.span, |value| value.span);
+    let warning = Diagnostic::warning(format!("there is no syslog daemon at `{}`", path.display()));
+    cx.push(warning.at(span, "").help("lines are lost until one listens there"));
 }
 
 impl Decode for SyslogAddress {

@@ -51,9 +51,11 @@ crate::section! {
 crate::section! {
     /// Connections to the endpoints of a cluster.
     pub default struct Pool {
-        /// Connections without a request that are kept, per endpoint and worker. `0` keeps none.
+        /// Connections without a request that are kept, per endpoint and worker. `0` keeps none. No more are ever
+        /// kept than were in use at once; where fewer are kept than that, connections are opened and closed all the
+        /// time.
         #[range(0..=65_535)]
-        pub idle: u32 = 64,
+        pub idle: u32 = 1024,
         /// How long a connection without a request is kept. It should be shorter than the endpoint's own keep-alive
         /// time, or a request may meet a connection that is just being closed.
         #[range(Duration::from_millis(1)..=Duration::from_secs(86_400))]

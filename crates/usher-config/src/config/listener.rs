@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{ListenerLimits, ListenerTimeouts};
+use super::{ListenerLimits, ListenerTimeouts, RouteLog};
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::{Node, Value};
 use crate::schema::Schema;
@@ -44,6 +44,8 @@ crate::section! {
         pub ipv6_only: bool = false,
         /// The permissions of a Unix socket, in octal digits: `"0660"`.
         pub mode: Option<FileMode>,
+        /// Whether requests are logged, unless their route says otherwise: `on` or `off`.
+        pub access_log: RouteLog = RouteLog::On,
         /// Limits for this listener in place of those in `[limits]`.
         pub limits: ListenerLimits = ListenerLimits::default(),
         /// Timeouts for this listener in place of those in `[timeouts]`.
@@ -76,6 +78,7 @@ impl Listener {
             defer_accept: None,
             ipv6_only: false,
             mode: None,
+            access_log: RouteLog::On,
             limits: ListenerLimits::default(),
             timeouts: ListenerTimeouts::default(),
         }

@@ -15,7 +15,7 @@ mod timeouts;
 
 use std::path::PathBuf;
 
-pub use access_log::{AccessLog, AccessLogTo, LogFormat, LogTarget, SyslogAddress};
+pub use access_log::{AccessLog, AccessLogTo, LogFormat, LogTarget, RouteLog, SyslogAddress};
 pub use admin::{Admin, AdminListener};
 pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, Pool};
 pub use error_page::{ErrorPage, ErrorPages, PageContent, StatusPattern};
@@ -54,7 +54,7 @@ crate::section! {
         /// The proxies in front of Usher: networks whose `X-Forwarded-*` and `Forwarded` fields are believed, and `unix`
         /// for whoever connects through a Unix socket. What anybody else sends in them is replaced.
         pub trusted_proxies: OneOrMany<TrustedPeer> = OneOrMany::default(),
-        /// Where a line about each request goes: `stdout`, `off`, a file, or a table.
+        /// Where a line about each request goes: `stdout`, `off`, a file, a table, or several of these.
         pub access_log: AccessLog = AccessLog::default(),
         /// The listener for metrics, health and control: an address, a table, or `off`. Whoever reaches it can control
         /// this process, so it belongs on a loopback address or a Unix socket.

@@ -4,7 +4,6 @@ use super::Config;
 use crate::decode::Context;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Document, Node, Value};
-use crate::source::Span;
 
 /// nginx's variables without their `$`, and what stands for them here.
 const VARIABLES: [(&str, &str); 17] = [
@@ -71,14 +70,16 @@ fn ours(name: &str) -> Option<String> {
     }
     let named = NAMED.iter().find_map(|(prefix, ours)| Some((name.strip_prefix(prefix)?, ours)));
     let (field, ours) = named.filter(|(field, _)| !field.is_empty())?;
-    Some(ours.replace("NAME", &if ours.contains("header") { field.replace('_', "-") } else { field.to_owned() }))
+    Some(
+        ours.replace(
+            "NAME",
+            &if ours.contains("header") { field.replace('_', "-") } else { field.to_owned() },
+        ),
+    )
 }
 
 fn warn(node: &Node, written: &str, ours: &str, cx: &mut Context<'_>) {
-    let place = cx.sources().slice(node.span).find(written).map_or(node.span, |at| {
-        let start = node.span.range().start + at;
-        Span::new(node.span.source, start..start + written.len())
-    });
+    let place = cx.sources().part(node.span, written, 0..written.len());
     let found = Diagnostic::warning(format!("`{written}` is plain text here")).at(place, "");
     let write = if ours.starts_with('{') { format!("write `{ours}`") } else { format!("write {ours}") };
     cx.push(found.help(format!("is it nginx's variable? {write}")));

@@ -1,6 +1,8 @@
 //! What holds for one route: its own settings, those of its bundles, and the defaults.
 
-use super::{AmbiguousPaths, Bundle, Config, ErrorPage, Route, RouteLimits, RouteTimeouts, StatusPattern};
+use super::{
+    AmbiguousPaths, Bundle, Config, ErrorPage, Route, RouteLimits, RouteLog, RouteTimeouts, StatusPattern,
+};
 use crate::document::{Key, Node};
 
 /// The settings of a route after `[defaults]` and bundles.
@@ -12,6 +14,8 @@ pub struct RouteSettings<'a> {
     pub limits: RouteLimits,
     /// What happens with paths that can be read in two ways.
     pub ambiguous_paths: AmbiguousPaths,
+    /// Whether requests are logged, if that is said.
+    pub access_log: Option<RouteLog>,
     /// The sections of filters, each name once; those that are `"off"` are left out.
     pub extensions: Vec<&'a (Key, Node)>,
     layers: Vec<Layer<'a>>,
@@ -24,20 +28,23 @@ struct Layer<'a> {
     limits: &'a RouteLimits,
     error_pages: &'a super::ErrorPages,
     ambiguous_paths: Option<AmbiguousPaths>,
+    access_log: Option<RouteLog>,
     extensions: &'a [(Key, Node)],
 }
 
 impl<'a> From<&'a Bundle> for Layer<'a> {
     fn from(bundle: &'a Bundle) -> Self {
-        let Bundle { ambiguous_paths, error_pages, limits, timeouts, extensions } = bundle;
-        Self { timeouts, limits, error_pages, ambiguous_paths: *ambiguous_paths, extensions }
+        let Bundle { access_log, ambiguous_paths, error_pages, limits, timeouts, extensions } = bundle;
+        let (access_log, ambiguous_paths) = (*access_log, *ambiguous_paths);
+        Self { timeouts, limits, error_pages, ambiguous_paths, access_log, extensions }
     }
 }
 
 impl<'a> From<&'a Route> for Layer<'a> {
     fn from(route: &'a Route) -> Self {
-        let Route { ambiguous_paths, error_pages, limits, timeouts, extensions, .. } = route;
-        Self { timeouts, limits, error_pages, ambiguous_paths: *ambiguous_paths, extensions }
+        let Route { access_log, ambiguous_paths, error_pages, limits, timeouts, extensions, .. } = route;
+        let (access_log, ambiguous_paths) = (*access_log, *ambiguous_paths);
+        Self { timeouts, limits, error_pages, ambiguous_paths, access_log, extensions }
     }
 }
 
@@ -49,11 +56,24 @@ impl Config {
         layers.extend(bundles.map(Layer::from));
         layers.push(route.into());
         layers.reverse();
+        RouteSettings::of(layers)
+    }
+
+    /// The settings where no route was found: the defaults.
+    pub fn unrouted(&self) -> RouteSettings<'_> {
+        RouteSettings::of(vec![(&self.defaults).into()])
+    }
+}
+
+impl<'a> RouteSettings<'a> {
+    /// What the layers say, the nearest first.
+    fn of(layers: Vec<Layer<'a>>) -> Self {
         let timeouts = layers.iter().fold(RouteTimeouts::default(), |all, layer| all.or(layer.timeouts));
         let limits = RouteLimits { body: layers.iter().find_map(|layer| layer.limits.body) };
         let ambiguous_paths =
             layers.iter().find_map(|layer| layer.ambiguous_paths).unwrap_or(AmbiguousPaths::Compare);
-        RouteSettings { timeouts, limits, ambiguous_paths, extensions: extensions(&layers), layers }
+        let access_log = layers.iter().find_map(|layer| layer.access_log);
+        Self { timeouts, limits, ambiguous_paths, access_log, extensions: extensions(&layers), layers }
     }
 }
 
@@ -69,6 +89,13 @@ fn extensions<'a>(layers: &[Layer<'a>]) -> Vec<&'a (Key, Node)> {
 }
 
 impl<'a> RouteSettings<'a> {
+    /// The sections of a filter, the nearest first, which is the one that counts; up to one that is `"off"`.
+    pub fn sections(&self, name: &str) -> impl Iterator<Item = &'a Node> {
+        let written = self.layers.iter().flat_map(|layer| layer.extensions);
+        let sections = written.filter(move |(key, _)| key.name == name).map(|(_, node)| node);
+        sections.take_while(|node| node.as_str() != Some("off"))
+    }
+
     /// The page for a status: the nearest place that has one, the exact status before its class.
     pub fn error_page(&self, status: u16) -> Option<&'a ErrorPage> {
         self.layers.iter().find_map(|layer| layer.error_pages.get(status))

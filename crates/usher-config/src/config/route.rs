@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Endpoint, ErrorPages, RouteLimits, RouteTimeouts, ValuePattern};
+use super::{Endpoint, ErrorPages, RouteLimits, RouteLog, RouteTimeouts, ValuePattern};
 use crate::decode::{Named, OneOrMany, Spanned};
 use crate::value::Cidr;
 
@@ -41,6 +41,8 @@ crate::section! {
         pub cluster: Option<Spanned<String>>,
         /// Where requests go: to one of several targets, by weight.
         pub split: Option<Spanned<Split>>,
+        /// Whether requests are logged, in place of what their listener says: `on` or `off`.
+        pub access_log: Option<RouteLog>,
         /// What happens with a path that some endpoints read in another way, because of `%2F`, `%5C`, `;` or `%25`.
         pub ambiguous_paths: Option<AmbiguousPaths>,
         /// Pages to show in place of errors, by status: `"404"`, `"4xx"`, `"5xx"`.
@@ -58,6 +60,8 @@ crate::section! {
 crate::section! {
     /// Settings that several routes have in common.
     pub default struct Bundle {
+        /// Whether requests are logged, in place of what their listener says: `on` or `off`.
+        pub access_log: Option<RouteLog>,
         /// What happens with a path that some endpoints read in another way, because of `%2F`, `%5C`, `;` or `%25`.
         pub ambiguous_paths: Option<AmbiguousPaths>,
         /// Pages to show in place of errors, by status: `"404"`, `"4xx"`, `"5xx"`.

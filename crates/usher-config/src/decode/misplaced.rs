@@ -35,9 +35,10 @@ const FOREIGN: [(&str, &str, &str); 20] = [
 
 /// What to write for an unknown key of a section with these keys, if it is known from elsewhere.
 pub(super) fn help(name: &str, known: &[&str], schema: fn() -> Schema) -> Option<String> {
-    let foreign =
-        || FOREIGN.iter().find(|(theirs, ours, _)| *theirs == name && known.contains(ours)).map(|found| found.2);
-    below(name, &schema()).or_else(|| foreign().map(str::to_owned)).or_else(|| above(name, known))
+    let foreign = || {
+        FOREIGN.iter().find(|(theirs, ours, _)| *theirs == name && known.contains(ours)).map(|found| found.2)
+    };
+    foreign().map(str::to_owned).or_else(|| below(name, &schema())).or_else(|| above(name, known))
 }
 
 /// A table of the section has the key: `upstream.connect`.
@@ -55,7 +56,6 @@ fn below(name: &str, schema: &Schema) -> Option<String> {
 fn above(name: &str, known: &[&str]) -> Option<String> {
     let is_root = known == Config::KEYS;
     let single = !matches!(name, "listener" | "route" | "bundle" | "cluster" | "defaults");
-    (!is_root && single && Config::KEYS.contains(&name)).then(|| {
-        format!("`{name}` is a top-level key: move it above the first `[…]` or `[[…]]`")
-    })
+    (!is_root && single && Config::KEYS.contains(&name))
+        .then(|| format!("`{name}` is a top-level key: move it above the first `[…]` or `[[…]]`"))
 }

@@ -25,6 +25,9 @@ use crate::value::ValueError;
 /// Diagnostics that are kept; a config with more mistakes has one big mistake.
 const MAX_DIAGNOSTICS: usize = 100;
 
+/// The two ends of a range as they would be written, as far as it has them.
+pub type Ends = (Option<serde_json::Value>, Option<serde_json::Value>);
+
 /// A type that can be read from a document.
 pub trait Decode: Sized {
     /// Reads the value and reports what is wrong to `cx`.
@@ -63,7 +66,7 @@ pub struct Context<'a> {
     failed: bool,
     files: Vec<PathBuf>,
     /// The field that is read now: where its value stands, and the least and the greatest that it may be.
-    range: Option<(Span, fn() -> (Option<serde_json::Value>, Option<serde_json::Value>))>,
+    range: Option<(Span, fn() -> Ends)>,
 }
 
 impl<'a> Context<'a> {
@@ -152,7 +155,7 @@ impl<'a> Context<'a> {
     }
 
     /// The least and the greatest that the value at a place may be, if its field says so.
-    fn range_at(&self, span: Span) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
+    fn range_at(&self, span: Span) -> Ends {
         let own = self.range.filter(|(place, _)| *place == span);
         own.map_or((None, None), |(_, range)| range())
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
-use super::{Context, Decode, Ranged, misplaced};
+use super::{Context, Decode, Ends, Ranged, misplaced};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Key, Node, Value};
 use crate::schema::{Kind, Schema};
@@ -114,7 +114,7 @@ pub struct Rules<D, C> {
     /// The value when the key is missing.
     pub default: D,
     /// The least and the greatest number, as they would be written.
-    pub range: fn() -> (Option<serde_json::Value>, Option<serde_json::Value>),
+    pub range: fn() -> Ends,
     /// Reports what is wrong with a value.
     pub check: C,
 }
@@ -168,9 +168,7 @@ pub fn check_range<T: Ranged>(
 }
 
 /// The two ends of a range, as they would be written. An excluded end is told as if it were included.
-pub fn range_of<T: Ranged>(
-    range: &impl RangeBounds<T::Bound>,
-) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
+pub fn range_of<T: Ranged>(range: &impl RangeBounds<T::Bound>) -> Ends {
     let end = |bound: Bound<&T::Bound>| match bound {
         Bound::Included(value) | Bound::Excluded(value) => Some(value.encode()),
         Bound::Unbounded => None,

@@ -19,7 +19,8 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn loaded(path: &Path) -> Result<Loaded, Box<Report>> {
-    load(Input::Path(path.to_owned()), &LoadOptions { format: None, env: &env, known_filters: &FILTERS })
+    let options = LoadOptions { format: None, env: &env, known_filters: &FILTERS };
+    load(Input::Path(path.to_owned()), &options)?.sound()
 }
 
 fn configs(directory: &str) -> Vec<PathBuf> {

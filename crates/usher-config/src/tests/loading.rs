@@ -10,6 +10,11 @@ fn options() -> LoadOptions<'static> {
 }
 
 fn from_text(text: &str) -> Result<Loaded, Box<Report>> {
+    read(text)?.sound()
+}
+
+/// With what is wrong with it.
+fn read(text: &str) -> Result<Loaded, Box<Report>> {
     load(Input::Text { name: "<stdin>".to_owned(), bytes: text.into() }, &options())
 }
 
@@ -40,7 +45,7 @@ fn the_format_of_a_text_without_a_name_is_told_by_its_first_line() {
         "route:\n  - to: app:3000\nworkers: 3\n",
         "",
     ] {
-        let config = from_text(text).unwrap_or_else(|report| panic!("{text}: {report}")).config;
+        let config = read(text).unwrap_or_else(|report| panic!("{text}: {report}")).config;
         assert_eq!(config.workers, text.contains("workers").then_some(3), "{text}");
     }
     let list = from_text("[{\"workers\": 3}]").expect_err("a list").to_string();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Config, RouteTimeouts};
 use crate::decode::decode_text;
-use crate::{Decode, Format, Input, LoadOptions, Node, OneOrMany, Section, Spanned, load};
+use crate::{Decode, Format, Input, LoadOptions, Loaded, Node, OneOrMany, Section, Spanned, load};
 
 crate::names! {
     /// Which way.
@@ -90,7 +90,7 @@ fn sections_report_every_mistake() {
         ("{ type = 'a', way = 'inwrd' }", vec!["unknown name `inwrd`"]),
         ("{ type = 'a', pin = 4 }", vec!["the code is even"]),
         ("{ type = 'a', pin = 11 }", vec!["`11` is out of range: `1` to `9` can be written here"]),
-        ("{ type = 'a', pin = 300 }", vec!["`300` is out of range: `0` to `255` can be written here"]),
+        ("{ type = 'a', pin = 300 }", vec!["`300` is out of range: `1` to `9` can be written here"]),
         (
             "{ type = 'a', handles = [{ hold = '10s' }] }",
             vec!["`10s` is out of range: `9s` or less can be written here"],
@@ -107,7 +107,7 @@ fn sections_report_every_mistake() {
 fn config(text: &str) -> Config {
     let options = LoadOptions { format: None, env: &|_| None, known_filters: &["a", "b", "c"] };
     let input = Input::Text { name: "test".to_owned(), bytes: text.into() };
-    load(input, &options).unwrap_or_else(|report| panic!("{report}")).config
+    load(input, &options).and_then(Loaded::sound).unwrap_or_else(|report| panic!("{report}")).config
 }
 
 #[test]

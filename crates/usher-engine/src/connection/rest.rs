@@ -4,7 +4,7 @@
 //! rest a connection is a row of a table, its task has ended, and one watcher waits for all of them. When its client
 //! speaks again, it gets a task again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -24,6 +24,7 @@ pub struct Rest<D: Dialer, T> {
     worker: Rc<Worker<D>>,
     watch: RefCell<Watch>,
     rows: RefCell<Rows<Caller<D, T>>>,
+    is_closed: Cell<bool>,
     begin: Instant,
 }
 
@@ -34,7 +35,13 @@ impl<D: Dialer, T: Transport> Rest<D, T> {
     /// When the system has no descriptor left.
     pub fn new(worker: Rc<Worker<D>>) -> std::io::Result<Rc<Self>> {
         let watch = RefCell::new(Watch::new()?);
-        Ok(Rc::new(Self { worker, watch, rows: RefCell::default(), begin: Instant::now() }))
+        Ok(Rc::new(Self {
+            worker,
+            watch,
+            rows: RefCell::default(),
+            is_closed: Cell::new(false),
+            begin: Instant::now(),
+        }))
     }
 
     /// Takes a connection, for as long as its patience says; gives it back if it cannot rest.
@@ -42,6 +49,7 @@ impl<D: Dialer, T: Transport> Rest<D, T> {
         let mut rows = self.rows.borrow_mut();
         let number = rows.next();
         let watched = !self.worker.is_draining()
+            && !self.is_closed.get()
             && stream
                 .leave_runtime()
                 .is_some_and(|descriptor| self.watch.borrow().add(descriptor, number).is_ok());
@@ -63,6 +71,10 @@ impl<D: Dialer, T: Transport> Rest<D, T> {
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
                 ready.drain(..).for_each(|number| self.wake(number));
             }
+            // The kernel would not say who is spoken to: then nobody rests, and each waits in a task of its own.
+            self.is_closed.set(true);
+            let all = 0..self.rows.borrow().rows.len();
+            all.for_each(|number| self.wake(number));
         };
         let looking = async {
             let mut looks = tokio::time::interval(LOOK);
@@ -77,6 +89,7 @@ impl<D: Dialer, T: Transport> Rest<D, T> {
                 late.iter().for_each(|_| self.worker.metrics.connections.idle.decrement());
                 // Dropped after the borrow ended: the end of a connection may do anything.
                 drop(late);
+                self.rows.borrow_mut().give_back();
             }
         };
         tokio::join!(watching, looking);
@@ -137,6 +150,13 @@ impl<R> Rows<R> {
         self.until[number] = NEVER;
         self.free.push(number);
         Some(row)
+    }
+
+    /// Gives the table's memory back when nobody is in it.
+    fn give_back(&mut self) {
+        if !self.rows.is_empty() && self.free.len() == self.rows.len() {
+            *self = Self::default();
+        }
     }
 
     fn hurry(&mut self, until: u64) {

@@ -14,7 +14,7 @@ use usher_api::{Error, Exchange, Flow, Reply, Would};
 use usher_config::ByteSize;
 use usher_http::Framing;
 use usher_http::sanitize::{Facts, Scratch, sanitize};
-use usher_http::trust::ClientText;
+use usher_http::trust::{ClientText, is_claim};
 use usher_net::{Address, Dialer, MemoryStream};
 use usher_route::Reason;
 use usher_wire::{Connection, WireError};
@@ -189,8 +189,8 @@ fn serve(
 /// What became of the forwarding fields that the client sent.
 fn claims(visit: &Visit<'_, Nowhere>, exchange: &Exchange, understood: &Understood) -> Option<String> {
     let forwarding = |name: &str| {
-        let lower = name.to_ascii_lowercase();
-        lower.starts_with("x-forwarded-") || lower == "forwarded" || lower == "x-real-ip"
+        let known = ["forwarded", "x-real-ip"].iter().any(|known| name.eq_ignore_ascii_case(known));
+        known || is_claim(name.as_bytes())
     };
     understood.came.iter().find(|(name, _)| forwarding(name))?;
     let peer = visit.peer.map_or_else(|| "unix".to_owned(), |peer| peer.ip().to_string());

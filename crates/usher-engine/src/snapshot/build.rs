@@ -3,7 +3,8 @@
 //! - `build/names.rs`: names for what users gave none;
 //! - `build/listeners.rs`, `build/clusters.rs`, `build/pages.rs`: one kind of object each;
 //! - `filters.rs`: a route's filters, and that exactly one thing answers its requests;
-//! - `routes.rs`: the routes, and their rules for the router.
+//! - `routes.rs`: the routes, and their rules for the router;
+//! - `habits.rs`: patterns that are meant as other servers read them.
 
 mod clusters;
 mod listeners;
@@ -14,7 +15,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use usher_api::{AccessSink, BalancerFactory, BuildContext, Carry, FilterFactory};
+use usher_api::{AccessSink, BalancerFactory, BuildContext, Carry, FilterFactory, OnRoute};
 use usher_config::{Context, Diagnostic, Loaded, Report, Span, Spanned};
 
 pub(super) use clusters::Clusters;
@@ -50,7 +51,7 @@ impl Builder<'_> {
     /// Builds a snapshot. State of `previous` is carried over by key, and its generation is counted on.
     ///
     /// # Errors
-    /// All that is wrong, at once.
+    /// All that is wrong, at once: the mistakes that loading found, which no snapshot is made of, and those found here.
     pub fn build(
         &self,
         loaded: &Loaded,
@@ -61,16 +62,20 @@ impl Builder<'_> {
         let mut building = Building::new(self, loaded, previous);
         let listeners = building.listeners();
         let mut clusters = building.clusters();
-        let (routes, router) = building.routes(&mut clusters);
-        let Building { errors, warnings, carry, files, .. } = building;
-        let Some(router) = router.filter(|_| errors.is_empty()) else {
-            return Err(loaded.report(errors.into_iter().chain(warnings).collect()));
+        let (routes, unrouted, router) = building.routes(&mut clusters);
+        let Building { mut errors, warnings, carry, files, .. } = building;
+        let sound = errors.is_empty() && loaded.mistakes.is_empty();
+        let Some(router) = router.filter(|_| sound) else {
+            // With stand-ins for what could not be read, a warning may be one of these.
+            errors.extend(warnings.into_iter().filter(|_| loaded.mistakes.is_empty()));
+            return Err(loaded.report(errors));
         };
         let snapshot = Snapshot {
             generation: previous.map_or(0, |previous| previous.snapshot.generation) + 1,
             listeners,
             router,
             routes,
+            unrouted,
             clusters: clusters.specs,
             trusted_proxies: config.trusted_proxies.to_vec(),
             access_log,
@@ -121,7 +126,7 @@ impl<'a> Building<'a> {
 
     /// Whether there is an error so far.
     pub(super) fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+        !self.errors.is_empty() || !self.loaded.mistakes.is_empty()
     }
 
     /// Lets an extension read its section. An error if it found one; `Ok(None)` if it is switched off.
@@ -130,8 +135,17 @@ impl<'a> Building<'a> {
         scope: &str,
         build: impl FnOnce(&mut BuildContext<'_, '_>) -> Option<T>,
     ) -> Result<Option<T>, ()> {
+        self.extension_of_route((scope, OnRoute::default()), build)
+    }
+
+    /// The same, for one that is told what its route says.
+    pub(super) fn extension_of_route<T>(
+        &mut self,
+        (scope, route): (&str, OnRoute<'_>),
+        build: impl FnOnce(&mut BuildContext<'_, '_>) -> Option<T>,
+    ) -> Result<Option<T>, ()> {
         let mut config = Context::new(&self.loaded.sources);
-        let built = build(&mut BuildContext { config: &mut config, carry: &mut self.carry, scope });
+        let built = build(&mut BuildContext { config: &mut config, carry: &mut self.carry, scope, route });
         for file in config.take_files() {
             self.uses_file(file);
         }
@@ -146,13 +160,9 @@ impl<'a> Building<'a> {
         }
     }
 
-    /// The place of a part of a text. The whole text where it is not written as it reads (escapes, variables of the
-    /// environment).
+    /// The place of a part of a text.
     pub(super) fn within(&self, text: &Spanned<String>, part: Range<usize>) -> Span {
-        let written = self.loaded.sources.slice(text.span);
-        let Some(at) = written.find(text.as_str()).filter(|_| !text.is_empty()) else { return text.span };
-        let start = text.span.start as usize + at;
-        Span::new(text.span.source, start + part.start..start + part.end)
+        self.loaded.sources.part(text.span, text, part)
     }
 }
 

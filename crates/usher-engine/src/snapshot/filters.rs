@@ -1,6 +1,6 @@
 //! The filters of a route, and that exactly one thing answers its requests.
 
-use usher_api::{FilterFactory, Phase};
+use usher_api::{FilterFactory, OnRoute, Phase};
 use usher_config::config::{Route, RouteSettings, Target};
 use usher_config::{Diagnostic, Key, Node, Span, Spanned};
 
@@ -21,11 +21,19 @@ impl<'a> Building<'a> {
         let scope = format!("route {name}");
         let mut filters = Vec::new();
         let mut responders = Vec::new();
+        let forwards = route.target().is_some();
         for (key, node) in &settings.extensions {
             // Unknown keys were refused when the config was loaded.
             let Some(factory) = self.factory(key) else { continue };
-            let built = self.extension(&scope, |cx| (factory.build)(node, cx));
-            if factory.phase == Phase::Respond && !matches!(built, Ok(None)) {
+            let outer: Vec<&Node> = settings.sections(&key.name).skip(1).collect();
+            let on_route = OnRoute { forwards, outer: &outer };
+            let built = self.extension_of_route((&scope, on_route), |cx| (factory.build)(node, cx));
+            let answers = match &built {
+                Ok(filter) => filter.as_ref().is_some_and(|filter| !filter.passes_on()),
+                // Whether it would let requests pass is not known.
+                Err(()) => !forwards,
+            };
+            if factory.phase == Phase::Respond && answers {
                 responders.push((key, node));
             }
             if let Ok(Some(filter)) = built {
@@ -37,6 +45,20 @@ impl<'a> Building<'a> {
         filters
     }
 
+    /// The filters that edit requests and responses, for responses to requests without a route. Those that run before
+    /// would refuse, and those behind answer, what is answered already.
+    pub(super) fn editing(&mut self, settings: &RouteSettings<'a>, scope: &str) -> Vec<RouteFilter> {
+        let mut filters = Vec::new();
+        for (key, node) in &settings.extensions {
+            let factory = self.factory(key).filter(|factory| factory.phase == Phase::Rewrite);
+            let Some(factory) = factory else { continue };
+            if let Ok(Some(filter)) = self.extension(scope, |cx| (factory.build)(node, cx)) {
+                filters.push(RouteFilter { name: factory.name, phase: factory.phase, filter });
+            }
+        }
+        filters
+    }
+
     fn factory(&self, key: &Key) -> Option<&'a FilterFactory> {
         self.builder.filters.iter().find(|factory| factory.name == key.name).copied()
     }
@@ -45,6 +67,8 @@ impl<'a> Building<'a> {
     fn one_answer(&mut self, route: &Spanned<Route>, responders: &[(&Key, &Node)]) {
         let target = route.target().map(place_of);
         match (target, responders) {
+            // A key that was to be its target may be one that could not be read.
+            (None, []) if self.loaded.mistakes.touch(route.span) => {}
             (None, []) => {
                 let error = Diagnostic::error("this route sends requests nowhere").at(route.span, "");
                 self.push(error.help(format!("add `to`, `cluster` or `split`{}", self.responders())));

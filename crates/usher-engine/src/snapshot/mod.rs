@@ -2,6 +2,7 @@
 
 mod build;
 mod filters;
+mod habits;
 mod routes;
 
 use std::collections::HashMap;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub router: Router,
     /// The routes, in the order of the router's rules.
     pub routes: Vec<Route>,
+    /// What holds for the responses to requests without a route: `[defaults]`. No request is sent anywhere by it.
+    pub unrouted: Route,
     /// The clusters.
     pub clusters: Vec<Arc<ClusterSpec>>,
     /// Whose forwarding fields are believed.
@@ -63,6 +66,8 @@ pub struct ListenerSpec {
     pub per_client: u32,
     /// How long clients may take.
     pub timeouts: ClientTimeouts,
+    /// Whether requests are logged, unless their route says otherwise.
+    pub logged: bool,
     /// The connections that are open, counted over all workers and reloads.
     pub counts: Counts,
 }
@@ -113,6 +118,8 @@ pub struct Route {
     pub error_pages: Vec<(StatusPattern, Arc<Page>)>,
     /// What happens with paths that some endpoints read in another way.
     pub ambiguous_paths: AmbiguousPaths,
+    /// Whether its requests are logged, where it differs from the listener's.
+    pub logged: Option<bool>,
     /// Names of fields that filters write or take away: trailers of requests do not have them.
     pub request_trailers: NotTrailers,
     /// The same for trailers of responses.
@@ -270,6 +277,11 @@ impl Route {
 }
 
 impl Snapshot {
+    /// The route of a number, or what holds for requests without one.
+    pub fn route(&self, index: Option<u32>) -> &Route {
+        index.and_then(|index| self.routes.get(index as usize)).unwrap_or(&self.unrouted)
+    }
+
     /// Whether a peer is a trusted proxy; it has no address if it came through a Unix socket.
     pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
         self.trusted_proxies.iter().any(|trusted| trusted.covers(peer))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use usher_config::config::{self, RouteSettings, RouteTimeouts, ValuePattern};
+use usher_config::config::{self, RouteLog, RouteSettings, RouteTimeouts, ValuePattern};
 use usher_config::{Diagnostic, Named, Span, Spanned};
 use usher_route::{
     BuildError, FieldTest, HostPattern, Network, PathPattern, PatternError, Router, Rule, ValueTest,
@@ -19,8 +19,9 @@ const MAX_NAME: usize = 100;
 type Aim = (Option<Target>, RouteTimeouts);
 
 impl<'a> Building<'a> {
-    /// The routes and the router, whose rules have the same order. No router if the rules do not make one.
-    pub(super) fn routes(&mut self, clusters: &mut Clusters) -> (Vec<Route>, Option<Router>) {
+    /// The routes, what holds for requests without one, and the router, whose rules have the same order as the routes.
+    /// No router if the rules do not make one.
+    pub(super) fn routes(&mut self, clusters: &mut Clusters) -> (Vec<Route>, Route, Option<Router>) {
         let config = &self.loaded.config;
         let mut pages = Pages::default();
         let (mut routes, mut rules) = (Vec::new(), Vec::new());
@@ -28,7 +29,29 @@ impl<'a> Building<'a> {
             rules.push(self.rule(route, &name));
             routes.push(self.route(route, name, clusters, &mut pages));
         }
-        (routes, self.router(rules))
+        (routes, self.unrouted(&mut pages), self.router(rules))
+    }
+
+    /// What holds where no route was found: the pages of `[defaults]`, and those of its filters that edit responses.
+    fn unrouted(&mut self, pages: &mut Pages) -> Route {
+        let settings = self.loaded.config.unrouted();
+        let filters = self.editing(&settings, "no route");
+        let trailers = filters.iter().flat_map(|entry| entry.filter.response_fields()).collect();
+        Route {
+            name: "".into(),
+            target: None,
+            request_trailers: Arc::default(),
+            response_trailers: trailers,
+            filters,
+            error_pages: self.pages(&settings, pages),
+            ambiguous_paths: settings.ambiguous_paths,
+            logged: settings.access_log.map(RouteLog::is_on),
+            body_idle: settings.timeouts.body_idle,
+            write_stall: settings.timeouts.write_stall,
+            tunnel_idle: settings.timeouts.tunnel_idle,
+            max_body: None,
+            buffer_body: None,
+        }
     }
 
     fn route(
@@ -48,6 +71,7 @@ impl<'a> Building<'a> {
             request_trailers: filters.iter().flat_map(|entry| entry.filter.request_fields()).collect(),
             response_trailers: filters.iter().flat_map(|entry| entry.filter.response_fields()).collect(),
             ambiguous_paths: settings.ambiguous_paths,
+            logged: settings.access_log.map(RouteLog::is_on),
             name,
             filters,
             target,
@@ -142,7 +166,9 @@ impl<'a> Building<'a> {
             Err(error) => error,
         };
         let span = self.within(text, error.span);
-        self.push(Diagnostic::error(format!("`{}` is not a pattern", text.value)).at(span, error.message));
+        let found = Diagnostic::error(format!("`{}` is not a pattern", text.value)).at(span, error.message);
+        let scheme = ["http://", "https://"].into_iter().find(|scheme| text.starts_with(scheme));
+        self.push(found.maybe_help(scheme.map(|scheme| format!("leave out `{scheme}`"))));
         None
     }
 
@@ -192,6 +218,7 @@ impl<'a> Building<'a> {
                 let found = Diagnostic::warning(warning.to_string()).at(place(warning.rule), "this one");
                 self.push(found.at(place(warning.by), "takes its requests"));
             }
+            self.habits(router.rules());
         }
         Some(router)
     }

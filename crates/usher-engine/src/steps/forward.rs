@@ -87,6 +87,7 @@ pub(crate) async fn run<D: Dialer>(
         if !failed.untouched || tried.len() >= cluster.len().min(MAX_TRIES) {
             return Err(failed);
         }
+        exchange.note_failure(&failed);
         exchange.record.retries += 1;
     }
 }
@@ -97,6 +98,8 @@ fn prepare_body<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> Fra
     let length = body.len() as u64;
     let fields = &mut exchange.request.fields;
     fields.remove(FieldId::Expect);
+    // Its trailers are not kept.
+    fields.remove(FieldId::Trailer);
     if visit.facts.framing == Framing::None {
         return Framing::None;
     }

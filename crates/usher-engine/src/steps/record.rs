@@ -31,20 +31,26 @@ fn log<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, took: Duration) {
     let snapshot = &visit.local.shared;
     let Some(sink) = &snapshot.access_log else { return };
     let record = &exchange.record;
-    let route = record.route.and_then(|index| snapshot.routes.get(index as usize));
+    let route = snapshot.route(record.route);
+    if !route.logged.unwrap_or(visit.listener.logged) {
+        return;
+    }
     let cluster = record.cluster.and_then(|index| snapshot.clusters.get(index as usize));
     let endpoint = exchange.endpoint.as_deref().unwrap_or_default();
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
     // Without a target the head could not be parsed, and nothing of it is known.
-    let target = exchange.request.raw_target();
-    let known = |text: &'static str| if target.is_empty() { "-" } else { text };
-    let method = if target.is_empty() { "-" } else { exchange.request.method.as_str() };
+    let request = &exchange.request;
+    let target = request.raw_target();
+    let (method, version) = match target {
+        [] => ("", ""),
+        _ => (request.method.as_str(), request.version.as_str()),
+    };
     sink.record(&RecordView {
         exchange,
         method,
-        target: if target.is_empty() { b"-" } else { target },
-        version: known(exchange.request.version.as_str()),
-        route: route.map_or("", |route| &route.name),
+        target,
+        version,
+        route: &route.name,
         cluster: cluster.map_or("", |cluster| &cluster.name),
         endpoint,
         started_unix_micros: started.as_micros() as u64,

@@ -7,6 +7,9 @@
 pub(crate) mod own;
 mod passed_on;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Exchange, Reply, Side};
@@ -31,7 +34,7 @@ pub(crate) fn of_error(exchange: &mut Exchange, error: &Error) -> Box<Reply> {
         (Side::Upstream, _) => 502,
         (Side::Proxy, _) => 500,
     };
-    exchange.record.detail = error.detail;
+    tell(exchange, error);
     exchange.response.clear();
     Box::new(Reply::new(status, reason(error)))
 }
@@ -72,14 +75,14 @@ pub(crate) async fn send<D: Dialer>(
     }
 }
 
-fn route<'a, D: Dialer>(visit: &'a Visit<'_, D>, exchange: &Exchange) -> Option<&'a Route> {
-    visit.local.shared.routes.get(exchange.record.route? as usize)
+/// The request's route, or what holds where none was found.
+fn route<'a, D: Dialer>(visit: &'a Visit<'_, D>, exchange: &Exchange) -> &'a Route {
+    visit.local.shared.route(exchange.record.route)
 }
 
 /// Runs the response filters, in reverse.
 pub(crate) fn filter<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
-    let Some(route) = route(visit, exchange) else { return };
-    for entry in route.filters.iter().rev() {
+    for entry in route(visit, exchange).filters.iter().rev() {
         entry.filter.on_response(exchange);
     }
 }
@@ -94,8 +97,8 @@ fn begin<D: Dialer>(
 ) -> bool {
     let switches = exchange.response.status == 101;
     let date = visit.worker.deadlines.date();
-    let trailers = route(visit, exchange).map(|route| &route.response_trailers);
-    let trailers = trailers.filter(|_| visit.facts.takes_trailers);
+    let trailers = &route(visit, exchange).response_trailers;
+    let trailers = Some(trailers).filter(|_| visit.facts.takes_trailers);
     let context =
         ReplyContext { version: exchange.request.version, persistent, date: &date, trailers, switches };
     down.begin_response(&exchange.response, framing, context)
@@ -104,13 +107,26 @@ fn begin<D: Dialer>(
 /// Notes an error after which the response cannot be completed.
 fn broken(exchange: &mut Exchange, error: &Error) -> End {
     exchange.record.reason = reason(error);
-    exchange.record.detail = error.detail;
+    tell(exchange, error);
     End::Abort
+}
+
+/// Notes for the access log what lies behind the reason. Where connecting failed or the system reported an error, and
+/// where other endpoints failed before, which endpoint it was.
+fn tell(exchange: &mut Exchange, error: &Error) {
+    let connecting = matches!(error.kind, ErrorKind::ConnectFailed | ErrorKind::ConnectTimeout);
+    let chosen = !matches!(error.kind, ErrorKind::NoEndpoint | ErrorKind::Overloaded);
+    let named = connecting || error.cause.is_some() || !exchange.failures.as_str().is_empty();
+    if error.side == Side::Upstream && chosen && named {
+        exchange.note_failure(error);
+    } else {
+        exchange.record.detail = error.detail;
+    }
 }
 
 /// How long the client may take nothing of its response.
 fn write_stall<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange) -> Duration {
-    patience::write_stall(visit, route(visit, exchange))
+    patience::write_stall(visit, Some(route(visit, exchange)))
 }
 
 /// Waits for something to be sent, as long as the client may take for it.

@@ -1,6 +1,6 @@
 //! What the tests of balancers share.
 
-use usher_api::{Balance, BalancerFactory, BuildContext, Candidate, Carry, Exchange, PickInput};
+use usher_api::{Balance, BalancerFactory, BuildContext, Candidate, Carry, Exchange, OnRoute, PickInput};
 use usher_config::{Context, Sources};
 
 use super::Random;
@@ -20,7 +20,12 @@ pub(super) fn candidates(weights: &[u32]) -> Vec<Candidate> {
 pub(super) fn build(factory: &BalancerFactory) -> std::sync::Arc<dyn Balance> {
     let sources = Sources::new();
     let (mut config, mut carry) = (Context::new(&sources), Carry::default());
-    let mut context = BuildContext { config: &mut config, carry: &mut carry, scope: "cluster test" };
+    let mut context = BuildContext {
+        config: &mut config,
+        carry: &mut carry,
+        scope: "cluster test",
+        route: OnRoute::default(),
+    };
     (factory.build)(None, &mut context).unwrap()
 }
 
@@ -104,7 +109,12 @@ pub(super) fn refuses_options(factory: &BalancerFactory) {
     let id = sources.add("test", ".", format!("policy = \"{}\"\nchoises = 2\n", factory.name));
     let document = usher_config::read::read(&sources, id, usher_config::Format::Toml).unwrap();
     let (mut config, mut carry) = (Context::new(&sources), Carry::default());
-    let mut context = BuildContext { config: &mut config, carry: &mut carry, scope: "cluster test" };
+    let mut context = BuildContext {
+        config: &mut config,
+        carry: &mut carry,
+        scope: "cluster test",
+        route: OnRoute::default(),
+    };
     assert!((factory.build)(Some(&document.root), &mut context).is_none());
     let found = config.finish();
     assert_eq!(found.len(), 1);

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use usher_api::{BuildContext, Carry, FilterFactory};
+use usher_api::{BuildContext, Carry, FilterFactory, OnRoute};
 use usher_config::read::read;
 use usher_config::{Config, Context, Format, Report, Sources};
 
@@ -80,7 +80,12 @@ fn pages_have_examples_that_work() {
                     let found =
                         FILTERS.iter().find(|factory| factory.name == key.name).expect("a known filter");
                     let mut carry = Carry::default();
-                    let mut cx = BuildContext { config: &mut context, carry: &mut carry, scope: "route" };
+                    let mut cx = BuildContext {
+                        config: &mut context,
+                        carry: &mut carry,
+                        scope: "route",
+                        route: OnRoute::default(),
+                    };
                     used |= (found.build)(node, &mut cx).is_some() && found.name == factory.name;
                 }
             }

@@ -37,6 +37,29 @@ impl Direction {
     }
 }
 
+/// What the values of a name become, all of them in order; none if `change` finds nothing to do.
+pub fn changed(
+    fields: &Fields,
+    name: &[u8],
+    mut change: impl FnMut(&str) -> Option<String>,
+) -> Option<Vec<Vec<u8>>> {
+    let mut any = false;
+    let values = fields.all_named(name).map(|value| {
+        let new = std::str::from_utf8(value).ok().and_then(&mut change);
+        any |= new.is_some();
+        new.map_or_else(|| value.to_vec(), |new| new.trim_matches([' ', '\t']).as_bytes().to_vec())
+    });
+    let values: Vec<Vec<u8>> = values.collect();
+    any.then_some(values)
+}
+
+/// Writes values under a name. An empty one is left out, and so is one that cannot be written (a head past its limit).
+pub fn add_all(fields: &mut Fields, name: &[u8], values: &[Vec<u8>]) {
+    for value in values.iter().filter(|value| !value.is_empty()) {
+        let _ = fields.add(name, value);
+    }
+}
+
 /// A field to be written: its name and what its value is.
 #[derive(Clone, Debug)]
 pub struct FieldText {

@@ -2,7 +2,7 @@
 //!
 //! Each folder is one filter: `mod.rs` (what it is, the type, `FACTORY`), `config.rs` (its section), `README.md` (the
 //! user's page), `tests.rs`, and `cases/` (configs with the diagnostics that they shall give). What several filters
-//! read or write alike stands beside the folders: `text.rs`, `fields.rs` and `escape.rs`.
+//! read or write alike stands beside the folders: `text.rs`, `replacement.rs`, `fields.rs` and `escape.rs`.
 
 use usher_api::FilterFactory;
 
@@ -13,6 +13,7 @@ pub mod fields;
 pub mod headers;
 pub mod rate_limit;
 pub mod redirect;
+mod replacement;
 pub mod respond;
 pub mod rewrite;
 pub mod static_files;

@@ -2,15 +2,24 @@
 
 use std::sync::Arc;
 
-use usher_api::{BuildContext, Carry, Exchange, Filter, FilterFactory, Flow, Piece, Reply};
+use usher_api::{BuildContext, Carry, Exchange, Filter, FilterFactory, Flow, OnRoute, Piece, Reply};
 use usher_config::read::read;
-use usher_config::{Context, Format, Report, Sources};
+use usher_config::{Context, Format, Node, Report, Sources};
 
 /// Builds a filter from a document with its key at the top. The findings are rendered; empty if there are none.
 pub(super) fn try_build(
     factory: &FilterFactory,
+    file: (&str, &str, &str),
+    carry: &mut Carry,
+) -> (Option<Arc<dyn Filter>>, String) {
+    try_build_for(factory, file, carry, false)
+}
+
+fn try_build_for(
+    factory: &FilterFactory,
     (name, directory, text): (&str, &str, &str),
     carry: &mut Carry,
+    forwards: bool,
 ) -> (Option<Arc<dyn Filter>>, String) {
     let mut sources = Sources::new();
     let id = sources.add(name, directory, text.to_owned());
@@ -21,7 +30,9 @@ pub(super) fn try_build(
     let mut context = Context::new(&sources);
     let node = document.root.get(factory.name).unwrap_or(&document.root);
     let filter = {
-        let mut cx = BuildContext { config: &mut context, carry, scope: "route test" };
+        let outer: Vec<&Node> = document.root.get("outer").into_iter().collect();
+        let route = OnRoute { forwards, outer: &outer };
+        let mut cx = BuildContext { config: &mut context, carry, scope: "route test", route };
         (factory.build)(node, &mut cx)
     };
     let (failed, found) = (context.has_errors(), context.finish());
@@ -32,6 +43,13 @@ pub(super) fn try_build(
 /// Builds a filter from a text that has no errors.
 pub(super) fn build(factory: &FilterFactory, text: &str) -> Arc<dyn Filter> {
     build_with(factory, text, &mut Carry::default())
+}
+
+/// As [`build`], for a route that also sends requests on.
+pub(super) fn build_before_target(factory: &FilterFactory, text: &str) -> Arc<dyn Filter> {
+    let mut carry = Carry::default();
+    let (filter, report) = try_build_for(factory, ("test", ".", text), &mut carry, true);
+    filter.unwrap_or_else(|| panic!("{report}"))
 }
 
 /// As [`build`], with state from builds before.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use usher_api::{Exchange, Template, TemplateError};
+use usher_api::template::Variable;
+use usher_api::{Exchange, Template};
 use usher_config::schema::Schema;
 use usher_config::{Context, Decode, Node, Span, ValueError};
 
@@ -49,18 +50,8 @@ impl std::str::FromStr for TemplateText {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let template = Template::parse(text).map_err(|error| {
-            let message = error.to_string();
-            let Some((what, repair)) = message.split_once("; ") else { return ValueError::new(message) };
-            let near = match &error {
-                TemplateError::Unknown(name) => {
-                    usher_config::closest(name, repair.split('`').skip(1).step_by(2))
-                }
-                TemplateError::Unclosed => None,
-            };
-            match near {
-                Some(near) => ValueError::new(what).help(format!("did you mean `{{{near}}}`?")),
-                None => ValueError::new(what).help(repair),
-            }
+            let (message, help) = error.told::<Variable>();
+            ValueError::new(message).help(help)
         })?;
         Ok(Self { template, text: text.to_owned() })
     }

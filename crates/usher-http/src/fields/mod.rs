@@ -9,8 +9,8 @@ mod tests;
 mod token;
 mod trailer;
 
-pub use name::FieldId;
-pub(crate) use name::is_disguised;
+use name::is_disguised;
+pub use name::{FieldId, is_claim};
 pub use token::{is_token, is_token_byte, is_value};
 pub use trailer::may_be_trailer;
 
@@ -47,12 +47,15 @@ pub struct InvalidField;
 pub struct Fields {
     buf: Vec<u8>,
     lines: Vec<Line>,
-    /// A superset of the identifiers of live lines: absent means certainly absent. And [`DISGUISE`].
+    /// A superset of the identifiers of live lines: absent means certainly absent. And [`DISGUISE`] and
+    /// [`CLAIM`].
     present: u64,
 }
 
 /// In [`Fields`]' set of identifiers: a parsed name is a disguise of one that is known.
 const DISGUISE: u64 = 1 << 63;
+/// In the same set: a parsed name that is not known [claims](is_claim) where the request came from.
+const CLAIM: u64 = 1 << 62;
 
 /// Edits may not let a head grow past this: the limit of a head that comes in, and as much again (bytes).
 const MAX_BUFFER: usize = 2 << 20;
@@ -261,9 +264,24 @@ impl Fields {
         self.present & DISGUISE != 0
     }
 
-    /// Notes that a parsed name is a disguise.
-    pub(crate) fn note_disguised(&mut self) {
-        self.present |= DISGUISE;
+    /// Notes what a parsed name that is not known may be.
+    #[inline]
+    pub(crate) fn note_other(&mut self, name: &[u8]) {
+        if is_disguised(name) {
+            self.present |= DISGUISE;
+        }
+        if is_claim(name) {
+            self.present |= CLAIM;
+        }
+    }
+
+    /// Removes every parsed field that is not known and [claims](is_claim) where the request came from.
+    #[inline]
+    pub(crate) fn remove_claims(&mut self) {
+        if self.present & CLAIM != 0 {
+            self.retain(|field| field.id != FieldId::Other || !is_claim(field.name));
+            self.present &= !CLAIM;
+        }
     }
 
     /// The bytes that spans of a head's first line point into.

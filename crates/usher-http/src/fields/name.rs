@@ -202,3 +202,40 @@ pub(crate) fn is_disguised(name: &[u8]) -> bool {
         && DISGUISES.contains(&id)
         && name.contains(&b'_')
 }
+
+/// Beside `X-Forwarded-…`: names by which deployed proxies and content networks tell a client's address or scheme, and
+/// which frameworks (Rack, Spring, Express and the like) or their extensions believe. In lower case.
+pub(super) const CLAIMED: [&[u8]; 12] = [
+    b"cf-connecting-ip",
+    b"cf-connecting-ipv6",
+    b"fastly-client-ip",
+    b"forwarded-for",
+    b"front-end-https",
+    b"true-client-ip",
+    b"x-client-ip",
+    b"x-cluster-client-ip",
+    b"x-forwarded",
+    b"x-original-forwarded-for",
+    b"x-scheme",
+    b"x-url-scheme",
+];
+
+/// Whether a name tells where a request came from, so that only a trusted proxy may write it: every `X-Forwarded-…` and
+/// some others, `_` for `-` included.
+///
+/// Of other names, the first letter tells nearly always.
+#[inline]
+pub fn is_claim(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'c' | b'C' | b'f' | b'F' | b't' | b'T' | b'x' | b'X'))
+        && name.len() >= b"x-scheme".len()
+        && is_claim_at_length(name)
+}
+
+fn is_claim_at_length(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"x-forwarded-";
+    let same =
+        |(&byte, &known): (&u8, &u8)| byte.to_ascii_lowercase() == known || byte == b'_' && known == b'-';
+    let is = |name: &[u8], known: &[u8]| name.len() == known.len() && name.iter().zip(known).all(same);
+    name.get(..PREFIX.len()).is_some_and(|start| is(start, PREFIX))
+        || CLAIMED.iter().any(|known| is(name, known))
+}

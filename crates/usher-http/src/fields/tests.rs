@@ -175,6 +175,7 @@ fn what_decides_something_is_no_trailer() {
         ("Cookie2", false),
         ("Set-Cookie", false),
         ("X-Forwarded-Prefix", false),
+        ("X-Client-IP", false),
         ("X-Original-URL", false),
         ("x-http-method-override", false),
         ("Access-Control-Allow-Origin", false),
@@ -182,6 +183,33 @@ fn what_decides_something_is_no_trailer() {
     ] {
         let field = Field { name: name.as_bytes(), value: b"", id: FieldId::of(name.as_bytes()) };
         assert_eq!(may_be_trailer(&field), passed, "{name}");
+    }
+}
+
+#[test]
+fn knows_names_that_tell_where_a_request_came_from() {
+    for (name, claims) in [
+        ("X-Forwarded-Prefix", true),
+        ("x_forwarded-client_CERT", true),
+        ("X-Forwarded-", true),
+        ("X-Forwarded", true),
+        ("X-Forwarder", false),
+        ("X-Forwarde-For", false),
+        ("Front-End-Https", true),
+        ("front_end_https", true),
+        ("TRUE-Client-IP", true),
+        ("X-Scheme", true),
+        ("X-Schema", false),
+        ("CF-Connecting-IP", true),
+        ("CF-Connecting-IPs", false),
+        ("X-Requested-With", false),
+        ("X-Original-URL", false),
+        ("", false),
+    ] {
+        assert_eq!(is_claim(name.as_bytes()), claims, "{name}");
+    }
+    for known in name::CLAIMED {
+        assert!(is_claim(known) && FieldId::of(known) == FieldId::Other, "{}", known.escape_ascii());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which fields may be passed on behind a body.
 
-use super::{Field, FieldId};
+use super::{Field, FieldId, is_claim};
 
 /// Whether a field may be passed on as a trailer.
 ///
@@ -13,11 +13,12 @@ pub fn may_be_trailer(field: &Field<'_>) -> bool {
         |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     field.id == FieldId::Other
         && !name.contains(&b'_')
+        && !is_claim(name)
         && !PREFIXES.iter().any(|prefix| starts(prefix))
         && !NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-const PREFIXES: [&[u8]; 11] = [
+const PREFIXES: [&[u8]; 10] = [
     b"accept-",
     b"access-control-",
     b"cookie",
@@ -25,7 +26,6 @@ const PREFIXES: [&[u8]; 11] = [
     b"proxy-",
     b"sec-",
     b"x-auth",
-    b"x-forwarded-",
     b"x-http-method",
     b"x-original-",
     b"x-rewrite-",

@@ -140,7 +140,11 @@ fn finds_it_in_forwarded_too() {
         (vec![""], "10.0.0.1"),
     ] {
         let right_to_left = lines.iter().rev().map(|line| line.as_bytes());
-        assert_eq!(client_address_forwarded(Some(ip("10.0.0.1")), right_to_left, ours), Some(ip(want)), "{lines:?}");
+        assert_eq!(
+            client_address_forwarded(Some(ip("10.0.0.1")), right_to_left, ours),
+            Some(ip(want)),
+            "{lines:?}"
+        );
     }
 }
 

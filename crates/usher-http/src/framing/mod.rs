@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::fields::{FieldId, Fields};
+use crate::fields::{FieldId, Fields, is_claim};
 use crate::head::{Request, Response, Version};
 use crate::method::Method;
 pub use crate::syntax::list;
@@ -58,14 +58,15 @@ impl FramingError {
     }
 }
 
-/// The framing of a request (RFC 9112 section 6.3).
-pub fn of_request(request: &Request) -> Result<Framing, FramingError> {
-    Ok(declared(&request.fields, request.version)?.unwrap_or(Framing::None))
+/// The framing of a request (RFC 9112 section 6.3). A Content-Length with leading zeros is written without them.
+pub fn of_request(request: &mut Request) -> Result<Framing, FramingError> {
+    Ok(declared(&mut request.fields, request.version)?.unwrap_or(Framing::None))
 }
 
-/// The framing of a final response to a request with `method`.
-pub fn of_response(response: &Response, method: &Method) -> Result<Framing, FramingError> {
-    let declared = declared(&response.fields, response.version)?;
+/// The framing of a final response to a request with `method`. A Content-Length with leading zeros is written without
+/// them.
+pub fn of_response(response: &mut Response, method: &Method) -> Result<Framing, FramingError> {
+    let declared = declared(&mut response.fields, response.version)?;
     let bodiless = *method == Method::Head || matches!(response.status, 100..=199 | 204 | 304);
     if bodiless {
         // RFC 9112 section 6.1 and RFC 9110 section 8.6 forbid framing fields in 1xx and 204, and who sends a body
@@ -77,7 +78,7 @@ pub fn of_response(response: &Response, method: &Method) -> Result<Framing, Fram
     Ok(declared.unwrap_or(Framing::Close))
 }
 
-fn declared(fields: &Fields, version: Version) -> Result<Option<Framing>, FramingError> {
+fn declared(fields: &mut Fields, version: Version) -> Result<Option<Framing>, FramingError> {
     let coded = fields.may_have(FieldId::TransferEncoding);
     let length = content_length(fields)?;
     if !coded {
@@ -113,16 +114,27 @@ fn refused_coding(fields: &Fields) -> FramingError {
 }
 
 /// The one value of Content-Length. Repeated values are refused even if they agree: no honest sender needs them.
-pub fn content_length(fields: &Fields) -> Result<Option<u64>, FramingError> {
+///
+/// Leading zeros, which the grammar allows (RFC 9110 section 8.6), are not passed on: some readers refuse them, and some
+/// take them for octal.
+fn content_length(fields: &mut Fields) -> Result<Option<u64>, FramingError> {
     if !fields.may_have(FieldId::ContentLength) {
         return Ok(None);
     }
     let mut values = fields.all(FieldId::ContentLength);
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => decimal(value).map(Some).ok_or(FramingError::ContentLength),
-        _ => Err(FramingError::ContentLength),
+    let (length, padded) = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => {
+            (decimal(value).ok_or(FramingError::ContentLength)?, value.len() > 1 && value.starts_with(b"0"))
+        }
+        _ => return Err(FramingError::ContentLength),
+    };
+    if padded {
+        drop(values);
+        fields.remove(FieldId::ContentLength);
+        fields.push(FieldId::ContentLength, length.to_string().as_bytes());
     }
+    Ok(Some(length))
 }
 
 /// A decimal number of at most 18 digits, digits only.
@@ -231,7 +243,8 @@ fn is_end_to_end(name: &[u8]) -> bool {
     }
     let starts =
         |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    END_TO_END_PREFIXES.iter().any(|prefix| starts(prefix))
+    is_claim(name)
+        || END_TO_END_PREFIXES.iter().any(|prefix| starts(prefix))
         || END_TO_END.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 

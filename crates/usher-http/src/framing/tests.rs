@@ -72,7 +72,7 @@ fn of_requests() {
         ("Content-Length: 5\r\nTransfer-Encoding: gzip\r\n", Err(Both)),
         ("Content-Length: x\r\nTransfer-Encoding: chunked\r\n", Err(ContentLength)),
     ] {
-        assert_eq!(of_request(&request("1.1", lines)), want, "{lines:?}");
+        assert_eq!(of_request(&mut request("1.1", lines)), want, "{lines:?}");
     }
     for (lines, want) in [
         ("", Ok(Framing::None)),
@@ -80,7 +80,7 @@ fn of_requests() {
         ("Transfer-Encoding: chunked\r\n", Err(OldVersion)),
         ("Transfer-Encoding: identity\r\n", Err(OldVersion)),
     ] {
-        assert_eq!(of_request(&request("1.0", lines)), want, "{lines:?}");
+        assert_eq!(of_request(&mut request("1.0", lines)), want, "{lines:?}");
     }
 }
 
@@ -118,7 +118,7 @@ fn of_responses() {
         ("1.1", 101, Method::Get, chunked, Err(Forbidden)),
         ("1.1", 103, Method::Get, "", Ok(Framing::None)),
     ] {
-        let got = of_response(&response(version, status, lines), &method);
+        let got = of_response(&mut response(version, status, lines), &method);
         assert_eq!(got, want, "HTTP/{version} {status} {method:?} {lines:?}");
     }
 }
@@ -221,4 +221,18 @@ fn named_fields_are_bounded() {
     let lines: String = names.iter().map(|name| format!("{name}: 1\r\n")).collect();
     let left = stripped(&format!("Connection: {}\r\n{lines}", names.join(",")));
     assert_eq!(left, format!("X-{MAX_NAMED}: 1\r\n"));
+}
+
+#[test]
+fn a_length_is_passed_on_without_leading_zeros() {
+    for (written, want) in [("5", "5"), ("0", "0"), ("05", "5"), ("000", "0"), ("000000000000000012", "12")] {
+        let line = format!("A: 1\r\nContent-Length: {written}\r\n");
+        let number = want.parse().unwrap();
+        let mut asked = request("1.1", &line);
+        assert_eq!(of_request(&mut asked), Ok(Framing::Length(number)), "{written}");
+        assert_eq!(asked.fields.all(FieldId::ContentLength).collect::<Vec<_>>(), [want.as_bytes()]);
+        let mut answered = response("1.1", 200, &line);
+        assert_eq!(of_response(&mut answered, &Method::Head), Ok(Framing::None), "{written}");
+        assert_eq!(answered.fields.all(FieldId::ContentLength).collect::<Vec<_>>(), [want.as_bytes()]);
+    }
 }

@@ -12,7 +12,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use crate::fields::{FieldId, Fields, is_disguised};
+use crate::fields::{FieldId, Fields};
 use crate::head::{Request, Response, TargetForm, Version};
 use crate::method::Method;
 pub use error::ParseError;
@@ -147,8 +147,8 @@ impl HeadParser {
             let base = self.at - self.start;
             let name = &line[..parsed.name];
             let id = FieldId::of(name);
-            if id == FieldId::Other && is_disguised(name) {
-                fields.note_disguised();
+            if id == FieldId::Other {
+                fields.note_other(name);
             }
             let value = (base + parsed.value.0, base + parsed.value.1);
             fields.index(base, parsed.name, value, base + parsed.end, id);

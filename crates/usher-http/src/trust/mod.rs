@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::fields::FieldId;
+pub use crate::fields::is_claim;
 use crate::forwarded::{self, Hop, Node};
 use crate::head::Request;
 
@@ -78,7 +79,8 @@ pub fn client_address(
     peer.map(|peer| peer.to_canonical())
 }
 
-/// What a client could claim about where it comes from.
+/// What a client could claim about where it comes from, of the names that the proxy writes itself. Others that endpoints
+/// may believe ([`is_claim`]) are taken away with these.
 const CLAIMS: [FieldId; 6] = [
     FieldId::XForwardedFor,
     FieldId::XForwardedProto,
@@ -91,6 +93,7 @@ const CLAIMS: [FieldId; 6] = [
 /// Writes the forwarding fields of a request that came from a stranger: whatever it claimed is replaced.
 pub fn replace(request: &mut Request, client: &ClientText, protocol: &str) {
     request.fields.remove_all(&CLAIMS);
+    request.fields.remove_claims();
     let fields = &mut request.fields;
     if !client.ip.is_empty() {
         fields.push(FieldId::XForwardedFor, &client.ip);
@@ -113,8 +116,7 @@ pub fn append(request: &mut Request, client: &ClientText, real: Option<IpAddr>, 
     let mut before = joined(request, FieldId::XForwardedFor);
     let hops = joined(request, FieldId::Forwarded);
     if before.is_empty()
-        && let Some(real) =
-            real.filter(|real| client.address.is_none_or(|peer| peer.to_canonical() != *real))
+        && let Some(real) = real.filter(|real| client.address.is_none_or(|peer| peer.to_canonical() != *real))
     {
         forwarded::write_ip(real, &mut before);
     }

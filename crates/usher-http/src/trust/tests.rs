@@ -1,5 +1,6 @@
 use super::*;
 use crate::head::Request;
+use crate::parse::{HeadLimits, HeadParser};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -44,6 +45,30 @@ fn a_stranger_s_word_is_replaced() {
         fields(&request),
         "Via: 1.0 other\r\nA: stays\r\nX-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\n\
          X-Forwarded-Proto: http\r\nX-Forwarded-Host: example.com:8080\r\nX-Forwarded-Port: 80\r\nVia: 1.1 usher\r\n"
+    );
+}
+
+/// Names that the proxy does not write, by which an endpoint might judge where a request came from.
+#[test]
+fn other_claims_of_strangers_are_taken_away() {
+    let head = b"GET / HTTP/1.1\r\nX-Forwarded-Prefix: /evil\r\nA: stays\r\nx_forwarded_ssl: on\r\nFront-End-Https: on\r\n\
+        X-Original-URL: /\r\n\r\n";
+    let read = || {
+        let mut request = Request::default();
+        let (mut parser, limits) = (HeadParser::default(), HeadLimits::default());
+        assert_eq!(parser.request(head, &limits, &mut request), Ok(Some(head.len())));
+        request
+    };
+    let mut from_stranger = read();
+    replace(&mut from_stranger, &ClientText::new(None, None), "1.1");
+    assert_eq!(
+        fields(&from_stranger),
+        "A: stays\r\nX-Original-URL: /\r\nX-Forwarded-Proto: http\r\nVia: 1.1 usher\r\n"
+    );
+    let mut from_proxy = read();
+    append(&mut from_proxy, &ClientText::new(None, None), None, "1.1");
+    assert!(
+        fields(&from_proxy).starts_with("X-Forwarded-Prefix: /evil\r\nA: stays\r\nx_forwarded_ssl: on\r\n")
     );
 }
 
@@ -105,7 +130,11 @@ fn the_client_is_the_first_from_the_right_that_is_not_trusted() {
         // X-Forwarded-For is what deployed proxies write; Forwarded may be a client's that they passed on.
         (&[("Forwarded", "for=1.1.1.1"), ("X-Forwarded-For", "3.3.3.3")], "3.3.3.3"),
     ] {
-        assert_eq!(client_address(&request(lines), Some(ip("10.0.0.1")), trusted), Some(ip(want)), "{lines:?}");
+        assert_eq!(
+            client_address(&request(lines), Some(ip("10.0.0.1")), trusted),
+            Some(ip(want)),
+            "{lines:?}"
+        );
     }
     let lies = request(&[("X-Forwarded-For", "1.1.1.1")]);
     assert_eq!(client_address(&lies, Some(ip("192.0.2.7")), trusted), Some(ip("192.0.2.7")));

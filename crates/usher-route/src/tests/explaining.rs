@@ -49,6 +49,26 @@ fn says_why_each_lost() {
     }
 }
 
+/// `/` and `/api/` are these paths and no more: whoever asks for what is below sees them, the most alike first.
+#[test]
+fn paths_that_miss_are_told_where_none_was_chosen() {
+    let router = router(&["/", "@b.x /api/users", "/api/", "/api/users/", "/other", "@a.x /x"]);
+    let explanation = router.explain(&get("a.x/api/users"));
+    assert_eq!(explanation.outcome, Outcome::NotFound);
+    assert_eq!(
+        lines(&explanation),
+        [
+            "1 1/2: host is `a.x`, the route wants `b.x`",
+            "5 1/2: path is `/api/users`, the route wants `/x`",
+            "3 0/1: path is `/api/users`, the route wants `/api/users/`",
+            "2 0/1: path is `/api/users`, the route wants `/api/`",
+            "0 0/1: path is `/api/users`, the route wants `/`",
+            "4 0/1: path is `/api/users`, the route wants `/other`",
+        ]
+    );
+    assert!(router.explain(&get("a.x/")).near.iter().all(|miss| miss.rule == 5), "one was chosen");
+}
+
 #[test]
 fn tells_what_was_chosen() {
     let explanation = router(&["@b.x @*.x /u/{id}/*"]).explain(&get("a.x/u/7/z"));

@@ -20,6 +20,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         count(snapshot.clusters.len(), "cluster"),
     ];
     let verdict = format!("{}: ok, {}\n", origin.name(), counts.join(", "));
+    if let Some(told) = assemble::default_listener(&loaded) {
+        say(&format!("{told}\n"));
+    }
     let Some(format) = args.print else { return print(verdict) };
     // The config alone goes to standard output, so that it can be kept or compared.
     say(&verdict);

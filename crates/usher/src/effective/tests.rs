@@ -21,15 +21,14 @@ fn loaded(config: &str) -> Loaded {
 fn prints_what_was_meant() {
     let cases = [
         // Defaults are left out, whoever writes them; the listener that is there without a word is shown.
-        ("workers = 2\n[limits]\nfields = 100\n", "workers = 2\n\n[[listener]]\nbind = \":80\"\n"),
+        (
+            "workers = 2\n[limits]\nfields = 100\n[[route]]\nto = \"a:1\"\n",
+            "workers = 2\n\n[[listener]]\nbind = \":80\"\n\n[[route]]\nto = \"a:1\"\n",
+        ),
         // Variables are replaced, by numbers where numbers belong; what is no variable stays none.
         (
-            "workers = \"${NUMBER}\"\n[[listener]]\nbind = \":${NUMBER}\"\n",
-            "workers = 7\n\n[[listener]]\nbind = \":7\"\n",
-        ),
-        (
-            "[[listener]]\nbind = \":1\"\n[[route]]\nrespond = \"$${x}\"\n",
-            "[[listener]]\nbind = \":1\"\n\n[[route]]\nrespond = \"$${x}\"\n",
+            "workers = \"${NUMBER}\"\n[[listener]]\nbind = \":${NUMBER}\"\n[[route]]\nrespond = \"$${x}\"\n",
+            "workers = 7\n\n[[listener]]\nbind = \":7\"\n\n[[route]]\nrespond = \"$${x}\"\n",
         ),
         // The long form where it says more, the short one where not.
         (
@@ -37,8 +36,8 @@ fn prints_what_was_meant() {
             "[[listener]]\nbind = \":1\"\n\n[[route]]\nto = [\"a:1\", { address = \"b:1\", weight = 2 }]\n",
         ),
         (
-            "[[listener]]\nbind = \":1\"\n[cluster.\"a b\"]\nendpoints = \"a:1\"\nbalance = \"random\"\n",
-            "[[listener]]\nbind = \":1\"\n\n[cluster.\"a b\"]\nendpoints = \"a:1\"\nbalance = \"random\"\n",
+            "[[listener]]\nbind = \":1\"\n[[route]]\ncluster = \"a b\"\n[cluster.\"a b\"]\nendpoints = \"a:1\"\nbalance = \"random\"\n",
+            "[[listener]]\nbind = \":1\"\n\n[[route]]\ncluster = \"a b\"\n\n[cluster.\"a b\"]\nendpoints = \"a:1\"\nbalance = \"random\"\n",
         ),
     ];
     for (config, expected) in cases {

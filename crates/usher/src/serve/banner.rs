@@ -6,6 +6,7 @@ use usher_config::config::Admin;
 use usher_net::Address;
 
 use super::control::Control;
+use crate::assemble;
 use crate::demo::Demo;
 use crate::terminal::say;
 
@@ -22,6 +23,9 @@ pub(super) fn show(control: &Control, demo: Option<&Demo>) {
     );
     for held in &control.sockets.held {
         let _ = writeln!(text, "  listener {}: {}", held.listener, link(&held.local));
+    }
+    if let Some(told) = assemble::default_listener(&control.loaded) {
+        let _ = writeln!(text, "  {told}");
     }
     let _ = writeln!(
         text,

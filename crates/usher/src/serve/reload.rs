@@ -97,6 +97,7 @@ impl Control {
             }
         };
         note(new.workers != old.workers, "workers");
+        note(new.pin_workers != old.pin_workers, "pin_workers");
         note(new.pid_file != old.pid_file, "pid_file");
         note(!super::admin::is_same(&new.admin, &old.admin), "admin");
         found

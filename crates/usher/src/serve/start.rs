@@ -7,7 +7,7 @@ use std::thread;
 
 use usher_api::AccessSink;
 use usher_api::metrics::Registry;
-use usher_config::Loaded;
+use usher_config::{Config, Loaded};
 use usher_engine::snapshot::Built;
 use usher_net::{allowed_cores, raise_open_files};
 
@@ -57,7 +57,7 @@ pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
 
     registry.process.serving(built.snapshot.generation);
     registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
-    let workers = start_workers(&built, &registry, &events, &pinning(&cores, count))?;
+    let workers = start_workers(&built, &registry, &events, &pinning(&loaded.config, &cores, count))?;
     let (open, _) = sockets.adopt(plan);
     for (worker, open) in workers.iter().zip(open) {
         worker.tell(Order::Change { snapshot: None, open, close: Vec::new() });
@@ -93,10 +93,10 @@ fn worker_count(loaded: &Loaded, cores: usize) -> usize {
     loaded.config.workers.map_or(usable, usize::from).max(1)
 }
 
-/// The core of each worker. They stay on theirs only where each gets one of its own: one alone is left to the
-/// scheduler (and to `taskset`), as are more or fewer than there are cores.
-fn pinning(cores: &[usize], workers: usize) -> Vec<Option<usize>> {
-    let own = workers > 1 && workers == cores.len();
+/// The core of each worker, of those that this process may use. They stay on theirs only where each gets one of its own:
+/// one alone is left to the scheduler (and to `taskset`), as are more or fewer than there are cores.
+fn pinning(config: &Config, cores: &[usize], workers: usize) -> Vec<Option<usize>> {
+    let own = config.pin_workers && workers > 1 && workers == cores.len();
     (0..workers).map(|index| cores.get(index).copied().filter(|_| own)).collect()
 }
 
@@ -148,13 +148,17 @@ fn check_open_files(connections: u32) {
 #[cfg(test)]
 mod tests {
     use super::pinning;
+    use usher_config::Config;
 
     #[test]
     fn workers_stay_on_cores_only_if_each_has_one() {
-        assert_eq!(pinning(&[3], 1), [None]);
-        assert_eq!(pinning(&[0, 4], 2), [Some(0), Some(4)]);
-        assert_eq!(pinning(&[0, 4], 1), [None]);
-        assert_eq!(pinning(&[0, 4], 3), [None, None, None]);
-        assert_eq!(pinning(&[], 2), [None, None]);
+        let config = Config::default();
+        assert_eq!(pinning(&config, &[3], 1), [None]);
+        assert_eq!(pinning(&config, &[0, 4], 2), [Some(0), Some(4)]);
+        assert_eq!(pinning(&config, &[0, 4], 1), [None]);
+        assert_eq!(pinning(&config, &[0, 4], 3), [None, None, None]);
+        assert_eq!(pinning(&config, &[], 2), [None, None]);
+        let free = Config { pin_workers: false, ..config };
+        assert_eq!(pinning(&free, &[0, 4], 2), [None, None]);
     }
 }

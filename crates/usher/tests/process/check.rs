@@ -59,7 +59,7 @@ fn prints_what_several_files_amount_to() {
     let expected = "workers = 3\n\n[[listener]]\nbind = \":80\"\n\n[[route]]\nto = \"127.0.0.1:3000\"\n\n\
         [defaults]\nbasic_auth = { users = { ada = \"***\" } }\n";
     assert_eq!((done.code, done.out.as_str()), (Some(0), expected), "{done:?}");
-    assert!(done.err.starts_with("usher.toml: ok"), "{done:?}");
+    assert!(done.err.contains("usher.toml: ok"), "{done:?}");
     let done = run(dir.path(), &["check", "--print=json", "usher.toml"]);
     let json: serde_json::Value = serde_json::from_str(&done.out).expect("is JSON");
     assert_eq!((&json["workers"], &json["include"]), (&3.into(), &serde_json::Value::Null), "{json:#}");

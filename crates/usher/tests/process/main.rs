@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod access_log;
 mod avoid;
 mod check;
 mod demo;
@@ -15,6 +16,7 @@ mod explain;
 mod harness;
 mod leaving;
 mod limits;
+mod mistakes;
 mod names;
 mod proxy;
 mod reload;

@@ -124,7 +124,10 @@ fn standard_input_is_not_read_again() {
         [("", 1, "cannot be read again"), ("include = \"d/*.toml\"\n", 0, "reloaded the files that")]
     {
         let (port, admin) = (Port::reserve().unwrap(), Port::reserve().unwrap().address().to_string());
-        let config = format!("{include}admin = \"{admin}\"\n[[listener]]\nbind = \"{}\"\n", port.address());
+        let config = format!(
+            "{include}admin = \"{admin}\"\n[[listener]]\nbind = \"{}\"\n[[route]]\nrespond = \"x\"\n",
+            port.address()
+        );
         let log = dir.path().join("log");
         let mut command = Command::new(binary());
         command.args(["run", "--config", "-"]).current_dir(dir.path()).stdin(Stdio::piped());

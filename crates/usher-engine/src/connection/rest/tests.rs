@@ -14,6 +14,11 @@ fn rows_are_found_by_number_and_used_again() {
     rows.put(1, "d", 100);
     assert_eq!(rows.next(), 3);
     assert_eq!(rows.take(1), Some("d"));
+    rows.give_back();
+    assert_eq!(rows.take(2), Some("c"), "nobody is forgotten");
+    assert_eq!(rows.take(0), Some("a"));
+    rows.give_back();
+    assert_eq!((rows.next(), rows.rows.capacity()), (0, 0));
 }
 
 #[test]

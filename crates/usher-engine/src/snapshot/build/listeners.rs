@@ -65,6 +65,7 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
             head: limits.head.bytes(),
             fields: limits.fields as usize,
         },
+        logged: listener.access_log.is_on(),
         max_connections: listener.limits.connections.unwrap_or(0),
         per_client: limits.connections_per_client,
         timeouts: ClientTimeouts {

@@ -255,6 +255,11 @@ fn errors_have_places_and_repairs() {
         ("[[route]]\nhost = 'a.com'", "this route sends requests nowhere"),
         ("[[route]]\nhost = 'a.com'", "`redirect`, `respond`, `static_files`"),
         ("[[route]]\nto = 'a:1'\nrespond = 'x'", "two answers: `to` and `respond`"),
+        ("[[route]]\nto = 'a:1'\nstatic_files = 'public'\nrespond = 'x'", "two answers: `to` and `respond`"),
+        (
+            "[[route]]\nto = 'a:1'\nstatic_files = { root = '/', fallback = 'a' }",
+            "`fallback` leaves nothing for where the route sends requests",
+        ),
         ("[[route]]\nrespond = 'x'\nredirect = { to = '/y' }", "two answers: `respond` and `redirect`"),
         ("[defaults]\nrespond = 'x'\n[[route]]\nto = 'a:1'", "`respond = \"off\"` on the route"),
         (
@@ -298,6 +303,44 @@ fn all_errors_are_told_at_once_and_each_once() {
     assert!(report.contains("5 errors"), "{report}");
 }
 
+/// Which sections a filter is told of: its route's bundles and the defaults, up to one that says `off`.
+#[test]
+fn a_filter_knows_the_sections_that_it_replaces() {
+    let defaults = "[defaults.headers.response.set]\nX-A = '1'\n";
+    let own = "[[route]]\nto = 'a:1'\nuse = 'b'\n[route.headers]\nresponse = { set = { X-B = '1' } }\n";
+    for (bundle, inherit, fields, lost) in [
+        ("[bundle.b]\n", "", 1, true),
+        ("[bundle.b]\n", "inherit = false\n", 1, false),
+        ("[bundle.b]\n", "inherit = true\n", 2, false),
+        ("[bundle.b]\nheaders = 'off'\n", "", 1, false),
+        ("[bundle.b]\nheaders = 'off'\n", "inherit = true\n", 1, false),
+        ("[bundle.b]\nheaders = { response = { remove = 'X-C' } }\n", "inherit = true\n", 2, false),
+        (
+            "[bundle.b]\nheaders = { inherit = true, response = { remove = 'X-C' } }\n",
+            "inherit = true\n",
+            3,
+            false,
+        ),
+    ] {
+        let built = built(&format!("{defaults}{bundle}{own}{inherit}"));
+        let of_headers = |message: &str| message.contains("this `headers` replaces another");
+        let warned = built.warnings.iter().any(|warning| {
+            warning.labels.iter().all(|label| !label.span.is_none()) && of_headers(&warning.message)
+        });
+        assert_eq!(warned, lost, "{bundle}{inherit}");
+        assert_eq!(route(&built).filters[0].filter.response_fields().len(), fields, "{bundle}{inherit}");
+    }
+}
+
+#[test]
+fn a_target_takes_what_files_leave() {
+    let built =
+        built("[[route]]\nto = 'a:1'\nstatic_files = '/'\n[[route]]\npath = '/a'\nstatic_files = '/'");
+    let passes = |route: &Route| route.filters[0].filter.passes_on();
+    assert_eq!(built.snapshot.routes.iter().map(passes).collect::<Vec<_>>(), [true, false]);
+    assert!(route(&built).target.is_some() && built.snapshot.routes[1].target.is_none());
+}
+
 #[test]
 fn warns_of_what_works_but_is_hardly_meant() {
     for (text, expected) in [
@@ -315,4 +358,36 @@ fn warns_of_what_works_but_is_hardly_meant() {
             .any(|warning| warning.message.contains(expected) && !warning.labels.is_empty());
         assert!(found, "{text}: {:?}", built.warnings);
     }
+}
+
+/// `[defaults]` without what guards or answers requests: that is no request's route.
+#[test]
+fn responses_without_a_route_have_the_defaults() {
+    let built = built(
+        "[defaults]
+         error_pages = { 404 = { text = 'x' } }
+         headers = { response = { set = { x-a = '1' } } }
+         rate_limit = { per = 'client_ip', rate = '1/s', burst = 1 }
+         [[route]]\nto = '127.0.0.1:1'\nerror_pages = { 400 = { text = 'y' } }",
+    );
+    let unrouted = built.snapshot.route(None);
+    assert!(unrouted.page(404).is_some() && unrouted.page(400).is_none());
+    assert!(unrouted.filters.iter().map(|entry| entry.name).eq(["headers"]));
+    assert_eq!(&*built.snapshot.route(Some(7)).name, "", "a number that is none");
+    assert!(std::ptr::eq(built.snapshot.route(Some(0)), route(&built)));
+}
+
+#[test]
+fn the_nearest_place_says_whether_requests_are_logged() {
+    let logged = |text: &str| {
+        let built = built(text);
+        (built.snapshot.listeners[0].logged, built.snapshot.route(None).logged, route(&built).logged)
+    };
+    let route = "[[route]]\nto = '127.0.0.1:1'\n";
+    assert_eq!(logged(route), (true, None, None));
+    assert_eq!(logged(&format!("{route}access_log = 'off'")), (true, None, Some(false)));
+    let all = format!(
+        "[[listener]]\nbind = '127.0.0.1:0'\naccess_log = 'off'\n[defaults]\naccess_log = 'on'\n{route}access_log = 'off'"
+    );
+    assert_eq!(logged(&all), (false, Some(true), Some(false)));
 }

@@ -142,10 +142,10 @@ impl<D: Dialer> Attempt<'_, D> {
     }
 
     /// How the response's body is framed, and what its Connection field says; an error says what is wrong with it.
-    fn read(&self, exchange: &Exchange) -> Result<(Framing, ConnectionOptions), &'static str> {
-        let response = &exchange.response;
-        let framing = framing::of_response(response, &exchange.request.method);
+    fn read(&self, exchange: &mut Exchange) -> Result<(Framing, ConnectionOptions), &'static str> {
+        let framing = framing::of_response(&mut exchange.response, &exchange.request.method);
         let framing = framing.map_err(|error| error.as_str())?;
+        let response = &exchange.response;
         let options = framing::connection_options(&response.fields);
         let asked = options.upgrade && offered(self.visit.upgrade, response.fields.get(FieldId::Upgrade));
         if response.status == 101 && !asked {

@@ -27,7 +27,7 @@ pub(super) fn pass_on<D: Dialer>(
         return Err(too_informative());
     }
     // What a body would be is the next response to the proxy (RFC 9110 section 15.2).
-    framing::of_response(&exchange.response, &exchange.request.method)
+    framing::of_response(&mut exchange.response, &exchange.request.method)
         .map_err(|error| Error::new(Side::Upstream, ErrorKind::Malformed).detail(error.as_str()))?;
     let old = exchange.request.version == Version::Http10;
     let unasked = exchange.response.status == 100 && !visit.facts.expects_continue;

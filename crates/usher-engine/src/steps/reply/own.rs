@@ -60,7 +60,7 @@ pub(crate) fn add_page<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange,
 }
 
 fn route_page<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange, status: u16) -> Option<Reply> {
-    let page = route(visit, exchange)?.page(status)?;
+    let page = route(visit, exchange).page(status)?;
     exchange.response.status = status;
     let mut text = String::new();
     if page.content_type.starts_with("text/html") {

@@ -54,7 +54,7 @@ pub(super) async fn send<D: Dialer>(
 
 /// What the proxy changes of every response head: it hides the endpoint's software and names itself in Via.
 fn finish_head<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
-    let cookie = route(visit, exchange).and_then(|route| choose::sticky_cookie(exchange, route));
+    let cookie = choose::sticky_cookie(exchange, route(visit, exchange));
     let response = &mut exchange.response;
     response.fields.remove(FieldId::Server);
     if !visit.facts.takes_trailers {
@@ -109,7 +109,7 @@ async fn send_tunnel<D: Dialer>(
         forwarded.cluster.release(&forwarded.lease, None);
         return broken(exchange, &error);
     }
-    let idle = patience::tunnel_idle(visit, route(visit, exchange));
+    let idle = patience::tunnel_idle(visit, Some(route(visit, exchange)));
     visit.worker.metrics.tunnels.opened();
     let (back, _) = relay::tunnel(visit, down, &mut forwarded.connection, idle).await;
     visit.worker.metrics.tunnels.closed();

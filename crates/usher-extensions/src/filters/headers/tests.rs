@@ -52,6 +52,75 @@ fn a_value_that_comes_out_empty_is_not_written() {
     );
 }
 
+/// As `proxy_redirect` and `proxy_cookie_domain` of others.
+#[test]
+fn replaces_in_values_that_are_there() {
+    let filter = build(
+        &FACTORY,
+        r#"[headers.response.replace]
+           Location = { match = '^https?://app\.internal(:\d+)?(?<path>/.*)?$', to = 'https://{request.host}$path' }
+           Set-Cookie = [{ match = '(?i)(; *domain=)app\.internal', to = '$1{request.host}' },
+                         { match = '; SameSite=None$', to = '' }]
+           X-Gone = { match = '.*', to = '{user}' }"#,
+    );
+    for (name, values, want) in [
+        ("Location", &["http://app.internal:8080/a?b"][..], &["https://example.com/a?b"][..]),
+        ("Location", &["https://app.internal"], &["https://example.com"]),
+        ("location", &["https://app.internal.evil/"], &["https://app.internal.evil/"]),
+        (
+            "Set-Cookie",
+            &["a=1", "b=2; Domain=app.internal; SameSite=None", "c=3; SameSite=None"],
+            &["a=1", "b=2; Domain=example.com", "c=3"],
+        ),
+        ("X-Gone", &["x"], &[]),
+        ("X-Other", &["https://app.internal/"], &["https://app.internal/"]),
+    ] {
+        let mut exchange = exchange("/");
+        for value in values {
+            exchange.response.fields.add(name.as_bytes(), value.as_bytes()).expect("valid");
+        }
+        filter.on_response(&mut exchange);
+        let got: Vec<&[u8]> = exchange.response.fields.all_named(name.as_bytes()).collect();
+        assert_eq!(got, want.iter().map(|want| want.as_bytes()).collect::<Vec<_>>(), "{name}: {values:?}");
+    }
+    assert_eq!(filter.describe(), "response: replace Location, Set-Cookie, X-Gone");
+    assert_eq!(filter.response_fields().len(), 3);
+}
+
+/// `[outer]` stands for what `[defaults]` say.
+#[test]
+fn inherits_what_is_farther_and_says_it_first() {
+    let outer = r#"[outer.response]
+        remove = "X-Powered-By"
+        set = { X-A = "outer", X-B = "outer" }
+        add = { X-C = "outer" }
+        default = { X-D = "outer", X-E = "outer", X-F = "outer" }
+        [headers.response]
+        remove = ["X-B", "X-F"]
+        set = { X-A = "own" }
+        add = { X-C = "own" }
+        default = { X-D = "own" }
+        [headers]
+        "#;
+    for (inherit, want) in [
+        ("inherit = true", "X-A: own\r\nX-C: outer\r\nX-C: own\r\nX-D: own\r\nX-E: outer\r\n"),
+        ("inherit = false", "X-Powered-By: endpoint\r\nX-A: own\r\nX-C: own\r\nX-D: own\r\n"),
+    ] {
+        let filter = build(&FACTORY, &format!("{outer}{inherit}"));
+        let mut exchange = exchange("/");
+        exchange.response.fields.add(b"X-Powered-By", b"endpoint").expect("valid");
+        filter.on_response(&mut exchange);
+        let mut fields: Vec<String> = exchange
+            .response
+            .fields
+            .iter()
+            .map(|field| format!("{}: {}\r\n", field.name.escape_ascii(), field.value.escape_ascii()))
+            .collect();
+        fields.sort_by_key(|line| (line.as_bytes()[2] != b'P', line[..3].to_owned()));
+        assert_eq!(fields.concat(), want, "{inherit}");
+    }
+}
+
 #[test]
 fn says_what_it_does() {
     let filter = build(

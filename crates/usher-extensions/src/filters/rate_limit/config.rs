@@ -35,7 +35,7 @@ usher_config::section! {
 pub enum Per {
     /// The client's address.
     ClientIp,
-    /// The value of a field; the client's address where it is missing.
+    /// The value of a field, or each of them if it is repeated; the client's address where it is missing.
     Header(String),
     /// All together.
     Route,

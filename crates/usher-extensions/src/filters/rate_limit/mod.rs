@@ -74,16 +74,26 @@ struct RateLimit {
 }
 
 impl RateLimit {
-    /// The hash of whoever sent the request.
-    fn client(&self, exchange: &Exchange) -> u64 {
-        match &self.config.per {
+    /// The hashes of whoever sent the request. A field that is repeated names several, and the request counts for each
+    /// of them: which line an endpoint believes is not known here, and a line more must not be a way around the limit.
+    fn clients<'a>(&'a self, exchange: &'a Exchange) -> impl Iterator<Item = u64> {
+        let named = match &self.config.per {
+            Per::Header(name) => Some(exchange.request.fields.all_named(name.as_bytes())),
+            Per::Route | Per::ClientIp => None,
+        };
+        let mut named = named.into_iter().flatten().map(|value| self.table.hash(value)).peekable();
+        let alone = named.peek().is_none().then(|| match self.config.per {
             Per::Route => 1,
-            Per::ClientIp => self.address(exchange.client.ip),
-            Per::Header(name) => match exchange.request.fields.get_named(name.as_bytes()) {
-                Some(value) => self.table.hash(value),
-                None => self.address(exchange.client.ip),
-            },
-        }
+            Per::ClientIp | Per::Header(_) => self.address(exchange.client.ip),
+        });
+        named.chain(alone)
+    }
+
+    /// How many requests may pass now, and after how many nanoseconds the whole burst may again.
+    fn left(&self, exchange: &Exchange) -> (u64, u64) {
+        let now = (self.now)();
+        let each = self.clients(exchange).map(|client| self.limit.left(self.table.peek(client), now));
+        each.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or_default()
     }
 
     /// The first byte keeps addresses and values of fields apart. Clients on Unix sockets count as one.
@@ -112,18 +122,20 @@ impl RateLimit {
 
 impl Filter for RateLimit {
     fn on_request(&self, exchange: &mut Exchange) -> Flow {
-        match self.table.take(self.client(exchange), &self.limit, (self.now)()) {
-            Verdict::Pass(_) => Flow::Continue,
-            Verdict::Wait(wait) => self.refuse(wait),
+        let now = (self.now)();
+        for client in self.clients(exchange) {
+            if let Verdict::Wait(wait) = self.table.take(client, &self.limit, now) {
+                return self.refuse(wait);
+            }
         }
+        Flow::Continue
     }
 
     fn on_response(&self, exchange: &mut Exchange) {
         if !self.config.headers {
             return;
         }
-        let arrival = self.table.peek(self.client(exchange));
-        let (left, full) = self.limit.left(arrival, (self.now)());
+        let (left, full) = self.left(exchange);
         let values = [
             (b"X-RateLimit-Limit".as_slice(), u64::from(self.burst)),
             (b"X-RateLimit-Remaining".as_slice(), left),
@@ -140,9 +152,7 @@ impl Filter for RateLimit {
     }
 
     fn dry_run(&self, exchange: &mut Exchange) -> Option<DryRun> {
-        let arrival = self.table.peek(self.client(exchange));
-        let (left, _) = self.limit.left(arrival, (self.now)());
-        Some(match left {
+        Some(match self.left(exchange).0 {
             0 => DryRun::responds(self.config.status, format!("none of {} left", self.burst)),
             left => DryRun::passes(format!("{left} of {} left", self.burst)),
         })

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use usher_api::{BuildContext, Carry, DryRun, Exchange, Filter as _};
+use usher_api::{BuildContext, Carry, DryRun, Exchange, Filter as _, OnRoute};
 use usher_config::read::read;
 use usher_config::{Context, Decode as _, Format, Sources};
 
@@ -103,6 +103,21 @@ fn counts_by_a_field() {
     assert!(!passes(&filter, &mut from("192.0.2.1")));
 }
 
+/// Which line an endpoint believes is not known: neither one before it nor one behind it is a way around the limit.
+#[test]
+fn a_repeated_field_counts_for_each_of_its_values() {
+    let filter = limiter(r#"rate_limit = { rate = "1/s", burst = 2, per = "header:X-Key", headers = true }"#);
+    let keys = |first: &str, last: &str| with(with(from("192.0.2.1"), "x-key", first), "x-key", last);
+    assert!(passes(&filter, &mut keys("a", "1")));
+    assert!(passes(&filter, &mut keys("2", "a")));
+    assert!(!passes(&filter, &mut keys("a", "3")));
+    assert!(!passes(&filter, &mut keys("4", "a")));
+    let mut told = keys("5", "a");
+    assert_eq!(filter.dry_run(&mut told), Some(DryRun::responds(429, "none of 2 left")));
+    filter.on_response(&mut told);
+    assert_eq!(told.response.fields.get_named(b"X-RateLimit-Remaining"), Some(b"0".as_slice()));
+}
+
 #[test]
 fn a_dry_run_takes_nothing() {
     let filter = limiter(r#"rate_limit = { rate = "1/s" }"#);
@@ -146,7 +161,8 @@ fn routes_share_a_name() {
         let id = sources.add("test", ".", text.to_owned());
         let document = read(&sources, id, Format::Toml).expect("TOML");
         let mut config = Context::new(&sources);
-        let mut cx = BuildContext { config: &mut config, carry: &mut carry, scope };
+        let mut cx =
+            BuildContext { config: &mut config, carry: &mut carry, scope, route: OnRoute::default() };
         (FACTORY.build)(document.root.get("rate_limit").expect("the key"), &mut cx).expect("a filter")
     };
     let own = r#"rate_limit = "1/h""#;

@@ -11,6 +11,9 @@ usher_config::section! {
         /// Takes this from the beginning of the path, if it is there as whole segments: `/api` takes nothing from
         /// `/apis`. What remains is at least `/`.
         pub strip_prefix: Option<Spanned<String>>,
+        /// Undoes `strip_prefix` and `add_prefix` in what an endpoint's response says of paths: in `Location`,
+        /// `Content-Location` and `Refresh`, if they name this site or the endpoint, and in the `Path` of cookies.
+        pub restore_prefix: Spanned<bool> = Spanned::nowhere(false),
         /// Puts this before the path.
         pub add_prefix: Option<Spanned<String>>,
         /// Replaces the path. A `?` begins a query that replaces the request's.

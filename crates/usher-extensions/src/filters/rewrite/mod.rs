@@ -5,6 +5,7 @@
 
 pub mod config;
 mod query;
+mod restore;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use usher_http::TargetForm;
 use usher_http::host::Authority;
 use usher_http::path::{Normal, normalize};
 
+use self::restore::Restore;
 use self::target::{Rule, Target};
 use super::escape;
 use super::text::{TemplateText, check_line};
@@ -46,11 +48,24 @@ fn build(node: &Node, cx: &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>> 
     let prefix = |written: &Option<Spanned<String>>, cx: &mut Context<'_>| {
         written.as_ref().and_then(|written| prefix(written, cx))
     };
+    let (strip_prefix, add_prefix) = (prefix(&config.strip_prefix, cx), prefix(&config.add_prefix, cx));
+    if *config.restore_prefix && config.strip_prefix.is_none() && config.add_prefix.is_none() {
+        cx.error_help(
+            config.restore_prefix.span,
+            "`restore_prefix` has nothing to restore",
+            "add `strip_prefix`, or take it out",
+        );
+    }
+    let restore = config.restore_prefix.value.then(|| Restore {
+        stripped: strip_prefix.clone().unwrap_or_default(),
+        added: add_prefix.clone().unwrap_or_default(),
+    });
     let rewrite = Rewrite {
-        strip_prefix: prefix(&config.strip_prefix, cx),
+        strip_prefix,
         rules: config.regex.iter().filter_map(|rule| Rule::new(rule, cx)).collect(),
         path: config.path.as_ref().and_then(|path| Target::new(path, cx)),
-        add_prefix: prefix(&config.add_prefix, cx),
+        add_prefix,
+        restore,
         query: config.query.map(|query| match query {
             config::Query::Whole(text) => Query::Whole(text),
             config::Query::Edits(edits) => Query::Edits(query::Edits::new(&edits)),
@@ -108,6 +123,7 @@ struct Rewrite {
     rules: Vec<Rule>,
     path: Option<Target>,
     add_prefix: Option<Box<str>>,
+    restore: Option<Restore>,
     query: Option<Query>,
     host: Option<TemplateText>,
 }
@@ -128,12 +144,19 @@ impl Filter for Rewrite {
         }
     }
 
+    fn on_response(&self, exchange: &mut Exchange) {
+        if let Some(restore) = &self.restore {
+            restore.apply(exchange);
+        }
+    }
+
     fn describe(&self) -> String {
         let mut parts = Vec::new();
         parts.extend(self.strip_prefix.as_ref().map(|prefix| format!("strip `{prefix}/`")));
         parts.extend(self.rules.iter().map(|rule| format!("replace `{}`", rule.pattern())));
         parts.extend(self.path.as_ref().map(|path| format!("path to `{}`", path.path.text)));
         parts.extend(self.add_prefix.as_ref().map(|prefix| format!("add `{prefix}`")));
+        parts.extend(self.restore.as_ref().map(|_| "restore the prefix in responses".to_owned()));
         parts.extend(self.query.as_ref().map(|_| "query".to_owned()));
         parts.extend(self.host.as_ref().map(|host| format!("host to `{}`", host.text)));
         parts.join(", ")

@@ -1,5 +1,7 @@
 //! Tests.
 
+mod restore;
+
 use super::super::testing::{build, exchange, reply, with};
 use super::{FACTORY, query};
 

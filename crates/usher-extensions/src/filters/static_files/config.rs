@@ -8,7 +8,8 @@ use usher_http::media::Coding;
 use crate::filters::text::TemplateText;
 
 usher_config::section! {
-    /// Serves files from a folder.
+    /// Serves files from a folder. On a route with `to`, `cluster` or `split`, only files that are there are served; all
+    /// other requests go on.
     #[bare(root)]
     pub struct StaticFiles {
         /// The folder. The path of the request is looked up in it as a whole: `/assets/a.css` is `assets/a.css`.

@@ -4,6 +4,8 @@
 //! call that cannot leave the folder (`open.rs`). What is found is answered as RFC 9110 asks: conditions, ranges,
 //! validators (`send.rs`, `validators.rs`). The body goes out as a range of the open file, which the connection's
 //! driver reads as the client takes it.
+//!
+//! On a route that also sends requests to a cluster, only what is there is answered, and all else passes.
 
 pub mod config;
 mod listing;
@@ -18,7 +20,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use usher_api::{BuildContext, Exchange, Filter, FilterFactory, Flow, Phase, Reply};
+use usher_api::{BuildContext, DryRun, Exchange, Filter, FilterFactory, Flow, Phase, Reply};
 use usher_config::{Context, Decode, Diagnostic, Node, Spanned};
 use usher_http::media::{self, Accepted, Coding};
 use usher_http::path::normalize;
@@ -43,11 +45,16 @@ pub const FACTORY: FilterFactory = FilterFactory {
 
 fn build(node: &Node, cx: &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>> {
     let config = config::StaticFiles::decode(node, cx.config)?;
+    let passes_on = cx.route.forwards;
     let cx = &mut *cx.config;
     if !config.root.is_dir() {
         let message = format!("`{}` is not a folder now", config.root.display());
         let warning = Diagnostic::warning(message).at(config.root.span, "");
-        cx.push(warning.help("until it is, requests are answered with 404"));
+        cx.push(warning.help(if passes_on {
+            "until it is, all requests go where the route sends them"
+        } else {
+            "until it is, requests are answered with 404"
+        }));
     }
     let prefix = match &config.strip_prefix {
         Some(written) => prefix(written, cx)?,
@@ -55,6 +62,12 @@ fn build(node: &Node, cx: &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>> 
     };
     let index = config.index.iter().filter_map(|name| inside(name, false, cx)).collect();
     let fallback = match &config.fallback {
+        Some(written) if passes_on => {
+            let message = "`fallback` leaves nothing for where the route sends requests";
+            let help = "keep `fallback`, or `to`, `cluster` or `split`: either answers what is not there";
+            cx.error_help(written.span, message, help);
+            return None;
+        }
         Some(written) => Some(inside(written, true, cx)?),
         None => None,
     };
@@ -74,7 +87,17 @@ fn build(node: &Node, cx: &mut BuildContext<'_, '_>) -> Option<Arc<dyn Filter>> 
     }
     let root = Root::new(config.root.value, config.symlinks);
     let (listing, hidden) = (config.listing, config.hidden);
-    Some(Arc::new(StaticFiles { root, prefix, index, fallback, cache_control, codings, listing, hidden }))
+    Some(Arc::new(StaticFiles {
+        root,
+        prefix,
+        index,
+        fallback,
+        cache_control,
+        codings,
+        listing,
+        hidden,
+        passes_on,
+    }))
 }
 
 /// `strip_prefix` in normal form, without its last slash.
@@ -116,20 +139,39 @@ struct StaticFiles {
     codings: Vec<Coding>,
     listing: bool,
     hidden: bool,
+    /// The route sends on what is not here.
+    passes_on: bool,
 }
 
 impl Filter for StaticFiles {
     fn on_request(&self, exchange: &mut Exchange) -> Flow {
-        let reply = match exchange.request.method {
-            Method::Get | Method::Head => self.answer(exchange).unwrap_or_else(refusal),
-            _ => Reply::new(405, "method_not_allowed").field("Allow", "GET, HEAD"),
-        };
-        Flow::Respond(Box::new(reply))
+        match self.reply(exchange) {
+            Some(reply) => Flow::Respond(Box::new(reply)),
+            None => Flow::Continue,
+        }
+    }
+
+    fn passes_on(&self) -> bool {
+        self.passes_on
     }
 
     fn describe(&self) -> String {
-        format!("from {}", self.root.path().display())
+        let rest = if self.passes_on { "; what is not there goes on" } else { "" };
+        format!("from {}{rest}", self.root.path().display())
     }
+
+    fn dry_run(&self, exchange: &mut Exchange) -> Option<DryRun> {
+        match self.reply(exchange) {
+            // The real one, with its fields.
+            Some(_) => None,
+            None if is_read(exchange) => Some(DryRun::passes("there is no such file")),
+            None => Some(DryRun::passes("files are for GET and HEAD")),
+        }
+    }
+}
+
+fn is_read(exchange: &Exchange) -> bool {
+    matches!(exchange.request.method, Method::Get | Method::Head)
 }
 
 fn refusal(error: OpenError) -> Reply {
@@ -142,6 +184,18 @@ fn refusal(error: OpenError) -> Reply {
 }
 
 impl StaticFiles {
+    /// The response; none for a request that passes.
+    fn reply(&self, exchange: &Exchange) -> Option<Reply> {
+        if !is_read(exchange) {
+            let refusal = || Reply::new(405, "method_not_allowed").field("Allow", "GET, HEAD");
+            return (!self.passes_on).then(refusal);
+        }
+        match self.answer(exchange) {
+            Err(OpenError::NotFound) if self.passes_on => None,
+            found => Some(found.unwrap_or_else(refusal)),
+        }
+    }
+
     fn answer(&self, exchange: &Exchange) -> Result<Reply, OpenError> {
         let folder = self.root.open()?;
         let found = match lookup::name(&exchange.request.path, &self.prefix, self.hidden) {
@@ -159,7 +213,13 @@ impl StaticFiles {
         let file = folder.read(&name.bytes)?;
         let kind = metadata(&file)?.file_type();
         match (kind.is_dir(), name.is_folder) {
-            (true, false) => Ok(with_slash(&exchange.request)),
+            (true, false) => {
+                // A folder that shows nothing may be named like something of the application.
+                if self.passes_on && !self.listing {
+                    self.folder(folder, name, &file, exchange)?;
+                }
+                Ok(with_slash(&exchange.request))
+            }
             (true, true) => self.folder(folder, name, &file, exchange),
             (false, false) => self.opened(folder, &name.bytes, file, exchange),
             (false, true) => Err(OpenError::NotFound),

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use usher_api::{Exchange, Filter, Reply};
 use usher_http::Method;
 
-use super::super::testing::{body, build, exchange, field, reply, with};
+use super::super::testing::{body, build, build_before_target, exchange, field, reply, with};
 use super::config::Symlinks;
 use super::open::{OpenError, Root};
 use super::validators::Version;
@@ -65,6 +65,44 @@ fn answer(filter: &dyn Filter, mut exchange: Exchange) -> Reply {
 fn get(filter: &dyn Filter, path: &str) -> (u16, String) {
     let reply = answer(filter, exchange(path));
     (reply.status, String::from_utf8_lossy(&body(&reply)).into_owned())
+}
+
+/// On a route with a target, what is not there is the target's.
+#[test]
+fn lets_pass_what_is_not_there() {
+    let site = site();
+    let root = site.path().join("www");
+    let plain = build_before_target(&FACTORY, &format!("[static_files]\nroot = {root:?}"));
+    assert!(plain.passes_on() && !filter(&site, "").passes_on());
+    let with = |method: Method, path: &str| {
+        let mut asked = exchange(path);
+        asked.request.method = method;
+        let dry = plain.dry_run(&mut asked);
+        let replied = reply(&*plain, &mut asked);
+        assert_eq!(dry.is_some(), replied.is_none(), "{path}: the dry run tells what happens");
+        replied.map(|reply| reply.status)
+    };
+    for (path, want) in [
+        ("/", Some(200)),
+        ("/a.css", Some(200)),
+        ("/sub", Some(301)),
+        ("/sub/", Some(200)),
+        ("/sub/deep", None),
+        ("/sub/deep/", None),
+        ("/a.css/", None),
+        ("/no", None),
+        ("/no/such/path", None),
+        ("/.env", None),
+        ("/outside.txt", None),
+    ] {
+        assert_eq!(with(Method::Get, path), want, "{path}");
+        assert_eq!(with(Method::Head, path), want, "{path}");
+        assert_eq!(with(Method::Post, path), None, "{path}");
+    }
+    let listing = build_before_target(&FACTORY, &format!("[static_files]\nroot = {root:?}\nlisting = true"));
+    assert_eq!(reply(&*listing, &mut exchange("/sub/deep")).map(|reply| reply.status), Some(301));
+    let gone = build_before_target(&FACTORY, "static_files = '/no/such/folder'");
+    assert!(reply(&*gone, &mut exchange("/")).is_none());
 }
 
 #[test]

@@ -25,6 +25,13 @@ impl Clock {
         out.push(b'Z');
     }
 
+    /// `2026-01-02T03:04:05Z`.
+    pub(super) fn rfc3339_seconds(&mut self, unix_seconds: u64, out: &mut Vec<u8>) {
+        self.tune(unix_seconds);
+        out.extend_from_slice(&self.rfc3339);
+        out.push(b'Z');
+    }
+
     /// `02/Jan/2026:03:04:05 +0000`, as the common log format has it.
     pub(super) fn clf(&mut self, unix_micros: u64, out: &mut Vec<u8>) {
         self.tune(unix_micros / 1_000_000);

@@ -1,28 +1,30 @@
 //! A line as a JSON object. What has no value is left out.
 
 use usher_api::RecordView;
-use usher_http::FieldId;
 
 use super::clock::Clock;
+use super::line::Line;
 use super::text::{push_ip, push_json, push_millis, push_number};
 
 /// The usual length of a line (bytes), so that the buffer grows once.
 const USUAL: usize = 768;
 
 /// Appends the line without newline.
-pub(super) fn write(view: &RecordView<'_>, out: &mut Vec<u8>, clock: &mut Clock) {
+pub(super) fn write(line: &Line<'_>, out: &mut Vec<u8>, clock: &mut Clock) {
+    let view = line.view;
     out.reserve(USUAL);
     out.extend_from_slice(b"{\"time\":\"");
     clock.rfc3339(view.started_unix_micros, out);
     out.push(b'"');
-    request(view, out);
+    request(line, out);
     outcome(view, out);
     path(view, out);
-    about(view, out);
+    about(line, out);
     out.push(b'}');
 }
 
-fn request(view: &RecordView<'_>, out: &mut Vec<u8>) {
+fn request(line: &Line<'_>, out: &mut Vec<u8>) {
+    let view = line.view;
     if let Some(ip) = view.exchange.client.ip {
         out.extend_from_slice(b",\"client\":\"");
         push_ip(out, ip);
@@ -30,7 +32,7 @@ fn request(view: &RecordView<'_>, out: &mut Vec<u8>) {
     }
     text(out, b",\"method\":\"", view.method.as_bytes());
     text(out, b",\"host\":\"", view.exchange.request.host.as_bytes());
-    text(out, b",\"target\":\"", view.target);
+    text(out, b",\"target\":\"", line.target());
     text(out, b",\"version\":\"", view.version.as_bytes());
 }
 
@@ -57,15 +59,14 @@ fn path(view: &RecordView<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn about(view: &RecordView<'_>, out: &mut Vec<u8>) {
-    let exchange = view.exchange;
+fn about(line: &Line<'_>, out: &mut Vec<u8>) {
+    let exchange = line.view.exchange;
     text(out, b",\"request_id\":\"", exchange.id.as_str().as_bytes());
     text(out, b",\"user\":\"", exchange.user.as_deref().unwrap_or_default().as_bytes());
     text(out, b",\"reason\":\"", exchange.record.reason.as_bytes());
-    text(out, b",\"detail\":\"", exchange.record.detail.as_bytes());
-    let fields = &exchange.request.fields;
-    text(out, b",\"user_agent\":\"", fields.get(FieldId::UserAgent).unwrap_or_default());
-    text(out, b",\"referer\":\"", fields.get_named(b"referer").unwrap_or_default());
+    text(out, b",\"detail\":\"", line.detail(&mut String::new()).as_bytes());
+    text(out, b",\"user_agent\":\"", line.user_agent());
+    text(out, b",\"referer\":\"", line.referer());
 }
 
 #[inline]

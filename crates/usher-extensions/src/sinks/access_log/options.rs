@@ -12,15 +12,24 @@ use super::template::{LineTemplate, LineVariable};
 /// "local use 7" (RFC 5424, table 1): what web servers use.
 const FACILITY: u8 = 23;
 
-/// What an access log is set to do. Two that are equal may share one open log, as across a reload.
+/// What access logs are set to do. Two that are equal may share the open logs, as across a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogOptions {
+    /// One for each place that lines go to.
+    pub logs: Vec<LogOptions>,
+}
+
+/// What is logged in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
     /// Where lines go.
     pub destination: Destination,
     /// What a line looks like.
     pub format: LineFormat,
     /// The share of requests that is logged. Errors of the proxy's own making are always logged.
     pub sample: Percent,
+    /// Whether the queries of targets and referrers are logged.
+    pub query: bool,
 }
 
 /// Where lines go.
@@ -53,8 +62,15 @@ pub enum LineFormat {
 }
 
 impl AccessLogOptions {
-    /// The options that a section of the config sets; a template with mistakes is reported.
-    pub fn from_config(config: &AccessLogTo, context: &mut Context<'_>) -> Option<Self> {
+    /// The options that a section of the config sets; templates with mistakes are reported.
+    pub fn from_config(config: &[AccessLogTo], context: &mut Context<'_>) -> Option<Self> {
+        let logs: Vec<_> = config.iter().map(|one| LogOptions::from_config(one, context)).collect();
+        logs.into_iter().collect::<Option<_>>().map(|logs| Self { logs })
+    }
+}
+
+impl LogOptions {
+    fn from_config(config: &AccessLogTo, context: &mut Context<'_>) -> Option<Self> {
         let format = match &config.format.value {
             LogFormat::Json => LineFormat::Json,
             LogFormat::Combined => LineFormat::Combined,
@@ -62,7 +78,9 @@ impl AccessLogOptions {
                 Ok(template) => LineFormat::Template(template),
                 Err(error) => {
                     let (message, help) = error.told::<LineVariable>();
-                    context.error_help(config.format.span, message, help);
+                    let whole = config.format.span;
+                    let place = error.place(text).map(|part| context.sources().part(whole, text, part));
+                    context.error_help(place.unwrap_or(whole), message, help);
                     return None;
                 }
             },
@@ -74,7 +92,7 @@ impl AccessLogOptions {
                 Destination::Syslog { address: address.clone(), facility: FACILITY, tag: "usher".to_owned() }
             }
         };
-        Some(Self { destination, format, sample: config.sample })
+        Some(Self { destination, format, sample: config.sample, query: config.query })
     }
 }
 

@@ -1,15 +1,20 @@
 //! A line from a text with variables, such as `{client.ip} {request.method} {status} {total_ms}`.
 
+use usher_api::TemplateError;
 use usher_api::template::{self, Part, TemplateOf, Variables};
-use usher_api::{RecordView, TemplateError};
 
 use super::Scratch;
 use super::combined::push_request_line;
-use super::text::{push_escaped, push_millis, push_number};
+use super::line::Line;
+use super::text::{push_escaped, push_json, push_millis, push_number};
 
 /// A parsed text. Knows the variables of [`usher_api::Template`] and those of a finished request; the latter win.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineTemplate(TemplateOf<LineVariable>);
+pub struct LineTemplate {
+    text: TemplateOf<LineVariable>,
+    /// It begins like a JSON object, so values are written as the insides of JSON strings.
+    is_json: bool,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LineVariable {
@@ -82,19 +87,26 @@ impl LineTemplate {
     /// # Errors
     /// A variable that does not exist, or a brace without its other half.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        TemplateOf::parse(text).map(Self)
+        let text = TemplateOf::parse(text)?;
+        let is_json = matches!(text.parts(), [Part::Text(first), ..] if first.trim_start().starts_with('{'));
+        Ok(Self { text, is_json })
     }
 
     /// Appends the line without newline.
-    pub(super) fn write(&self, view: &RecordView<'_>, out: &mut Vec<u8>, scratch: &mut Scratch) {
-        for part in self.0.parts() {
+    pub(super) fn write(&self, line: &Line<'_>, out: &mut Vec<u8>, scratch: &mut Scratch) {
+        let push = if self.is_json { push_json } else { push_escaped };
+        for part in self.text.parts() {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Variable(LineVariable::Record(variable)) => variable.write(view, out, scratch),
+                Part::Variable(LineVariable::Record(variable)) => {
+                    if !variable.write_number(line, out, scratch) {
+                        variable.write_text(line, out, push);
+                    }
+                }
                 Part::Variable(LineVariable::Exchange(variable)) => {
                     scratch.text.clear();
-                    variable.render(view.exchange, &mut scratch.text);
-                    push_escaped(out, scratch.text.as_bytes());
+                    variable.render(line.view.exchange, &mut scratch.text);
+                    push(out, scratch.text.as_bytes());
                 }
             }
         }
@@ -102,8 +114,9 @@ impl LineTemplate {
 }
 
 impl Variable {
-    fn write(self, view: &RecordView<'_>, out: &mut Vec<u8>, scratch: &mut Scratch) {
-        let record = &view.exchange.record;
+    /// Appends what needs no escaping; false if it is a text.
+    fn write_number(self, line: &Line<'_>, out: &mut Vec<u8>, scratch: &mut Scratch) -> bool {
+        let (view, record) = (line.view, &line.view.exchange.record);
         match self {
             Self::BodySent => push_number(out, record.body_sent),
             Self::Received => push_number(out, record.received),
@@ -116,15 +129,25 @@ impl Variable {
             Self::Time => scratch.clock.rfc3339(view.started_unix_micros, out),
             Self::ClfTime => scratch.clock.clf(view.started_unix_micros, out),
             Self::Reused => out.extend_from_slice(if record.reused { b"true" } else { b"false" }),
-            Self::RequestLine => push_request_line(out, view),
-            Self::Target => push_escaped(out, view.target),
-            Self::Method => push_escaped(out, view.method.as_bytes()),
-            Self::Version => push_escaped(out, view.version.as_bytes()),
-            Self::Route => push_escaped(out, view.route.as_bytes()),
-            Self::Cluster => push_escaped(out, view.cluster.as_bytes()),
-            Self::Endpoint => push_escaped(out, view.endpoint.as_bytes()),
-            Self::Reason => push_escaped(out, record.reason.as_bytes()),
-            Self::Detail => push_escaped(out, record.detail.as_bytes()),
+            _ => return false,
+        }
+        true
+    }
+
+    fn write_text(self, line: &Line<'_>, out: &mut Vec<u8>, push: fn(&mut Vec<u8>, &[u8])) {
+        let view = line.view;
+        match self {
+            Self::RequestLine => push_request_line(out, line, push),
+            Self::Target => push(out, line.target()),
+            Self::Method => push(out, view.method.as_bytes()),
+            Self::Version => push(out, view.version.as_bytes()),
+            Self::Route => push(out, view.route.as_bytes()),
+            Self::Cluster => push(out, view.cluster.as_bytes()),
+            Self::Endpoint => push(out, view.endpoint.as_bytes()),
+            Self::Reason => push(out, view.exchange.record.reason.as_bytes()),
+            Self::Detail => push(out, line.detail(&mut String::new()).as_bytes()),
+            // The numbers.
+            _ => {}
         }
     }
 }

@@ -81,7 +81,8 @@ pub(super) fn push_json(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// Control characters are escaped, also those that JSON allows: a log is looked at in terminals.
+/// Control characters are escaped, also those that JSON allows, and so are those that end lines or turn the direction
+/// of writing: a log is looked at in terminals.
 fn push_json_char(out: &mut Vec<u8>, c: char) {
     match c {
         '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
@@ -89,6 +90,10 @@ fn push_json_char(out: &mut Vec<u8>, c: char) {
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => {
             let low = c as usize;
             out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[low >> 4 & 15], HEX[low & 15]]);
+        }
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            // Writing to a Vec cannot fail.
+            let _ = write!(out, "\\u{:04x}", c as u32);
         }
         _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
     }

@@ -4,8 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::clock::Clock;
 use super::output::{Losses, Output};
 use super::ring::Ring;
 
@@ -136,9 +137,18 @@ impl Work {
             self.report = Some(Instant::now());
             let lost = self.shared.lost.load(Ordering::Relaxed);
             let name = self.output.name();
-            eprintln!("access log to {name}: {cause}; {lost} lines lost so far (reported once a minute)");
+            let (time, text) = (now(), format!("{cause}; {lost} lines lost so far (reported once a minute)"));
+            eprintln!("{time} warn  access log to {name}: {text}");
         }
     }
+}
+
+/// The time as it stands in front of all that the process says about itself.
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut text = Vec::new();
+    Clock::default().rfc3339_seconds(since.as_secs(), &mut text);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -16,7 +16,11 @@ use super::*;
 use crate::sinks::access_log::output::{Losses, Stream};
 
 fn options(destination: Destination, format: LineFormat) -> AccessLogOptions {
-    AccessLogOptions { destination, format, sample: Percent::ALL }
+    AccessLogOptions { logs: vec![one(destination, format)] }
+}
+
+fn one(destination: Destination, format: LineFormat) -> LogOptions {
+    LogOptions { destination, format, sample: Percent::ALL, query: true }
 }
 
 fn to_file(path: &Path) -> AccessLog {
@@ -129,7 +133,8 @@ fn a_blocked_writer_drops_and_counts_and_never_blocks() {
     let (go, gate) = mpsc::channel();
     let (written, read) = mpsc::channel();
     let output = Box::new(Stream::new(Gate(gate, written), None));
-    let sink = AccessLog::start(output, template("{request.target}"), 4096).unwrap();
+    let log_to_gate = Log::start(output, template("{request.target}"), 4096).unwrap();
+    let sink = AccessLog { logs: vec![log_to_gate] };
     for i in 0..2000 {
         log(&sink, &format!("/{i:04}"));
     }
@@ -222,8 +227,9 @@ fn syslog_over_a_local_socket_survives_a_restart_of_the_daemon() {
 fn a_sample_keeps_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let all = options(Destination::File(path.clone()), template("{status}"));
-    let sink = AccessLog::open(&AccessLogOptions { sample: "10%".parse().unwrap(), ..all }).unwrap();
+    let mut options = options(Destination::File(path.clone()), template("{status}"));
+    options.logs[0].sample = "10%".parse().unwrap();
+    let sink = AccessLog::open(&options).unwrap();
     let mut exchange = exchange();
     (0..2000).for_each(|_| sink.record(&view(&exchange)));
     exchange.record.status = 502;
@@ -252,6 +258,32 @@ fn options_come_from_the_config() {
     };
     let file = read("access_log = { path = 'a.log', format = 'combined' }").unwrap();
     assert_eq!(file, options(Destination::File("/srv/a.log".into()), LineFormat::Combined));
-    let error = read("access_log = { format = '{statsu}' }").unwrap_err();
-    assert!(error.contains("`{statsu}`"), "{error}");
+    let several = read("access_log = ['a.log', { format = 'combined', query = false }]").unwrap();
+    let logs = vec![
+        one(Destination::File("/srv/a.log".into()), LineFormat::Json),
+        LogOptions { query: false, ..one(Destination::Stdout, LineFormat::Combined) },
+    ];
+    assert_eq!(several, AccessLogOptions { logs });
+    for text in ["access_log = { format = '{statsu}' }", "access_log = ['a.log', { format = '{statsu}' }]"] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains("`{statsu}`"), "{error}");
+    }
+}
+
+#[test]
+fn each_place_gets_its_own_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["a.log", "b.log"].map(|name| folder.path().join(name));
+    let formats = ["{request.target}", "{status}"];
+    let mut logs: Vec<_> = paths
+        .iter()
+        .zip(formats)
+        .map(|(path, format)| one(Destination::File(path.clone()), template(format)))
+        .collect();
+    logs[0].query = false;
+    let sink = AccessLog::open(&AccessLogOptions { logs }).unwrap();
+    log(&sink, "/1?secret");
+    log(&sink, "/2");
+    sink.flush();
+    assert_eq!(paths.map(|path| fs::read_to_string(path).unwrap()), ["/1\n/2\n", "200\n200\n"]);
 }
