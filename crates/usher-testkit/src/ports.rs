@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 8_000;
+/// How far apart the searches of processes with neighbouring numbers begin; coprime to [`COUNT`].
+const SPREAD: u32 = 2_711;
 
 /// Where the search of this process goes on.
 static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -25,9 +27,11 @@ pub struct Port {
 impl Port {
     /// Reserves a port on which nobody listens.
     pub fn reserve() -> Result<Self> {
-        let folder = std::env::temp_dir().join("usher-testkit-ports");
+        let folder =
+            std::env::temp_dir().join(format!("usher-testkit-ports-{}", rustix::process::getuid().as_raw()));
         fs::create_dir_all(&folder).map_err(|error| Error::io("making the folder of port locks", &error))?;
-        let start = (std::process::id() % u32::from(COUNT)) as u16;
+        // Processes that start together have neighbouring numbers: they shall not look at the same ports.
+        let start = (std::process::id().wrapping_mul(SPREAD) % u32::from(COUNT)) as u16;
         for _ in 0..COUNT {
             let offset =
                 (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(COUNT);

@@ -66,10 +66,17 @@ fn inner_loop(steps: &mut Steps) {
     steps.run("invariants", "cargo xtask invariants", || step::chore(invariants::main()));
     // The process tests take a development binary that is there as it is: it must not be last week's.
     simple(steps, "build", "build --package usher");
+    tests(steps, "tests", "--workspace", None);
+}
+
+/// All tests of some packages, by nextest if it is there.
+fn tests(steps: &mut Steps, name: &'static str, packages: &str, usher: Option<PathBuf>) {
     if tools::find("cargo-nextest").is_some() {
-        counted(steps, "tests", "nextest run --workspace --no-fail-fast", Runner::Nextest, None);
+        let words = format!("nextest run {packages} --no-fail-fast");
+        counted(steps, name, &words, Runner::Nextest, usher);
     } else {
-        counted(steps, "tests", "test --workspace --all-targets --no-fail-fast", Runner::CargoTest, None);
+        let words = format!("test {packages} --all-targets --no-fail-fast");
+        counted(steps, name, &words, Runner::CargoTest, usher);
     }
 }
 
@@ -78,8 +85,7 @@ fn built_binary(steps: &mut Steps) {
     counted(steps, "doc tests", "test --workspace --doc --no-fail-fast", Runner::CargoTest, None);
     simple(steps, "release build", "build --release --package usher");
     let usher = paths::target().join("release/usher");
-    let process = "test --package usher --package usher-testkit --tests --no-fail-fast";
-    counted(steps, "process tests", process, Runner::CargoTest, Some(usher));
+    tests(steps, "process tests", "--package usher --package usher-testkit", Some(usher));
     steps.run("generated files", "cargo xtask generate --check", || {
         step::chore(generate::main(&["--check".to_owned()]))
     });

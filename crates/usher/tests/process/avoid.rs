@@ -1,8 +1,8 @@
 //! An endpoint that cannot be connected to costs a request now and then, not every second one.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
-use usher_testkit::{Endpoint, Reply, Usher};
+use usher_testkit::{Endpoint, Port, Reply, Usher};
 
 use crate::harness::{status, until, usher};
 
@@ -13,15 +13,11 @@ fn failures(usher: &Usher) -> u64 {
     usher.metric(name).unwrap().unwrap_or_default() as u64
 }
 
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 #[test]
 fn a_dead_endpoint_is_avoided_and_comes_back() {
     for balance in ["round_robin", "least_requests", "random"] {
-        let (alive, dead) = (Endpoint::start(|_| Reply::ok("alive")).unwrap(), nobody());
+        let (alive, reserved) = (Endpoint::start(|_| Reply::ok("alive")).unwrap(), Port::reserve().unwrap());
+        let dead = reserved.address();
         let config = format!(
             "workers = 1\nadmin = \"$ADMIN\"\naccess_log = \"off\"\n[[listener]]\nbind = \"$LISTEN\"\n\
              [[route]]\ncluster = \"app\"\n[cluster.app]\nendpoints = [\"{dead}\", \"$ENDPOINT\"]\n\
@@ -48,7 +44,8 @@ fn a_dead_endpoint_is_avoided_and_comes_back() {
 
 #[test]
 fn if_all_are_dead_all_are_tried() {
-    let (one, two) = (nobody(), nobody());
+    let reserved = [Port::reserve().unwrap(), Port::reserve().unwrap()];
+    let [one, two] = [reserved[0].address(), reserved[1].address()];
     let config = format!(
         "workers = 1\nadmin = \"$ADMIN\"\naccess_log = \"off\"\n[[listener]]\nbind = \"$LISTEN\"\n\
          [[route]]\ncluster = \"app\"\n[cluster.app]\nendpoints = [\"{one}\", \"{two}\"]\n"

@@ -102,7 +102,8 @@ fn an_admin_that_changed_is_asked_at_its_old_address() {
     let endpoint = endpoint();
     let mut usher = usher(ONE).endpoint(&endpoint).start().unwrap();
     let admin = usher.admin().unwrap().to_string();
-    let other = Port::reserve().unwrap().address().to_string();
+    let reserved = Port::reserve().unwrap();
+    let other = reserved.address().to_string();
     usher.write_config(&ONE.replace("$ADMIN", &other)).unwrap();
     let done = run(usher.dir(), &["reload"]);
     assert_eq!(done.code, Some(1), "{done:?}");
@@ -123,7 +124,8 @@ fn standard_input_is_not_read_again() {
     for (include, code, said) in
         [("", 1, "cannot be read again"), ("include = \"d/*.toml\"\n", 0, "reloaded the files that")]
     {
-        let (port, admin) = (Port::reserve().unwrap(), Port::reserve().unwrap().address().to_string());
+        let (port, reserved) = (Port::reserve().unwrap(), Port::reserve().unwrap());
+        let admin = reserved.address().to_string();
         let config = format!(
             "{include}admin = \"{admin}\"\n[[listener]]\nbind = \"{}\"\n[[route]]\nrespond = \"x\"\n",
             port.address()
