@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use usher_testkit::scenario::{Outcome, discover, run_suite};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments = Arguments::parse(std::env::args().skip(1));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
     let folder = folder.canonicalize().unwrap_or(folder);
     let mut cases = match discover(&folder) {
@@ -18,14 +18,47 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    cases.retain(|(name, _)| wanted.is_empty() || wanted.iter().any(|word| name.contains(*word)));
-    if arguments.iter().any(|argument| argument == "--list") {
+    cases.retain(|(name, _)| arguments.want(name));
+    if arguments.list {
         cases.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} scenarios", cases.len());
     summary(&run_suite(&cases, report))
+}
+
+/// What runners of tests say to a harness, as far as it means anything here.
+#[derive(Default)]
+struct Arguments {
+    words: Vec<String>,
+    list: bool,
+    /// The words are whole names.
+    exact: bool,
+    /// Only what is ignored, which nothing is.
+    ignored: bool,
+}
+
+impl Arguments {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Self {
+        let mut this = Self::default();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--list" => this.list = true,
+                "--exact" => this.exact = true,
+                "--ignored" => this.ignored = true,
+                // Their values are no words.
+                "--format" | "--test-threads" | "--color" => drop(arguments.next()),
+                _ if argument.starts_with('-') => {}
+                _ => this.words.push(argument),
+            }
+        }
+        this
+    }
+
+    fn want(&self, name: &str) -> bool {
+        let fits = |word: &String| if self.exact { name == word } else { name.contains(word.as_str()) };
+        !self.ignored && (self.words.is_empty() || self.words.iter().any(fits))
+    }
 }
 
 fn report(outcome: &Outcome) {
