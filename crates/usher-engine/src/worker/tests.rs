@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use std::net::IpAddr;
 
 use usher_api::metrics::Registry;

@@ -1,0 +1,261 @@
+//! Requests that come one after another on one connection: each is read, sanitized and served, or refused.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use usher_api::{Client, Exchange, Reply};
+use usher_http::sanitize::{Facts, Scratch, sanitize};
+use usher_http::trust::ClientText;
+use usher_net::{Dialer, Transport};
+use usher_wire::{Connection, Sink, Source, WireError};
+
+use super::Guest;
+use crate::path::{self, Answer, End, Visit};
+use crate::steps::{record, reply};
+
+/// How long a connection that has just served a request keeps its memory for the next.
+const LINGER: Duration = Duration::from_millis(100);
+/// After a refusal: how long the client has to read it, and how much more of what it sends is thrown away (bytes).
+const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS_BYTES: usize = 256 << 10;
+
+/// Serves requests for as long as they come one after another. Gives the stream back to wait for more; none if the
+/// connection ended.
+pub(super) async fn serve<D: Dialer, T: Transport>(
+    guest: &mut Guest<D>,
+    stream: T,
+    ahead: Vec<u8>,
+) -> Option<T> {
+    let text = ClientText::new(guest.door.peer.map(|peer| peer.ip()), guest.door.local);
+    let connection = Connection::with_input(stream, &ahead);
+    let mut service = Service { guest, connection, text, scratch: Scratch::default() };
+    match service.run().await {
+        Next::Idle => Some(service.connection.into_parts().0),
+        Next::Close { politely } => {
+            if politely {
+                service.last_words().await;
+            }
+            None
+        }
+        Next::Abort => {
+            service.connection.stream().abort();
+            None
+        }
+    }
+}
+
+/// A connection that serves requests, one after another.
+struct Service<'a, D: Dialer, T> {
+    guest: &'a mut Guest<D>,
+    connection: Connection<T>,
+    text: ClientText,
+    scratch: Scratch,
+}
+
+/// What to do when no request is at hand.
+enum Next {
+    /// Wait for one.
+    Idle,
+    /// Close; unread bytes of the client may be on their way.
+    Close { politely: bool },
+    /// Reset.
+    Abort,
+}
+
+impl<D: Dialer, T: Transport> Service<'_, D, T> {
+    async fn run(&mut self) -> Next {
+        let mut exchange = self.guest.worker.take_exchange();
+        exchange.client = Client {
+            ip: None,
+            peer: self.guest.door.peer,
+            local: self.guest.door.local,
+            trusted: false,
+            listener: self.guest.door.listener.name.clone(),
+        };
+        let next = loop {
+            let next = self.serve_one(&mut exchange).await;
+            exchange.clear();
+            match next {
+                None => self.guest.patience = self.guest.door.listener.timeouts.keep_alive,
+                // There was nothing yet: a stream that was just accepted is only thought to be readable.
+                Some(Next::Idle) => {}
+                Some(next) => break next,
+            }
+            if !self.connection.has_input() && !self.lingers().await {
+                break Next::Idle;
+            }
+        };
+        self.guest.worker.give_exchange(exchange);
+        next
+    }
+
+    /// Waits a moment for the next request; false if none came.
+    async fn lingers(&mut self) -> bool {
+        if self.guest.worker.is_draining() {
+            return false;
+        }
+        let Some(_place) = self.guest.worker.linger() else { return false };
+        let readable = poll_fn(|cx| self.connection.poll_readable(cx));
+        self.guest.deadline.limit(LINGER.min(self.guest.patience), readable).await.is_ok()
+    }
+
+    /// Serves one request; none if the connection may carry another.
+    async fn serve_one(&mut self, exchange: &mut Exchange) -> Option<Next> {
+        let mut visit = Asked::default();
+        if let Err(wrong) = self.read_head(exchange).await {
+            return Some(match wrong {
+                Wrong::Nothing => Next::Idle,
+                Wrong::Gone => Next::Close { politely: false },
+                Wrong::Refused(status, detail) => {
+                    exchange.request.clear();
+                    exchange.record.detail = detail;
+                    self.refuse(exchange, &visit, status).await
+                }
+            });
+        }
+        visit.started = Some(Instant::now());
+        exchange.request.scheme = "http";
+        match sanitize(&mut exchange.request, &mut self.scratch, &mut visit.upgrade) {
+            Ok(facts) => visit.facts = facts,
+            Err(error) => {
+                exchange.record.detail = error.as_str();
+                return Some(self.refuse(exchange, &visit, error.status()).await);
+            }
+        }
+        if !visit.facts.upgrade {
+            visit.upgrade.clear();
+        }
+        self.connection.begin_receive(visit.facts.framing);
+        self.follow();
+        let (visit, connection) = self.visit(&visit);
+        let end = path::serve(&visit, exchange, connection).await;
+        match end {
+            End::KeepAlive => None,
+            End::Close => {
+                let politely = !self.connection.is_done() || self.connection.has_input();
+                Some(Next::Close { politely })
+            }
+            End::Abort => Some(Next::Abort),
+        }
+    }
+
+    /// Reads a request head, within the time that clients have for it.
+    async fn read_head(&mut self, exchange: &mut Exchange) -> Result<(), Wrong> {
+        let limits = self.guest.door.listener.head;
+        let patience = self.guest.door.listener.timeouts.head;
+        let connection = &mut self.connection;
+        let reading = poll_fn(|cx| {
+            let read = connection.poll_request(cx, &limits, &mut exchange.request);
+            // Where nothing has begun there is nothing to hurry: whoever waits for it holds less memory.
+            if read.is_pending() && !connection.has_input() {
+                return Poll::Ready(None);
+            }
+            read.map(Some)
+        });
+        match self.guest.deadline.limit(patience, reading).await {
+            Ok(None) => Err(Wrong::Nothing),
+            Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(WireError::Parse(error)))) => Err(Wrong::Refused(error.status(), error.as_str())),
+            Err(_) if self.connection.has_input() => {
+                Err(Wrong::Refused(408, "request head not complete in time"))
+            }
+            // Closed, broken off, or silent: nobody waits for an answer.
+            Ok(Some(Err(_))) | Err(_) => Err(Wrong::Gone),
+        }
+    }
+
+    /// Answers what is not a request, or one with more than one reading. The connection ends: where its next message
+    /// would begin is in doubt.
+    async fn refuse(&mut self, exchange: &mut Exchange, asked: &Asked, status: u16) -> Next {
+        self.follow();
+        let (visit, connection) = self.visit(asked);
+        visit.worker.metrics.requests.started();
+        exchange.client.ip = visit.peer.map(|peer| peer.ip());
+        exchange.id = visit.worker.request_id();
+        let reason = if status == 408 { "client_idle_timeout" } else { "client_malformed" };
+        let answer = Answer::Own(Box::new(Reply::new(status, reason)));
+        reply::send(&visit, exchange, connection, answer).await;
+        record::finish(&visit, exchange, connection);
+        Next::Close { politely: true }
+    }
+
+    /// The visit of one request, by the snapshot of now, and the connection that it is answered on.
+    fn visit<'a>(&'a mut self, asked: &'a Asked) -> (Visit<'a, D>, &'a mut Connection<T>) {
+        let guest = &*self.guest;
+        let visit = Visit {
+            worker: &guest.worker,
+            local: guest.worker.local(),
+            listener: &guest.door.listener,
+            listener_index: guest.door.index,
+            deadline: &guest.deadline,
+            client: &self.text,
+            peer: guest.door.peer,
+            started: asked.started.unwrap_or_else(Instant::now),
+            upgrade: &asked.upgrade,
+            facts: asked.facts,
+        };
+        (visit, &mut self.connection)
+    }
+
+    /// After a reload: the listener's number and settings may be others now.
+    fn follow(&mut self) {
+        let local = self.guest.worker.local();
+        let door = &mut self.guest.door;
+        let listeners = &local.shared.listeners;
+        if listeners.get(door.index as usize).is_some_and(|spec| Arc::ptr_eq(spec, &door.listener)) {
+            return;
+        }
+        match listeners.iter().position(|spec| spec.name == door.listener.name) {
+            Some(index) => {
+                door.index = index as u32;
+                door.listener = listeners[index].clone();
+            }
+            // The listener was removed: routes for all listeners still serve what is open.
+            None => door.index = u32::MAX,
+        }
+    }
+
+    /// Ends a connection on which the client may still be sending: closing at once would reset it, and the reset
+    /// could destroy the response before the client has read it (RFC 9112 section 9.6).
+    async fn last_words(&mut self) {
+        let connection = &mut self.connection;
+        let drain = async {
+            if poll_fn(|cx| connection.poll_end(cx)).await.is_err() {
+                return;
+            }
+            let mut thrown_away = 0;
+            connection.begin_receive(usher_wire::Framing::Close);
+            while thrown_away < LAST_WORDS_BYTES {
+                match poll_fn(|cx| connection.poll_fill(cx)).await {
+                    Ok(len) if len > 0 => {
+                        connection.consume(len);
+                        thrown_away += len;
+                    }
+                    _ => return,
+                }
+            }
+        };
+        let _ = self.guest.deadline.limit(LAST_WORDS, drain).await;
+    }
+}
+
+/// What is known of a request beside its head.
+#[derive(Default)]
+struct Asked {
+    upgrade: Vec<u8>,
+    facts: Facts,
+    started: Option<Instant>,
+}
+
+/// Why there is no request to serve.
+enum Wrong {
+    /// Not a byte of it has come.
+    Nothing,
+    /// The client is gone or says nothing.
+    Gone,
+    /// It sent what is answered with this status; the words are for the log.
+    Refused(u16, &'static str),
+}
