@@ -173,6 +173,10 @@ impl Transport for Accepted {
         }
     }
 
+    fn rejoin_runtime(&mut self) {
+        self.used = true;
+    }
+
     fn abort(&mut self) {
         if let State::Fresh { socket, is_unix: false } = &self.state {
             let _ = socket.set_linger(Some(std::time::Duration::ZERO));

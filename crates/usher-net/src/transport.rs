@@ -82,6 +82,9 @@ pub trait Transport: 'static {
         None
     }
 
+    /// Nobody waits elsewhere after [`leave_runtime`](Self::leave_runtime): the next wait is the runtime's again.
+    fn rejoin_runtime(&mut self) {}
+
     /// Makes the drop of this stream close with RST rather than FIN (SO_LINGER of 0 seconds).
     ///
     /// For a message that was cut off half way: the peer must not take it for complete.

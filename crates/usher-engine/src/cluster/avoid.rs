@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub(super) struct Avoided {
     /// Failures in a row; 0 while all is well.
     failures: Cell<u32>,
+    /// Somebody was let through to find out; whoever else fails meanwhile began before.
+    tried: Cell<bool>,
     until: Cell<Option<Instant>>,
 }
 
@@ -35,14 +37,18 @@ impl Avoided {
     }
 
     /// It was chosen: if it was avoided before, nobody else shall try until it is known what became of this.
-    pub(super) fn is_tried(&self) {
+    /// True if so: what becomes of this request says whether it goes on.
+    pub(super) fn is_tried(&self) -> bool {
         if self.is_failing() {
             self.until.set(Some(Instant::now() + LONGEST));
+            self.tried.set(true);
         }
+        self.is_failing()
     }
 
     /// A connection was made. True if that is news.
     pub(super) fn succeeded(&self) -> bool {
+        self.tried.set(false);
         self.until.set(None);
         self.failures.replace(0) > 0
     }
@@ -50,6 +56,10 @@ impl Avoided {
     /// None was. True if that is news.
     pub(super) fn failed(&self) -> bool {
         let before = self.failures.get();
+        // Those that were under way together fail together: that is one failure.
+        if before > 0 && !self.tried.take() && self.is_avoided(Instant::now()) {
+            return false;
+        }
         self.failures.set(before.saturating_add(1));
         let pause = FIRST.saturating_mul(1 << before.min(8)).min(LONGEST);
         self.until.set(Some(Instant::now() + pause));

@@ -42,6 +42,8 @@ pub struct Endpoint<S> {
 struct Seat {
     candidates: Rc<RefCell<Vec<Candidate>>>,
     index: usize,
+    /// How many of the list could not be connected to.
+    unreachable: Rc<Cell<usize>>,
 }
 
 struct Idle<S> {
@@ -81,9 +83,26 @@ impl<S: Transport> Endpoint<S> {
     }
 
     /// Takes a place in a new list of candidates, and its settings.
-    pub(super) fn sit(&self, candidates: &Rc<RefCell<Vec<Candidate>>>, index: usize, max_idle: usize) {
+    pub(super) fn sit(
+        &self,
+        (candidates, index): (&Rc<RefCell<Vec<Candidate>>>, usize),
+        unreachable: &Rc<Cell<usize>>,
+        max_idle: usize,
+    ) {
         self.max_idle.set(max_idle);
-        *self.seat.borrow_mut() = Seat { candidates: candidates.clone(), index };
+        let (candidates, unreachable) = (candidates.clone(), unreachable.clone());
+        *self.seat.borrow_mut() = Seat { candidates, index, unreachable };
+    }
+
+    /// Notes whether it could be connected to; if not, it is avoided for a while. Tells those who look at it now: a
+    /// request that began before a reload ends here too.
+    pub fn connected(&self, succeeded: bool) {
+        let unreachable = &self.seat.borrow().unreachable;
+        if succeeded && self.avoided.succeeded() {
+            unreachable.set(unreachable.get().saturating_sub(1));
+        } else if !succeeded && self.avoided.failed() {
+            unreachable.set(unreachable.get() + 1);
+        }
     }
 
     fn idle_changed(&self, before: usize, now: usize) {
@@ -184,12 +203,14 @@ pub struct Lease<S> {
     pub endpoint: Rc<Endpoint<S>>,
     /// Its index when it was chosen.
     pub index: usize,
+    /// The endpoint was avoided before: what becomes of this request says whether it goes on.
+    pub probes: bool,
 }
 
 impl<S> Lease<S> {
-    pub(super) fn new(endpoint: Rc<Endpoint<S>>, index: usize) -> Self {
+    pub(super) fn new(endpoint: Rc<Endpoint<S>>, index: usize, probes: bool) -> Self {
         endpoint.count(endpoint.in_flight.get() + 1);
-        Self { endpoint, index }
+        Self { endpoint, index, probes }
     }
 }
 

@@ -3,7 +3,7 @@
 mod avoid;
 mod endpoint;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ struct State<S> {
     /// How many endpoints take requests at all (weight above 0).
     open: usize,
     /// How many could not be connected to when it was last tried.
-    unreachable: usize,
+    unreachable: Rc<Cell<usize>>,
 }
 
 impl<S: Transport> Cluster<S> {
@@ -57,12 +57,23 @@ impl<S: Transport> Cluster<S> {
 
     /// Chooses an endpoint that is not in `tried`; one that is avoided only if there is no other.
     pub fn pick(&self, exchange: &Exchange, tried: &[Rc<Endpoint<S>>]) -> Result<Lease<S>, Error> {
+        let (index, endpoint) = self.choose(exchange, tried)?;
+        let probes = endpoint.avoided.is_tried();
+        Ok(Lease::new(endpoint, index, probes))
+    }
+
+    fn choose(
+        &self,
+        exchange: &Exchange,
+        tried: &[Rc<Endpoint<S>>],
+    ) -> Result<(usize, Rc<Endpoint<S>>), Error> {
         let mut state = self.state.borrow_mut();
         let State { endpoints, candidates, balancer, open, unreachable } = &mut *state;
         let mut candidates = candidates.borrow_mut();
         let limit = self.spec.pool.connections;
         let is_tried = |endpoint: &Rc<Endpoint<S>>| tried.iter().any(|other| Rc::ptr_eq(other, endpoint));
-        let narrowed = !tried.is_empty() || limit > 0 || *unreachable > 0;
+        let unreachable = unreachable.get() > 0;
+        let narrowed = !tried.is_empty() || limit > 0 || unreachable;
         let mut usable = *open;
         if narrowed {
             for (endpoint, candidate) in endpoints.iter().zip(candidates.iter_mut()) {
@@ -71,7 +82,7 @@ impl<S: Transport> Cluster<S> {
             }
             usable = candidates.iter().filter(|candidate| candidate.usable).count();
         }
-        if *unreachable > 0 {
+        if unreachable {
             let now = Instant::now();
             let rather_not =
                 |index: usize| endpoints.get(index).is_some_and(|one| one.avoided.is_avoided(now));
@@ -87,10 +98,7 @@ impl<S: Transport> Cluster<S> {
         drop(candidates);
         drop(state);
         match found {
-            Some((index, endpoint)) => {
-                endpoint.avoided.is_tried();
-                Ok(Lease::new(endpoint, index))
-            }
+            Some(found) => Ok(found),
             None if overloaded => Err(Error::new(Side::Proxy, ErrorKind::Overloaded)),
             None => Err(Error::new(Side::Proxy, ErrorKind::NoEndpoint)),
         }
@@ -98,20 +106,10 @@ impl<S: Transport> Cluster<S> {
 
     /// Which endpoint would be chosen now, changing nothing that lasts.
     pub fn preview(&self, exchange: &Exchange) -> Option<String> {
-        let lease = self.pick(exchange, &[]).ok()?;
-        let label = lease.endpoint.resolved.label.to_string();
+        let (index, endpoint) = self.choose(exchange, &[]).ok()?;
+        let lease = Lease::new(endpoint, index, false);
         self.release(&lease, None);
-        Some(label)
-    }
-
-    /// Notes whether an endpoint could be connected to. One that could not is avoided for a while.
-    pub fn connected(&self, endpoint: &Endpoint<S>, succeeded: bool) {
-        let changed = if succeeded { endpoint.avoided.succeeded() } else { endpoint.avoided.failed() };
-        if changed {
-            let mut state = self.state.borrow_mut();
-            state.unreachable =
-                state.endpoints.iter().filter(|endpoint| endpoint.avoided.is_failing()).count();
-        }
+        Some(lease.endpoint.resolved.label.to_string())
     }
 
     /// Notes that a request to an endpoint ended.
@@ -202,10 +200,11 @@ impl<S: Transport> State<S> {
         let balancer = spec.balance.begin(&candidates, seed);
         let open = candidates.iter().filter(|candidate| candidate.usable).count();
         let candidates = Rc::new(RefCell::new(candidates));
+        let failing = endpoints.iter().filter(|endpoint| endpoint.avoided.is_failing()).count();
+        let unreachable = Rc::new(Cell::new(failing));
         for (index, endpoint) in endpoints.iter().enumerate() {
-            endpoint.sit(&candidates, index, spec.pool.idle as usize);
+            endpoint.sit((&candidates, index), &unreachable, spec.pool.idle as usize);
         }
-        let unreachable = endpoints.iter().filter(|endpoint| endpoint.avoided.is_failing()).count();
         Self { endpoints, candidates, balancer, open, unreachable }
     }
 }

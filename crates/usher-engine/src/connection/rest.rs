@@ -54,6 +54,7 @@ impl<D: Dialer, T: Transport> Rest<D, T> {
                 .leave_runtime()
                 .is_some_and(|descriptor| self.watch.borrow().add(descriptor, number).is_ok());
         if !watched {
+            stream.rejoin_runtime();
             return Err(Box::new((guest, stream)));
         }
         let Guest { door, patience, permit, .. } = guest;

@@ -159,7 +159,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             Ok(None) => Err(Wrong::Nothing),
             Ok(Some(Ok(()))) => Ok(()),
             Ok(Some(Err(WireError::Parse(error)))) => Err(Wrong::Refused(error.status(), error.as_str())),
-            Err(_) if self.connection.has_input() => {
+            Err(_) if self.connection.has_begun() => {
                 Err(Wrong::Refused(408, "request head not complete in time"))
             }
             // Closed, broken off, or silent: nobody waits for an answer.

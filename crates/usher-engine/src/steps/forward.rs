@@ -63,15 +63,10 @@ pub(crate) async fn run<D: Dialer>(
     let cluster = cluster.ok_or_else(|| Error::new(Side::Proxy, ErrorKind::Internal))?;
     exchange.record.cluster = Some(destination.cluster);
     let body = prepare_body(visit, exchange);
+    let first = cluster.pick(exchange, &[]);
+    let mut lease = first.inspect_err(|error| visit.worker.metrics.upstream.failed(error.kind))?;
     let mut tried = Vec::new();
     loop {
-        let lease = match cluster.pick(exchange, &tried) {
-            Ok(lease) => lease,
-            Err(error) => {
-                visit.worker.metrics.upstream.failed(error.kind);
-                return Err(error);
-            }
-        };
         let attempt = Attempt { visit, cluster: &cluster, route, destination, body };
         let failed = match attempt.run(exchange, down, &lease).await {
             Ok(headed) => return Ok(headed.with(lease, cluster)),
@@ -84,11 +79,14 @@ pub(crate) async fn run<D: Dialer>(
         }
         cluster.release(&lease, None);
         tried.push(lease.endpoint.clone());
-        if !failed.untouched || tried.len() >= cluster.len().min(MAX_TRIES) {
+        if !failed.untouched || tried.len() >= MAX_TRIES {
             return Err(failed);
         }
+        // If there is nobody else, this failure is the answer.
+        let Ok(other) = cluster.pick(exchange, &tried) else { return Err(failed) };
         exchange.note_failure(&failed);
         exchange.record.retries += 1;
+        lease = other;
     }
 }
 

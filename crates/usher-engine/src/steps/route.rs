@@ -71,6 +71,11 @@ fn is_ambiguous<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, index: u32
     let Ok(readings) = other_readings(&exchange.request.path) else { return true };
     readings.iter().any(|path| {
         let reading = Reading { asking: Asking { exchange, listener: visit.listener_index }, path };
-        matches!(shared.router.find(&reading, &mut Captures::new()), Outcome::Found(other) if other != index)
+        match shared.router.find(&reading, &mut Captures::new()) {
+            Outcome::Found(other) => other != index,
+            // Another route is for it, and refuses this method.
+            Outcome::MethodNotAllowed => true,
+            Outcome::NotFound => false,
+        }
     })
 }

@@ -1,12 +1,13 @@
 //! What a reload does to a cluster's endpoints: connections and counts of those that stay, and of those that go.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::client::{Client, endpoints, get};
-use crate::world::{Reception, World, run};
+use crate::world::{Dialed, Reception, World, run};
 
 /// A config with one cluster of these endpoints.
 fn config(endpoints: &str, connections: u32) -> String {
@@ -72,7 +73,7 @@ fn an_endpoint_listed_twice_has_two_places_after_a_reload_too() {
 
 /// With a tunnel that holds on to the config from before: idle connections after a change of the config.
 fn kept_after(change: impl Fn() -> String + 'static) -> usize {
-    let kept = Rc::new(std::cell::Cell::new(0));
+    let kept = Rc::new(Cell::new(0));
     let seen = kept.clone();
     run(move || async move {
         let world = World::new(&config(r#""127.0.0.1:9001""#, 0), 1, slow());
@@ -98,4 +99,84 @@ fn connections_to_endpoints_that_went_are_closed_whoever_holds_on_to_the_old_con
 fn connections_outlive_a_change_of_weights() {
     let heavier = r#"{ address = "127.0.0.1:9001", weight = 7 }, "127.0.0.1:9002""#;
     assert_eq!(kept_after(move || config(heavier, 0)), 1);
+}
+
+/// Two endpoints, of which the first does not answer dials while `dead` is set.
+fn one_dead(dead: &Rc<Cell<bool>>) -> Reception {
+    let (alive, dead) = (slow(), dead.clone());
+    Rc::new(move |port| if port == 9001 && dead.get() { Dialed::Silent } else { alive(port) })
+}
+
+const TWO: &str = r#"
+[[listener]]
+bind = "127.0.0.1:8080"
+[timeouts.upstream]
+connect = "1s"
+[[route]]
+cluster = "app"
+[cluster.app]
+endpoints = ["127.0.0.1:9001", "127.0.0.1:9002"]
+"#;
+
+#[test]
+fn a_failure_from_before_a_reload_is_known_after_it() {
+    run(|| async {
+        let dead = Rc::new(Cell::new(true));
+        let world = World::new(TWO, 1, one_dead(&dead));
+        // Whoever has the turn of the dead endpoint, one of two dials it now and fails after the reload.
+        let mut before = [Client::new(&world), Client::new(&world)];
+        for client in &mut before {
+            client.send(&get("/0")).await;
+        }
+        sleep(Duration::from_millis(100)).await;
+        world.reload(TWO);
+        for client in &mut before {
+            assert_eq!(status(client).await, 200);
+        }
+        let dialed = world.dialed(9001);
+        assert!(dialed > 0, "nobody tried the dead one");
+        for _ in 0..10 {
+            assert_eq!(Client::new(&world).ask(&get("/0")).await, 200);
+        }
+        assert_eq!(world.dialed(9001), dialed, "it is avoided");
+    });
+}
+
+#[test]
+fn an_answer_on_a_kept_connection_ends_the_avoidance() {
+    run(|| async {
+        let dead = Rc::new(Cell::new(false));
+        let world = World::new(TWO, 1, one_dead(&dead));
+        for _ in 0..4 {
+            assert_eq!(Client::new(&world).ask(&get("/0")).await, 200);
+        }
+        dead.set(true);
+        // Both kept connections are in use: who comes now dials.
+        let mut slow: Vec<Client> = (0..4).map(|_| Client::new(&world)).collect();
+        for client in &mut slow {
+            client.send(&get("/2")).await;
+        }
+        for client in &mut slow {
+            assert_eq!(status(client).await, 200);
+        }
+        assert!(world.dialed(9001) > 1, "nobody failed");
+        sleep(Duration::from_secs(3)).await;
+        let mut served = 0;
+        for _ in 0..20 {
+            let mut client = Client::new(&world);
+            client.send(&get("/0")).await;
+            let got = client.receive().await.expect("a response");
+            served += usize::from(got.body.is_ok_and(|body| body == b"9001"));
+        }
+        assert!(served >= 8, "{served} of 20");
+    });
+}
+
+#[test]
+fn the_last_failure_is_the_answer_though_others_are_out_of_service() {
+    run(|| async {
+        let listed = r#""127.0.0.1:9001", "127.0.0.1:9002", { address = "127.0.0.1:9003", weight = 0 }"#;
+        let world = World::new(&config(listed, 0), 1, Rc::new(|_| Dialed::Refused));
+        assert_eq!(Client::new(&world).ask(&get("/0")).await, 502);
+    });
 }

@@ -18,16 +18,20 @@ pub fn may_be_trailer(field: &Field<'_>) -> bool {
         && !NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-const PREFIXES: [&[u8]; 10] = [
+const PREFIXES: [&[u8]; 14] = [
     b"accept-",
     b"access-control-",
     b"cookie",
     b"if-",
     b"proxy-",
+    b"remote-",
     b"sec-",
+    b"ssl-",
     b"x-auth",
     b"x-http-method",
+    b"x-method-",
     b"x-original-",
+    b"x-remote-",
     b"x-rewrite-",
 ];
 

@@ -20,7 +20,7 @@ pub fn has_other_readings(path: &str) -> bool {
 /// The other paths that servers may read, each in normal form and once.
 ///
 /// # Errors
-/// There is a reading that has no normal form: it climbs above the root, or holds control bytes.
+/// There is a reading that has no normal form: it climbs, or holds control bytes.
 pub fn other_readings(path: &str) -> Result<Vec<String>, PathError> {
     let mut found: Vec<String> = Vec::new();
     for decoding in [Decoding::None, Decoding::Once, Decoding::Twice] {
@@ -107,7 +107,12 @@ fn without_parameters(path: &str) -> String {
     bare.join("/")
 }
 
+/// The normal form of a reading. One with a `..` has none: nobody hides a step upwards by accident.
 fn normal(path: &str) -> Result<String, PathError> {
+    let climbs = |segment: &str| segment.to_ascii_lowercase().replace("%2e", ".") == "..";
+    if path.split('/').any(climbs) {
+        return Err(PathError::HiddenDotSegment);
+    }
     let mut spare = Vec::new();
     let normal = normalize(path.as_bytes(), &mut spare)?;
     Ok(String::from_utf8_lossy(normal.bytes()).into_owned())

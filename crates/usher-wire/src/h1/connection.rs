@@ -83,6 +83,11 @@ impl<T: Transport> Connection<T> {
         !self.input.is_empty()
     }
 
+    /// Whether a head may have begun: some clients send an empty line behind a request, which begins nothing.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.input.bytes(), b"" | b"\r" | b"\r\n")
+    }
+
     /// Whether the peer ended its direction.
     pub fn is_ended(&self) -> bool {
         self.ended

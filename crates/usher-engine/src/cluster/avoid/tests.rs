@@ -5,6 +5,7 @@ async fn longer_after_each_failure_and_forgotten_after_a_success() {
     let endpoint = Avoided::default();
     assert!(!endpoint.is_avoided(Instant::now()));
     for seconds in [1, 2, 4, 8, 10, 10] {
+        endpoint.is_tried();
         assert_eq!(endpoint.failed(), seconds == 1, "only the first is news");
         let now = Instant::now();
         assert!(endpoint.is_avoided(now + Duration::from_millis(seconds * 1000 - 1)), "{seconds} s");
@@ -40,4 +41,17 @@ fn all_are_better_than_none() {
     let mut candidates = [open, open, closed];
     assert_eq!(pass_over(&mut candidates, 2, |index| index < 2), 2);
     assert_eq!(candidates.map(|candidate| candidate.usable), [true, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_together_fails_once() {
+    let endpoint = Avoided::default();
+    assert!(endpoint.failed());
+    (0..40).for_each(|_| assert!(!endpoint.failed()));
+    assert!(!endpoint.is_avoided(Instant::now() + FIRST));
+    tokio::time::advance(FIRST).await;
+    assert!(endpoint.is_tried(), "this one finds out");
+    endpoint.failed();
+    endpoint.failed();
+    assert!(endpoint.is_avoided(Instant::now() + FIRST) && !endpoint.is_avoided(Instant::now() + 2 * FIRST));
 }

@@ -80,7 +80,13 @@ impl<D: Dialer> Attempt<'_, D> {
             self.begin(exchange, &mut connection, lease);
             let head = self.ask(exchange, down, (&mut connection, &mut pump)).await;
             match head {
-                Ok(()) => return self.headed(exchange, (connection, pump, under_way), lease),
+                Ok(()) => {
+                    // On a kept connection nobody was connected to, but whoever answers is there.
+                    if reused && lease.probes {
+                        lease.endpoint.connected(true);
+                    }
+                    return self.headed(exchange, (connection, pump, under_way), lease);
+                }
                 // The endpoint closed the connection as the request was on its way: nothing of an answer came.
                 Err(failed) if reused && stale(&failed, &pump) && exchange.request.method.is_idempotent() => {
                     exchange.record.retries += 1;
@@ -100,7 +106,7 @@ impl<D: Dialer> Attempt<'_, D> {
         let failed = |kind| Error::new(Side::Upstream, kind).untouched();
         let dialed = self.visit.deadline.limit(self.destination.timeouts.connect, dialing).await;
         exchange.record.connect += begun.elapsed().as_micros() as u64;
-        self.cluster.connected(&lease.endpoint, matches!(dialed, Ok(Ok(_))));
+        lease.endpoint.connected(matches!(dialed, Ok(Ok(_))));
         match dialed {
             Ok(Ok(stream)) => Ok(Box::new(Connection::new(stream))),
             Ok(Err(cause)) => Err(failed(ErrorKind::ConnectFailed).caused_by(cause)),
