@@ -161,6 +161,7 @@ impl<D: Dialer> Worker<D> {
             let new = self.given_back.take();
             wave = wave.saturating_add(new);
             if wave >= WAVE && new < QUIET {
+                usher_wire::buffer::free_spare_buffers();
                 usher_net::trim_heap();
                 wave = 0;
             }

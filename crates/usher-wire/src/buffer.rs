@@ -6,8 +6,11 @@ use std::cell::RefCell;
 pub const SMALL: usize = 16 << 10;
 /// The size that streaming bodies read into (bytes).
 pub const LARGE: usize = 64 << 10;
-/// Buffers of each size that a thread keeps.
-const POOLED: usize = 64;
+/// Buffers that a thread keeps, of [`SMALL`] and of [`LARGE`]: 8 MiB and 4 MiB at most. A request in flight holds one
+/// or two; whoever finds none has to fill one with zeros.
+const POOLED: [usize; 2] = [512, 64];
+/// Buffers of each size that stay when nobody needs them.
+const SPARE: usize = 16;
 
 thread_local! {
     static POOL: RefCell<[Vec<Box<[u8]>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
@@ -27,10 +30,15 @@ fn give(data: Box<[u8]>) {
     let class = usize::from(data.len() > SMALL);
     POOL.with(|pool| {
         let pool = &mut pool.borrow_mut()[class];
-        if pool.len() < POOLED {
+        if pool.len() < POOLED[class] {
             pool.push(data);
         }
     });
+}
+
+/// Frees the buffers that this thread keeps, but a few: after a wave of requests.
+pub fn free_spare_buffers() {
+    POOL.with(|pool| pool.borrow_mut().iter_mut().for_each(|pool| pool.truncate(SPARE)));
 }
 
 /// Bytes that were read and not taken yet. Holds memory only while it is in use.

@@ -213,3 +213,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn writes_addresses_as_the_standard_library_does() {
+    let mut texts: Vec<String> = (0..=255).map(|part| format!("{part}.0.{part}.9")).collect();
+    texts.extend(["::1".to_owned(), "2001:db8::7".to_owned()]);
+    for text in texts {
+        let mut out = Vec::new();
+        write_ip(text.parse().unwrap(), &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+    let mut out = Vec::new();
+    write_ip("::ffff:192.0.2.7".parse().unwrap(), &mut out);
+    assert_eq!(out, b"192.0.2.7", "IPv4 that came in through an IPv6 socket");
+}
