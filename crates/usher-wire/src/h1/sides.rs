@@ -31,6 +31,11 @@ pub trait Downstream: Source + Sink {
     fn begin_tunnel(&mut self);
 }
 
+/// Bodies up to this size leave with their head, in one write (bytes).
+const SMALL_BODY: u64 = 4 << 10;
+/// What most heads take at most (bytes).
+const USUAL_HEAD: usize = 512;
+
 /// What a response head depends on beside the response.
 #[derive(Clone, Copy)]
 pub struct ReplyContext<'a> {
@@ -56,6 +61,10 @@ impl<T: Transport> Downstream for Connection<T> {
         };
         let persistent = reply.persistent && framing != Framing::Close;
         let out = self.output();
+        if let Framing::Length(length @ ..=SMALL_BODY) = framing {
+            // It follows the head in the same memory, which need not grow for it.
+            out.reserve(USUAL_HEAD + length as usize);
+        }
         response.encode(out);
         if !response.fields.may_have(FieldId::Date) {
             out.extend_from_slice(b"Date: ");
