@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use usher_api::metrics::Refusal;
 use usher_net::{AcceptFault, Accepted, Address, Dialer, Listener, Peer};
 
-use crate::connection::{self, Caller, Door, Rest};
+use crate::connection::{self, Door, IdleConnection, IdleConnections};
 use crate::snapshot::ListenerSpec;
 use crate::worker::{Refused, Worker};
 
@@ -36,7 +36,7 @@ impl Stop {
 /// Accepts and serves connections until `stop`. `index` is the listener's number in the snapshot of now.
 pub async fn run<D: Dialer>(
     worker: Rc<Worker<D>>,
-    rest: Rc<Rest<D, Accepted>>,
+    idle: Rc<IdleConnections<D, Accepted>>,
     mut listener: Listener,
     spec: Arc<ListenerSpec>,
     index: u32,
@@ -53,7 +53,7 @@ pub async fn run<D: Dialer>(
             accepted = listener.accept() => accepted,
             () = stop.notify.notified() => break,
         };
-        if !take(&worker, &rest, &door, accepted).await {
+        if !take(&worker, &idle, &door, accepted).await {
             return;
         }
     }
@@ -62,7 +62,7 @@ pub async fn run<D: Dialer>(
     let late = async {
         loop {
             let accepted = listener.accept().await;
-            if !take(&worker, &rest, &door, accepted).await {
+            if !take(&worker, &idle, &door, accepted).await {
                 return;
             }
         }
@@ -70,7 +70,7 @@ pub async fn run<D: Dialer>(
     let _ = tokio::time::timeout(LAST_CALL, late).await;
     if let Ok(queued) = listener.drain() {
         for accepted in queued {
-            take(&worker, &rest, &door, accepted).await;
+            take(&worker, &idle, &door, accepted).await;
         }
     }
 }
@@ -78,7 +78,7 @@ pub async fn run<D: Dialer>(
 /// Starts serving an accepted connection; false if the listener is of no more use.
 async fn take<D: Dialer>(
     worker: &Rc<Worker<D>>,
-    rest: &Rc<Rest<D, Accepted>>,
+    idle: &Rc<IdleConnections<D, Accepted>>,
     door: &Door,
     accepted: std::io::Result<(Accepted, Peer)>,
 ) -> bool {
@@ -88,7 +88,7 @@ async fn take<D: Dialer>(
                 Peer::Ip(address) => Some(address),
                 Peer::Unix => None,
             };
-            admit(worker, rest, stream, Door { peer, ..door.clone() });
+            admit(worker, idle, stream, Door { peer, ..door.clone() });
             true
         }
         Err(error) => {
@@ -106,7 +106,12 @@ async fn take<D: Dialer>(
 }
 
 /// Claims a place for the connection and serves it, or closes it.
-fn admit<D: Dialer>(worker: &Rc<Worker<D>>, rest: &Rc<Rest<D, Accepted>>, stream: Accepted, mut door: Door) {
+fn admit<D: Dialer>(
+    worker: &Rc<Worker<D>>,
+    idle: &Rc<IdleConnections<D, Accepted>>,
+    stream: Accepted,
+    mut door: Door,
+) {
     // The settings of now, not of when the loop began.
     let local = worker.local();
     if let Some(spec) = local.shared.listeners.iter().find(|spec| spec.name == door.listener.name) {
@@ -115,8 +120,8 @@ fn admit<D: Dialer>(worker: &Rc<Worker<D>>, rest: &Rc<Rest<D, Accepted>>, stream
     drop(local);
     match worker.admit(door.peer.map(|peer| peer.ip()), &door.listener) {
         Ok(permit) => {
-            let caller = Caller::new(stream, door, Some(permit));
-            tokio::task::spawn_local(connection::attend(worker.clone(), caller, Some(rest.clone())));
+            let connection = IdleConnection::new(stream, door, Some(permit));
+            tokio::task::spawn_local(connection::attend(worker.clone(), connection, Some(idle.clone())));
         }
         Err(Refused::Total) => worker.metrics.connections.refused(Refusal::Limit),
         Err(Refused::Client) => worker.metrics.connections.refused(Refusal::ClientLimit),

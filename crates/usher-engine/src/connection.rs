@@ -17,11 +17,11 @@ use crate::deadline::Deadline;
 use crate::snapshot::ListenerSpec;
 use crate::worker::{Permit, Worker};
 
+mod idle;
 mod proxy;
-mod rest;
 mod service;
 
-pub use rest::Rest;
+pub use idle::IdleConnections;
 
 /// While the worker drains: how long a connection without a request is kept for one that is on its way.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
@@ -42,7 +42,7 @@ pub struct Door {
 }
 
 /// A connection with no request under way: all that is kept of it while it rests, as there may be very many.
-pub(crate) struct Caller<D: Dialer, T> {
+pub(crate) struct IdleConnection<D: Dialer, T> {
     stream: T,
     door: Door,
     /// How long it is waited for the next request: less for the first.
@@ -51,14 +51,14 @@ pub(crate) struct Caller<D: Dialer, T> {
     permit: Option<Permit<D>>,
 }
 
-impl<D: Dialer, T> Caller<D, T> {
+impl<D: Dialer, T> IdleConnection<D, T> {
     pub(crate) fn new(stream: T, door: Door, permit: Option<Permit<D>>) -> Self {
         let patience = door.listener.timeouts.head;
         Self { stream, door, patience, permit }
     }
 }
 
-/// A caller that is attended to, without the stream.
+/// A connection that is attended to, without the stream.
 struct Guest<D: Dialer> {
     worker: Rc<Worker<D>>,
     door: Door,
@@ -69,17 +69,17 @@ struct Guest<D: Dialer> {
 
 /// Serves a client's connection to its end.
 pub async fn serve<D: Dialer, T: Transport>(worker: Rc<Worker<D>>, stream: T, door: Door) {
-    attend(worker, Caller::new(stream, door, None), None).await;
+    attend(worker, IdleConnection::new(stream, door, None), None).await;
 }
 
 /// Serves a connection to its end, or until it rests.
 pub(crate) async fn attend<D: Dialer, T: Transport>(
     worker: Rc<Worker<D>>,
-    caller: Caller<D, T>,
-    rest: Option<Rc<Rest<D, T>>>,
+    connection: IdleConnection<D, T>,
+    idle: Option<Rc<IdleConnections<D, T>>>,
 ) {
     let deadline = worker.deadlines.register();
-    let Caller { mut stream, door, patience, permit } = caller;
+    let IdleConnection { mut stream, door, patience, permit } = connection;
     let mut guest = Guest { worker, door, deadline, patience, permit };
     let mut ahead = Vec::new();
     if guest.door.is_fresh && guest.door.listener.proxy_protocol.is_some() {
@@ -98,8 +98,8 @@ pub(crate) async fn attend<D: Dialer, T: Transport>(
             Some(waiting) => stream = waiting,
             None => return,
         }
-        if let Some(rest) = &rest {
-            match rest.take(guest, stream) {
+        if let Some(idle) = &idle {
+            match idle.take(guest, stream) {
                 Ok(()) => return,
                 Err(back) => (guest, stream) = *back,
             }

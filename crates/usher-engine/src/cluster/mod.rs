@@ -125,16 +125,6 @@ impl<S: Transport> Cluster<S> {
         state.balancer.finished(index, first_byte_micros);
     }
 
-    /// The number of endpoints.
-    pub fn len(&self) -> usize {
-        self.state.borrow().endpoints.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Closes the connections that are kept: the cluster is in the config no more.
     pub fn retire(&self) {
         self.state.borrow().endpoints.iter().for_each(|endpoint| endpoint.retire());

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use usher_api::metrics::WorkerMetrics;
 use usher_engine::accept::{self, Stop};
-use usher_engine::connection::Rest;
+use usher_engine::connection::IdleConnections;
 use usher_engine::snapshot::{ListenerSpec, ResolvedEndpoint};
 use usher_engine::{Command, Snapshot, Worker};
 use usher_net::{Accepted, BoundSocket, Listener, SystemDialer, pin_to_core};
@@ -137,10 +137,10 @@ fn serve(seat: Seat, told: UnboundedReceiver<Order>) -> std::io::Result<()> {
     runtime.block_on(async move {
         let Seat { snapshot, metrics, total, .. } = seat;
         let worker = Worker::new(SystemDialer::default(), snapshot, metrics, total, seed());
-        let rest = Rest::new(worker.clone())?;
+        let idle = IdleConnections::new(worker.clone())?;
         tokio::task::spawn_local(worker.clone().tend());
-        tokio::task::spawn_local(rest.clone().run());
-        Serving { worker, rest, doors: Rc::default() }.obey(told).await;
+        tokio::task::spawn_local(idle.clone().run());
+        Serving { worker, idle, doors: Rc::default() }.obey(told).await;
         Ok(())
     })
 }
@@ -168,7 +168,7 @@ impl Drop for Door {
 /// A worker at work.
 struct Serving {
     worker: Rc<Worker<SystemDialer>>,
-    rest: Rc<Rest<SystemDialer, Accepted>>,
+    idle: Rc<IdleConnections<SystemDialer, Accepted>>,
     doors: Doors,
 }
 
@@ -204,11 +204,11 @@ impl Serving {
         };
         let stop = Rc::new(Stop::default());
         self.doors.borrow_mut().insert(id, stop.clone());
-        let (worker, rest, door) =
-            (self.worker.clone(), self.rest.clone(), Door { doors: self.doors.clone(), id });
+        let (worker, idle, door) =
+            (self.worker.clone(), self.idle.clone(), Door { doors: self.doors.clone(), id });
         tokio::task::spawn_local(async move {
             let _door = door;
-            accept::run(worker, rest, listener, spec, index, stop).await;
+            accept::run(worker, idle, listener, spec, index, stop).await;
         });
     }
 

@@ -1,4 +1,4 @@
-//! Connections at rest: those that wait for their next request and hold nothing but their socket.
+//! Idle connections: those that wait for their next request and hold nothing but their socket.
 //!
 //! A task per connection that waits would cost a kilobyte each, with what the runtime keeps to watch its socket. At
 //! rest a connection is a row of a table, its task has ended, and one watcher waits for all of them. When its client
@@ -13,22 +13,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 use usher_net::{Dialer, Transport, Watch};
 
-use super::{Caller, DRAIN_GRACE, Guest, attend};
+use super::{DRAIN_GRACE, Guest, IdleConnection, attend};
 use crate::worker::Worker;
 
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The connections at rest of one thread.
-pub struct Rest<D: Dialer, T> {
+pub struct IdleConnections<D: Dialer, T> {
     worker: Rc<Worker<D>>,
     watch: RefCell<Watch>,
-    rows: RefCell<Rows<Caller<D, T>>>,
+    rows: RefCell<Rows<IdleConnection<D, T>>>,
     is_closed: Cell<bool>,
     begin: Instant,
 }
 
-impl<D: Dialer, T: Transport> Rest<D, T> {
+impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     /// Nobody rests yet. Belongs to the runtime of this thread.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl<D: Dialer, T: Transport> Rest<D, T> {
         let until = self.now() + patience.as_millis() as u64;
         self.worker.gave_back();
         self.worker.metrics.connections.idle.increment();
-        rows.put(number, Caller { stream, door, patience, permit }, until);
+        rows.put(number, IdleConnection { stream, door, patience, permit }, until);
         Ok(())
     }
 
@@ -101,12 +101,12 @@ impl<D: Dialer, T: Transport> Rest<D, T> {
     }
 
     fn wake(self: &Rc<Self>, number: usize) {
-        let Some(mut caller) = self.rows.borrow_mut().take(number) else { return };
+        let Some(mut connection) = self.rows.borrow_mut().take(number) else { return };
         self.worker.metrics.connections.idle.decrement();
-        if let Some(descriptor) = caller.stream.leave_runtime() {
+        if let Some(descriptor) = connection.stream.leave_runtime() {
             let _ = self.watch.borrow().remove(descriptor);
         }
-        tokio::task::spawn_local(attend(self.worker.clone(), caller, Some(self.clone())));
+        tokio::task::spawn_local(attend(self.worker.clone(), connection, Some(self.clone())));
     }
 
     /// Milliseconds since the table was made.
