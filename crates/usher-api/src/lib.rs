@@ -11,6 +11,7 @@
 
 pub mod balancer;
 pub mod build;
+pub mod certificates;
 pub mod error;
 pub mod exchange;
 pub mod filter;
@@ -21,6 +22,7 @@ pub mod template;
 
 pub use balancer::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
 pub use build::{BuildContext, Carry, OnRoute};
+pub use certificates::{CHALLENGE_PATH, HttpChallenges, OnDemand};
 pub use error::{Error, ErrorKind, Side};
 pub use exchange::{Client, Exchange, RequestId};
 pub use filter::{DryRun, Filter, FilterFactory, Flow, Phase, Resume, Would};

@@ -7,7 +7,7 @@ use crate::paths;
 /// Crates of the product by layer: each may use those of lower layers only, except in its tests.
 const LAYERS: &[(u32, &[&str])] = &[
     (3, &["usher"]),
-    (2, &["usher-engine", "usher-extensions", "usher-admin"]),
+    (2, &["usher-engine", "usher-extensions", "usher-admin", "usher-certs"]),
     (1, &["usher-api", "usher-wire", "usher-route", "usher-cache", "usher-waf"]),
     (0, &["usher-http", "usher-config", "usher-net"]),
 ];

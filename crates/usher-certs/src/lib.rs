@@ -1,0 +1,1 @@
+//! Certificates that obtain and renew themselves: ACME, an internal CA, and where they are kept.
