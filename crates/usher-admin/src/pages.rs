@@ -18,6 +18,8 @@ const INDEX: &str = "Usher, the admin endpoint
 GET  /metrics  all numbers as Prometheus text
 GET  /healthz  200 while the process lives
 GET  /readyz   200 while requests are served, 503 before that and while draining
+GET  /certificates  all certificates as JSON: names, issuer, expiry, what failed last
+POST /certificates/renew?name=NAME  obtains a new one now
 POST /reload   reads the config anew: 200, or 422 and what is wrong with it
                (send `X-Usher-Admin: 1`, which keeps web pages from doing so)
 ";
@@ -37,6 +39,8 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/reload", post(reload))
+        .route("/certificates", get(certificates))
+        .route("/certificates/renew", post(renew))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page; / lists those that exist\n") })
         .layer(middleware::from_fn_with_state(site.clone(), check))
         .with_state(site)
@@ -87,6 +91,27 @@ async fn reload(State(site): State<Site>) -> Response {
     match off_thread(move || site.control.reload()).await {
         Ok(Ok(report)) => lines(report).into_response(),
         Ok(Err(report)) => (StatusCode::UNPROCESSABLE_ENTITY, lines(report)).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+async fn certificates(State(site): State<Site>) -> Response {
+    let json = off_thread(move || site.registry.certificates().map_or("[]".to_owned(), |report| report.json())).await;
+    json.map_or_else(IntoResponse::into_response, |text| {
+        ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+    })
+}
+
+async fn renew(State(site): State<Site>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let name = query.strip_prefix("name=").unwrap_or_default().to_owned();
+    let shown = name.clone();
+    match off_thread(move || site.registry.certificates().is_some_and(|report| report.renew(&name))).await {
+        Ok(true) => lines(format!("a new certificate for `{shown}` is being obtained")).into_response(),
+        Ok(false) => {
+            let why = format!("there is no certificate for `{shown}` that is obtained here");
+            (StatusCode::NOT_FOUND, lines(why)).into_response()
+        }
         Err(failed) => failed.into_response(),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 /// Where a certificate authority asks for the answer to an HTTP-01 challenge (RFC 8555 section 8.3).
 pub const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";
@@ -47,6 +48,31 @@ pub trait OnDemand: Send + Sync {
     /// A certificate for `name` (lower case, no trailing dot) is wanted, and there is none. None if there will be none;
     /// else it is there, or not, when the future ends.
     fn want(&self, name: &str) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+}
+
+/// What is told of one certificate.
+#[derive(Clone, Debug)]
+pub struct CertificateReading {
+    /// Where it comes from, and for which name: `acme:example.com`.
+    pub source: String,
+    /// `valid`, `missing`, `renewing` or `failed`.
+    pub state: &'static str,
+    /// Until when it is valid, if there is one.
+    pub not_after: Option<SystemTime>,
+    /// Attempts that failed since the last success.
+    pub failures: u32,
+}
+
+/// Whoever obtains certificates, as operators see it.
+pub trait CertificateReport: Send + Sync {
+    /// All certificates.
+    fn readings(&self) -> Vec<CertificateReading>;
+
+    /// All that is known of them, as JSON.
+    fn json(&self) -> String;
+
+    /// Obtains one anew, by name; false if there is none of that name.
+    fn renew(&self, name: &str) -> bool;
 }
 
 #[cfg(test)]

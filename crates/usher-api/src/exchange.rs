@@ -1,10 +1,13 @@
 //! One request and its response, as filters see and edit it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
+use usher_http::transform::Transform;
 use usher_http::{Request, Response};
+use usher_net::tls::Session;
 
 use crate::error::Error;
 use crate::record::{Failures, Record};
@@ -22,6 +25,8 @@ pub struct Client {
     pub trusted: bool,
     /// The listener's name.
     pub listener: Arc<str>,
+    /// What was agreed in the TLS handshake; none on plain connections.
+    pub tls: Option<Arc<Session>>,
 }
 
 /// A request's identifier: 32 characters at most, kept inline.
@@ -82,6 +87,11 @@ pub struct Exchange {
     pub id: RequestId,
     /// The request's whole body, if a filter asked for it with [`crate::Filter::body_limit`].
     pub body: Option<Vec<u8>>,
+    /// Changes the request's body on its way to the endpoint, if a filter set it.
+    pub request_transform: Option<Transformation>,
+    /// Changes the response's body on its way to the client, if a filter set it in `on_response`. Responses without a
+    /// body do not ask it.
+    pub response_transform: Option<Transformation>,
     /// What the route's path pattern captured.
     pub captures: Captures,
     /// The label of the endpoint that was tried last.
@@ -101,6 +111,8 @@ impl Exchange {
         self.response.clear();
         self.id = RequestId::default();
         self.body = None;
+        self.request_transform = None;
+        self.response_transform = None;
         self.captures.clear();
         self.user = None;
         self.endpoint = None;
@@ -111,6 +123,15 @@ impl Exchange {
     /// Notes for the access log what the endpoint failed at that was tried last.
     pub fn note_failure(&mut self, error: &Error) {
         self.failures.note(self.endpoint.as_deref().unwrap_or("-"), error);
+    }
+}
+
+/// A change of a body.
+pub struct Transformation(pub Box<dyn Transform>);
+
+impl fmt::Debug for Transformation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transformation")
     }
 }
 

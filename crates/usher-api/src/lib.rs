@@ -24,7 +24,7 @@ pub use balancer::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
 pub use build::{BuildContext, Carry, OnRoute};
 pub use certificates::{CHALLENGE_PATH, HttpChallenges, OnDemand};
 pub use error::{Error, ErrorKind, Side};
-pub use exchange::{Client, Exchange, RequestId};
+pub use exchange::{Client, Exchange, RequestId, Transformation};
 pub use filter::{DryRun, Filter, FilterFactory, Flow, Phase, Resume, Would};
 pub use record::{AccessSink, Failures, Record, RecordView};
 pub use reply::{Piece, Reply};

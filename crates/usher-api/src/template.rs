@@ -3,6 +3,7 @@
 //! Parsed when the config is built, so that a misspelt variable is an error then and not an empty string later. There
 //! is one parser for every set of variables: [`Template`] knows those of an exchange, an access log adds its own.
 
+mod agreed;
 mod variable;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::exchange::Exchange;
+pub use agreed::Agreed;
 pub use variable::Variable;
 
 /// A set of variables: what may stand between braces.

@@ -40,8 +40,8 @@ pub use schema::{Known, Schema, json_schema, reference};
 pub use source::{Place, Source, SourceId, Sources, Span};
 pub use suggest::closest;
 pub use value::{
-    BindAddress, ByteSize, Cidr, EndpointAddress, Percent, Rate, Regex, Secret, SizeLimit, TrustedPeer,
-    ValueError,
+    BindAddress, ByteSize, Cidr, EndpointAddress, EndpointUrl, Percent, Rate, Regex, Scheme, Secret,
+    SizeLimit, TrustedPeer, ValueError,
 };
 
 #[doc(hidden)]

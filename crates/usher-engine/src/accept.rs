@@ -46,7 +46,7 @@ pub async fn run<D: Dialer>(
         Address::Ip(address) => Some(*address),
         Address::Unix(_) => None,
     };
-    let door = Door { listener: spec, index, peer: None, local, is_fresh: true };
+    let door = Door { listener: spec, index, peer: None, local, is_fresh: true, session: None };
     while !stop.stopped.get() {
         let accepted = tokio::select! {
             biased;

@@ -11,15 +11,19 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use usher_net::tls::{Secured, Session};
 use usher_net::{Dialer, Transport};
 
 use crate::deadline::Deadline;
-use crate::snapshot::ListenerSpec;
+use crate::snapshot::{ListenerSpec, Snapshot};
 use crate::worker::{Permit, Worker};
 
 mod idle;
+mod passthrough;
 mod proxy;
+mod secure;
 mod service;
+pub mod streams;
 
 pub use idle::IdleConnections;
 
@@ -37,13 +41,15 @@ pub struct Door {
     pub peer: Option<SocketAddr>,
     /// Our end; none on Unix sockets.
     pub local: Option<SocketAddr>,
-    /// Nothing was read yet: a PROXY header may be the first.
+    /// Nothing was read yet: a PROXY header or a TLS handshake may be the first.
     pub is_fresh: bool,
+    /// What was agreed in the TLS handshake; none on plain connections.
+    pub session: Option<Arc<Session>>,
 }
 
 /// A connection with no request under way: all that is kept of it while it rests, as there may be very many.
 pub(crate) struct IdleConnection<D: Dialer, T> {
-    stream: T,
+    stream: Secured<T>,
     door: Door,
     /// How long it is waited for the next request: less for the first.
     patience: Duration,
@@ -54,7 +60,7 @@ pub(crate) struct IdleConnection<D: Dialer, T> {
 impl<D: Dialer, T> IdleConnection<D, T> {
     pub(crate) fn new(stream: T, door: Door, permit: Option<Permit<D>>) -> Self {
         let patience = door.listener.timeouts.head;
-        Self { stream, door, patience, permit }
+        Self { stream: Secured::Plain(stream), door, patience, permit }
     }
 }
 
@@ -82,10 +88,13 @@ pub(crate) async fn attend<D: Dialer, T: Transport>(
     let IdleConnection { mut stream, door, patience, permit } = connection;
     let mut guest = Guest { worker, door, deadline, patience, permit };
     let mut ahead = Vec::new();
-    if guest.door.is_fresh && guest.door.listener.proxy_protocol.is_some() {
+    if guest.door.is_fresh && guest.door.begins_otherwise() {
         // Boxed, like serving: what is rare shall not make every waiting connection larger.
-        match Box::pin(guest.read_proxy_header(stream)).await {
-            Some(read) => (stream, ahead) = read,
+        match Box::pin(guest.begin(stream)).await {
+            Some(Begun::Http1(begun, read)) => (stream, ahead) = (begun, read),
+            Some(Begun::Http2(begun, read)) => {
+                return streams::serve_h2(guest, begun, &read).await;
+            }
             None => return,
         }
     }
@@ -95,7 +104,8 @@ pub(crate) async fn attend<D: Dialer, T: Transport>(
             return;
         }
         match Box::pin(service::serve(&mut guest, stream, std::mem::take(&mut ahead))).await {
-            Some(waiting) => stream = waiting,
+            Some(Served::Idle(waiting)) => stream = waiting,
+            Some(Served::Http2(begun, read)) => return streams::serve_h2(guest, begun, &read).await,
             None => return,
         }
         if let Some(idle) = &idle {
@@ -107,7 +117,59 @@ pub(crate) async fn attend<D: Dialer, T: Transport>(
     }
 }
 
+/// How a connection goes on after its first bytes.
+enum Begun<T> {
+    /// With requests of HTTP/1; some bytes may have been read already.
+    Http1(Secured<T>, Vec<u8>),
+    /// With HTTP/2.
+    Http2(Secured<T>, Vec<u8>),
+}
+
+/// How a connection goes on after requests of HTTP/1.
+enum Served<T> {
+    /// It waits for the next.
+    Idle(Secured<T>),
+    /// It was HTTP/2 from its first byte.
+    Http2(Secured<T>, Vec<u8>),
+}
+
+impl Door {
+    /// After a reload: the listener's number and settings may be others now.
+    fn follow(&mut self, snapshot: &Snapshot) {
+        let listeners = &snapshot.listeners;
+        if listeners.get(self.index as usize).is_some_and(|spec| Arc::ptr_eq(spec, &self.listener)) {
+            return;
+        }
+        match listeners.iter().position(|spec| spec.name == self.listener.name) {
+            Some(index) => {
+                self.index = index as u32;
+                self.listener = listeners[index].clone();
+            }
+            // The listener was removed: routes for all listeners still serve what is open.
+            None => self.index = u32::MAX,
+        }
+    }
+
+    /// Whether something comes before the first request.
+    fn begins_otherwise(&self) -> bool {
+        self.listener.proxy_protocol.is_some() || self.listener.tls.is_some()
+    }
+}
+
 impl<D: Dialer> Guest<D> {
+    /// What comes before the first request: a PROXY header, a TLS handshake.
+    async fn begin<T: Transport>(&mut self, stream: Secured<T>) -> Option<Begun<T>> {
+        let Secured::Plain(mut stream) = stream else { return None };
+        let mut ahead = Vec::new();
+        if self.door.listener.proxy_protocol.is_some() {
+            (stream, ahead) = self.read_proxy_header(stream).await?;
+        }
+        if self.door.listener.tls.is_some() {
+            return secure::run(self, stream, ahead).await;
+        }
+        Some(Begun::Http1(Secured::Plain(stream), ahead))
+    }
+
     /// Reads the PROXY header, if the peer may send one; gives the bytes read behind it.
     async fn read_proxy_header<T: Transport>(&mut self, mut stream: T) -> Option<(T, Vec<u8>)> {
         let listener = self.door.listener.clone();
@@ -135,7 +197,7 @@ impl<D: Dialer> Guest<D> {
     }
 
     /// Waits until something arrives; false if the connection is to be closed.
-    async fn wait<T: Transport>(&self, stream: &mut T) -> bool {
+    async fn wait(&self, stream: &mut impl Transport) -> bool {
         self.deadline.set(self.patience);
         let mut leaving = false;
         poll_fn(|cx| {

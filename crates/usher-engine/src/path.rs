@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use usher_api::{Error, Exchange, Reply};
 use usher_http::sanitize::Facts;
 use usher_http::trust::ClientText;
-use usher_net::Dialer;
+use usher_net::{Dialer, Transport};
 use usher_wire::Downstream;
 
 use crate::deadline::Deadline;
@@ -37,7 +37,7 @@ pub(crate) struct Visit<'a, D: Dialer> {
 }
 
 /// What answers a request.
-pub(crate) enum Answer<S> {
+pub(crate) enum Answer<S: Transport> {
     /// A response of the proxy itself.
     Own(Box<Reply>),
     /// An endpoint's response; its head is in the exchange.
@@ -80,6 +80,9 @@ async fn answer<D: Dialer>(
     down: &mut impl Downstream,
 ) -> Result<Found<D::Stream>, Error> {
     sanitize::trust(visit, exchange); // 4: the trust boundary; framing, host and path are settled already
+    if let Some(reply) = route::challenge(visit, exchange) {
+        return Ok((Answer::Own(reply), None));
+    }
     let index = match route::find(visit, exchange) {
         Ok(index) => index, // 5
         Err(reply) => return Ok((Answer::Own(reply), None)),
@@ -88,6 +91,9 @@ async fn answer<D: Dialer>(
     let Some(route) = visit.local.shared.routes.get(index as usize) else {
         return Ok((Answer::Own(reply::not_found()), None));
     };
+    if let Some(reply) = route::to_https(visit, exchange, route) {
+        return Ok((Answer::Own(reply), Some(index)));
+    }
     if let Some(reply) = guard::run(visit, exchange, down, route).await? {
         return Ok((Answer::Own(reply), Some(index))); // 6 and 7
     }

@@ -14,12 +14,14 @@ pub mod head;
 pub mod host;
 pub mod media;
 pub mod method;
+pub mod multiplexed;
 pub mod parse;
 pub mod path;
 pub mod range;
 pub mod sanitize;
 pub mod status;
 mod syntax;
+pub mod transform;
 pub mod trust;
 
 pub use fields::{Field, FieldId, Fields};

@@ -71,6 +71,11 @@ impl Method {
         }
     }
 
+    /// Whether the request asks for nothing to be changed (RFC 9110 section 9.2.1).
+    pub fn is_safe(&self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
+
     /// Whether the request may be repeated without further effect (RFC 9110 section 9.2.2).
     pub fn is_idempotent(&self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace)

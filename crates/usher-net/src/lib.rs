@@ -6,6 +6,8 @@
 //! - [`Dialer`]: how the engine reaches endpoints without opening sockets itself.
 //! - [`Watch`]: the wait for the next byte of very many connections.
 //! - [`proxy_protocol`]: who the client is when a load balancer stands before us.
+//! - [`quic`]: QUIC endpoints, one per worker, whose packets find their worker.
+//! - [`tls`]: encrypted streams, certificates, and the keys of sessions.
 //! - [`pin_to_core`], [`raise_open_files`], [`trim_heap`]: what a worker asks of the system.
 
 mod accepted;
@@ -17,10 +19,12 @@ mod memory;
 mod options;
 mod pipe;
 pub mod proxy_protocol;
+pub mod quic;
 mod stream;
 mod sys;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 mod transport;
 mod watch;
 

@@ -22,6 +22,12 @@ pub enum WireError {
     Truncated,
     /// More payload than a limit of the config allows.
     TooLarge,
+    /// The peer processed nothing of the exchange (RFC 9113 section 8.7): it is safe to try it elsewhere.
+    Refused,
+    /// The peer reset the stream, with this code of its protocol.
+    Reset(u32),
+    /// What the peer sent breaks its protocol, or a limit against floods; the phrase says how.
+    Protocol(&'static str),
     /// The operating system's error.
     Io(io::Error),
 }
@@ -29,7 +35,7 @@ pub enum WireError {
 impl WireError {
     /// Whether the bytes were wrong, rather than the connection.
     pub fn is_malformed(&self) -> bool {
-        matches!(self, Self::Parse(_) | Self::Framing(_) | Self::Chunk(_))
+        matches!(self, Self::Parse(_) | Self::Framing(_) | Self::Chunk(_) | Self::Protocol(_))
     }
 
     /// One phrase for logs.
@@ -41,6 +47,9 @@ impl WireError {
             Self::Closed => "connection closed",
             Self::Truncated => "connection closed within a message",
             Self::TooLarge => "body too large",
+            Self::Refused => "stream refused",
+            Self::Reset(_) => "stream reset",
+            Self::Protocol(phrase) => phrase,
             Self::Io(_) => "connection failed",
         }
     }
@@ -50,6 +59,7 @@ impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "{}: {error}", self.as_str()),
+            Self::Reset(code) => write!(f, "{}: code {code}", self.as_str()),
             _ => f.write_str(self.as_str()),
         }
     }

@@ -10,6 +10,7 @@ use usher_extensions::balancers::BALANCERS;
 use usher_extensions::filters::FILTERS;
 use usher_extensions::sinks::access_log::{AccessLog, AccessLogOptions};
 
+use crate::certificates;
 use crate::terminal::Failure;
 
 /// An access log that is open, and what it is set to do.
@@ -63,13 +64,23 @@ fn build(
     log: Option<Arc<dyn AccessSink>>,
 ) -> Result<Built, Box<Report>> {
     let builder = Builder { filters: FILTERS, balancers: BALANCERS };
-    builder.build(loaded, before, log).map_err(Box::new)
+    let built = builder.build(loaded, before, log);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        certificates::findings(loaded).into_iter().partition(Diagnostic::is_error);
+    let mut built = match built {
+        Ok(_) if !errors.is_empty() => return Err(Box::new(loaded.report(errors))),
+        Ok(built) => built,
+        Err(report) => return Err(Box::new(report)),
+    };
+    built.warnings.extend(warnings);
+    Ok(built)
 }
 
 /// That the config names no listener, for whoever did not mean the port that anybody can reach.
 pub(crate) fn default_listener(loaded: &Loaded) -> Option<String> {
-    let port = usher_config::config::DEFAULT_PORT;
-    let told = format!("no `[[listener]]` is given, so it is `:{port}`, on all addresses");
+    let all: Vec<String> =
+        loaded.config.listeners.iter().map(|listener| format!("`{}`", listener.label())).collect();
+    let told = format!("no `[[listener]]` is given, so there is {}, on all addresses", all.join(" and "));
     loaded.config.listens_by_default().then_some(told)
 }
 

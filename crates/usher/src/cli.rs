@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use usher_config::{BindAddress, EndpointAddress, Format, ValueError};
+use usher_config::{BindAddress, EndpointUrl, Format, ValueError};
 
 use crate::known;
 
@@ -68,6 +68,15 @@ pub(crate) enum Command {
     /// Prints what changed, or everything that is wrong with the new config; then nothing has changed.
     #[command(after_long_help = RELOAD_EXAMPLES)]
     Reload(ReloadArgs),
+    /// Show the certificates of a running usher: names, issuer, expiry, what failed last and when it is tried again.
+    #[command(after_long_help = CERTS_EXAMPLES)]
+    Certs(CertsArgs),
+    /// Make this machine trust the authority that signs certificates for local names.
+    ///
+    /// Hosts that no public authority knows, such as `localhost` or `app.internal`, get a certificate of an authority of
+    /// this machine. Browsers and programs here accept it once its root is installed; it takes the rights of root.
+    #[command(after_long_help = TRUST_EXAMPLES)]
+    Trust(TrustArgs),
     /// Print the JSON Schema of the config, for editors; or the reference manual.
     #[command(after_long_help = SCHEMA_EXAMPLES)]
     Schema {
@@ -153,6 +162,38 @@ pub(crate) enum PrintFormat {
     Json,
 }
 
+/// `usher certs`
+#[derive(Debug, Args)]
+pub(crate) struct CertsArgs {
+    /// Print all that is known, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Obtain a new certificate for this name now.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) renew: Option<String>,
+    /// The admin listener of the process, where it is not the one of the config.
+    #[arg(long, value_name = "ADDR", value_parser = bind)]
+    pub(crate) admin: Option<BindAddress>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// `usher trust`
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// Take the root away again.
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the root certificate (PEM) instead.
+    #[arg(long, conflicts_with_all = ["remove", "dry_run"])]
+    pub(crate) print: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
 /// `usher proxy`
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
@@ -162,7 +203,7 @@ pub(crate) struct ProxyArgs {
     /// Where requests go: `:3000` or `3000` (this machine), `10.0.0.1:3000`, `name:3000`, `unix:/run/app.sock`. May be
     /// repeated.
     #[arg(short, long, value_name = "ADDR", required = true, value_parser = endpoint)]
-    pub(crate) to: Vec<EndpointAddress>,
+    pub(crate) to: Vec<EndpointUrl>,
     /// How one of several endpoints is chosen.
     #[arg(short, long, value_name = "NAME", value_parser = PossibleValuesParser::new(known::balancer_names()))]
     pub(crate) balance: Option<String>,
@@ -221,7 +262,7 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// An endpoint; a bare port stands for this machine.
-fn endpoint(text: &str) -> Result<EndpointAddress, String> {
+fn endpoint(text: &str) -> Result<EndpointUrl, String> {
     let port = text.strip_prefix(':').unwrap_or(text);
     let local = port.parse::<u16>().ok().filter(|port| *port > 0).map(|port| format!("localhost:{port}"));
     let text = local.as_deref().unwrap_or(text);
@@ -279,6 +320,19 @@ Examples:
   usher reload                          ask the process at the `admin` of ./usher.toml
   usher reload --admin 127.0.0.1:9180   where `admin` has just been changed in the file: ask at the old one
   usher reload --pid-file /run/usher/usher.pid";
+
+const CERTS_EXAMPLES: &str = "\
+Examples:
+  usher certs                           of the process at the `admin` of ./usher.toml
+  usher certs --json                    all that is known of each
+  usher certs --renew example.com       obtain a new one now";
+
+const TRUST_EXAMPLES: &str = "\
+Examples:
+  sudo usher trust                      install the root; once on each machine that shall trust it
+  usher trust --dry-run                 only say what would be done
+  usher trust --print > root.pem        for another machine, or a phone
+  sudo usher trust --remove";
 
 const INIT_EXAMPLES: &str = "\
 Examples:

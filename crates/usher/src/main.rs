@@ -8,6 +8,8 @@
 //! - [`demo`]: what `usher` serves when it is told nothing.
 
 mod assemble;
+#[path = "certificates/interim.rs"]
+mod certificates;
 mod cli;
 mod commands;
 mod demo;

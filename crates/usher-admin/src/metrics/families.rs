@@ -1,5 +1,7 @@
 //! Which numbers there are, and what they are called.
 
+use std::time::UNIX_EPOCH;
+
 use usher_api::metrics::{EndpointKey, EndpointMetrics, Reading, Refusal, Registry, RouteMetrics, Totals};
 
 use super::exposition::Exposition;
@@ -51,10 +53,42 @@ pub(super) fn connections(out: &mut Exposition, totals: &Totals) {
     for refusal in Refusal::ALL {
         out.sample(&[("reason", refusal.as_str())], connections.refused.of(refusal).get());
     }
+    let handshakes = &totals.handshakes;
+    out.counter("usher_tls_handshakes_total", "TLS handshakes with clients that were completed.")
+        .sample(&[], handshakes.done.get());
+    out.counter("usher_tls_handshakes_resumed_total", "Of these, those that resumed an earlier session.")
+        .sample(&[], handshakes.resumed.get());
+    out.counter("usher_tls_handshakes_failed_total", "TLS handshakes with clients that failed, by reason.");
+    for (reason, counter) in handshakes.failed.iter() {
+        out.sample(&[("reason", reason)], counter.get());
+    }
+    out.counter("usher_tls_passed_through_total", "Connections that were passed on still encrypted.")
+        .sample(&[], handshakes.passed_through.get());
     out.counter("usher_tunnels_opened_total", "Connections that were upgraded, such as WebSockets.")
         .sample(&[], totals.tunnels.opened.get());
     out.gauge("usher_tunnels_active", "Upgraded connections that are open.")
         .sample(&[], totals.tunnels.active.get());
+}
+
+pub(super) fn certificates(out: &mut Exposition, registry: &Registry) {
+    let readings = registry.certificates().map(|report| report.readings()).unwrap_or_default();
+    if readings.is_empty() {
+        return;
+    }
+    out.gauge("usher_certificate_expiry_timestamp_seconds", "When a certificate expires, in seconds since 1970.");
+    for one in &readings {
+        if let Some(after) = one.not_after.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) {
+            out.sample(&[("source", &one.source)], after.as_secs());
+        }
+    }
+    out.gauge("usher_certificate_failures", "Attempts to obtain a certificate that failed since the last success.");
+    for one in &readings {
+        out.sample(&[("source", &one.source)], one.failures);
+    }
+    out.gauge("usher_certificate_state", "1 for the state that a certificate is in.");
+    for one in &readings {
+        out.sample(&[("source", &one.source), ("state", one.state)], 1_u32);
+    }
 }
 
 pub(super) fn requests(out: &mut Exposition, totals: &Totals) {

@@ -20,6 +20,7 @@ pub fn render(registry: &Registry) -> String {
     let mut out = Exposition::default();
     families::process(&mut out, registry, &reading);
     families::connections(&mut out, &reading.totals);
+    families::certificates(&mut out, registry);
     families::requests(&mut out, &reading.totals);
     families::upstream(&mut out, &reading.totals);
     families::routes(&mut out, &reading.routes);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::families::{EndpointKey, Families, MAX_ENDPOINTS, MAX_ROUTES};
 use super::process::Process;
 use super::worker::{EndpointMetrics, RouteMetrics, Totals, WorkerMetrics};
+use crate::certificates::CertificateReport;
 use crate::record::AccessSink;
 
 /// All numbers of the process.
@@ -15,6 +16,7 @@ pub struct Registry {
     workers: Mutex<Vec<Arc<Totals>>>,
     families: Arc<Families>,
     sinks: Mutex<Vec<Arc<dyn AccessSink>>>,
+    certificates: Mutex<Option<Arc<dyn CertificateReport>>>,
 }
 
 /// All numbers at one moment, added up over workers.
@@ -44,6 +46,7 @@ impl Registry {
             workers: Mutex::default(),
             families: Arc::new(Families::new(routes, endpoints)),
             sinks: Mutex::default(),
+            certificates: Mutex::default(),
         })
     }
 
@@ -62,6 +65,16 @@ impl Registry {
             self.process.access_log_dropped(gone.dropped());
         }
         *present = sinks;
+    }
+
+    /// Who tells of the certificates from now on.
+    pub fn use_certificates(&self, report: Arc<dyn CertificateReport>) {
+        *lock(&self.certificates) = Some(report);
+    }
+
+    /// Who tells of the certificates, if there are any.
+    pub fn certificates(&self) -> Option<Arc<dyn CertificateReport>> {
+        lock(&self.certificates).clone()
     }
 
     /// Reads everything. Meant for a scrape every few seconds: costs time and memory by routes and endpoints.

@@ -16,11 +16,14 @@ pub enum Refusal {
     AcceptError,
     /// A PROXY protocol header was expected and did not come or was not valid.
     ProxyProtocol,
+    /// There are as many TLS handshakes under way as the config allows.
+    HandshakeLimit,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Limit, Self::ClientLimit, Self::AcceptError, Self::ProxyProtocol];
+    pub const ALL: [Self; 5] =
+        [Self::Limit, Self::ClientLimit, Self::AcceptError, Self::ProxyProtocol, Self::HandshakeLimit];
 
     /// The name in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Refusal {
             Self::ClientLimit => "client_limit",
             Self::AcceptError => "accept_error",
             Self::ProxyProtocol => "proxy_protocol",
+            Self::HandshakeLimit => "handshake_limit",
         }
     }
 }

@@ -30,6 +30,8 @@ group! {
     pub struct Totals {
         /// Connections from clients.
         pub connections: Connections,
+        /// TLS handshakes with clients.
+        pub handshakes: Handshakes,
         /// Requests.
         pub requests: Requests,
         /// Upgraded connections.
@@ -50,6 +52,20 @@ group! {
         pub idle: Gauge,
         /// Refused so far, by reason.
         pub refused: ByRefusal,
+    }
+}
+
+group! {
+    /// TLS handshakes with clients.
+    pub struct Handshakes {
+        /// Completed so far.
+        pub done: Counter,
+        /// Of these: sessions that were resumed.
+        pub resumed: Counter,
+        /// Failed so far, by reason.
+        pub failed: ByReason,
+        /// Connections passed on still encrypted.
+        pub passed_through: Counter,
     }
 }
 

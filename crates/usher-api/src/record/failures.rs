@@ -24,6 +24,12 @@ impl Failures {
         let _ = write!(Bounded(&mut self.0), "{between}{endpoint}: {}", Why(error));
     }
 
+    /// Notes what no endpoint failed at: a handshake, a connection.
+    pub fn say(&mut self, text: &str) {
+        // What does not fit is left out.
+        let _ = Bounded(&mut self.0).write_str(text);
+    }
+
     /// All that was noted; empty if no endpoint failed.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use usher_http::cookie;
 
 use super::Variables;
+use super::agreed::Agreed;
 use crate::exchange::Exchange;
 
 /// What stands between braces.
@@ -43,6 +44,8 @@ pub enum Variable {
     QueryValue(Box<str>),
     /// `path.NAME`; `rest` is short for `path.rest`
     Capture(Box<str>),
+    /// `tls.NAME`: what was agreed in the TLS handshake
+    Tls(Agreed),
     /// `user`
     User,
     /// `response.status`; `status` is short for it
@@ -51,7 +54,7 @@ pub enum Variable {
     ResponseHeader(Box<str>),
 }
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 32] = [
     "client.ip",
     "client.port",
     "listener",
@@ -72,6 +75,17 @@ const KNOWN: [&str; 21] = [
     "response.status",
     "rest",
     "status",
+    "tls.alpn",
+    "tls.cipher",
+    "tls.client.fingerprint",
+    "tls.client.issuer",
+    "tls.client.not_after",
+    "tls.client.san",
+    "tls.client.serial",
+    "tls.client.subject",
+    "tls.resumed",
+    "tls.server_name",
+    "tls.version",
     "user",
 ];
 
@@ -104,6 +118,7 @@ impl Variables for Variable {
             "request.version" => Self::Version,
             "rest" => Self::Capture("rest".into()),
             "user" => Self::User,
+            _ if name.starts_with("tls.") => Self::Tls(Agreed::named(name)?),
             "response.status" | "status" => Self::Status,
             _ => return None,
         })
@@ -127,6 +142,12 @@ impl Variable {
                 Some(query) => write!(out, "?{query}"),
                 None => Ok(()),
             }),
+            Self::Tls(agreed) => {
+                if let Some(session) = &exchange.client.tls {
+                    agreed.render(session, out);
+                }
+                Ok(())
+            }
             Self::RequestHeader(name) => {
                 push_bytes(out, request.fields.get_named(name.as_bytes()).unwrap_or_default());
                 Ok(())

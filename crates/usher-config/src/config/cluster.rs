@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::RouteTimeouts;
+use super::{ClusterTls, RouteTimeouts, Switch, UpstreamProtocol};
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::Node;
 use crate::schema::Schema;
-use crate::value::{EndpointAddress, ValueError};
+use crate::value::{EndpointUrl, ValueError};
 
 crate::section! {
     /// A group of endpoints that serve the same thing.
@@ -22,6 +22,11 @@ crate::section! {
         /// What endpoints see as `Host`: what the client sent (`preserve`), the endpoint's own address (`endpoint`),
         /// or this text.
         pub host: HostPolicy = HostPolicy::Preserve,
+        /// TLS towards the endpoints: `true`, or a table with more. Endpoints that are written as `https://…` have it
+        /// without this.
+        pub tls: Switch<ClusterTls> = Switch::Off,
+        /// How endpoints are spoken to.
+        pub protocol: UpstreamProtocol = UpstreamProtocol::Auto,
         /// Timeouts for this cluster in place of those in `[timeouts]`.
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// Connections to the endpoints that are kept and used again.
@@ -36,8 +41,8 @@ crate::section! {
     #[bare(address)]
     pub struct Endpoint {
         /// Where it is: `10.0.0.1:3000`, `[2001:db8::1]:3000`, `name:3000` or `unix:/run/app.sock`. A name stands for
-        /// all addresses that it resolves to.
-        pub address: Spanned<EndpointAddress>,
+        /// all addresses that it resolves to. `https://name:3000` speaks TLS, `h2c://name:3000` HTTP/2 without it.
+        pub address: Spanned<EndpointUrl>,
         /// Its share of the requests, compared with the others'. `0` takes no new requests.
         #[range(0..=65_535)]
         pub weight: u32 = 1,

@@ -12,6 +12,12 @@ crate::section! {
         /// Connections that one client address may have open at once; `0` is no limit. Mind that many people may
         /// share one address, and that everybody does behind another proxy, unless it sends PROXY headers.
         pub connections_per_client: u32 = 0,
+        /// TLS handshakes that may be under way at once, over all listeners and workers; more are refused.
+        #[range(1..)]
+        pub handshakes: u32 = 2000,
+        /// Requests that may be under way at once on one connection of HTTP/2 or HTTP/3.
+        #[range(1..=10_000)]
+        pub streams: u32 = 100,
         /// The longest request line: method, target and version. The answer to a longer one is 414.
         #[range(ByteSize(64)..=ByteSize::mib(1))]
         pub request_line: ByteSize = ByteSize::kib(8),
@@ -35,6 +41,9 @@ crate::section! {
         pub connections: Option<u32>,
         /// In place of `limits.connections_per_client`.
         pub connections_per_client: Option<u32>,
+        /// In place of `limits.streams`.
+        #[range(1..=10_000)]
+        pub streams: Option<u32>,
         /// In place of `limits.request_line`.
         #[range(ByteSize(64)..=ByteSize::mib(1))]
         pub request_line: Option<ByteSize>,
@@ -62,6 +71,8 @@ impl Limits {
         Self {
             connections: self.connections,
             connections_per_client: own.connections_per_client.unwrap_or(self.connections_per_client),
+            handshakes: self.handshakes,
+            streams: own.streams.unwrap_or(self.streams),
             request_line: own.request_line.unwrap_or(self.request_line),
             head: own.head.unwrap_or(self.head),
             fields: own.fields.unwrap_or(self.fields),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{ListenerLimits, ListenerTimeouts, RouteLog};
+use super::{ListenerLimits, ListenerTimeouts, ListenerTls, Protocol, RouteLog, Switch};
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::{Node, Value};
 use crate::schema::Schema;
@@ -24,6 +24,13 @@ crate::section! {
         pub bind: OneOrMany<Spanned<BindAddress>>,
         /// Read a PROXY protocol header (version 1 or 2) in front of each connection, as load balancers send it.
         pub proxy_protocol: Option<Spanned<ProxyProtocol>>,
+        /// TLS: `true`, or a table with more. Its certificates are those of `[[certificate]]`, and automatic ones.
+        pub tls: Switch<ListenerTls> = Switch::Off,
+        /// The versions of HTTP that are spoken: `h1`, `h2`, `h3`. Without it, all three with TLS, else `h1` and `h2`.
+        pub protocols: OneOrMany<Spanned<Protocol>> = OneOrMany::default(),
+        /// Send clients that come without TLS to HTTPS. Without it, that is done on port 80, for hosts whose certificate
+        /// is automatic.
+        pub redirect_https: Option<bool>,
         /// Connections that may wait to be accepted. The system may cut it (`net.core.somaxconn`).
         #[range(1..=1_000_000)]
         pub backlog: u32 = BACKLOG,
@@ -71,6 +78,9 @@ impl Listener {
             name: None,
             bind: OneOrMany(vec![Spanned::nowhere(bind)]),
             proxy_protocol: None,
+            tls: Switch::Off,
+            protocols: OneOrMany::default(),
+            redirect_https: None,
             backlog: BACKLOG,
             tcp_nodelay: true,
             tcp_keepalive: None,
@@ -82,6 +92,14 @@ impl Listener {
             limits: ListenerLimits::default(),
             timeouts: ListenerTimeouts::default(),
         }
+    }
+
+    /// Whether it speaks a version of HTTP.
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        if self.protocols.is_empty() {
+            return protocol != Protocol::H3 || self.tls.on().is_some();
+        }
+        self.protocols.iter().any(|spoken| spoken.value == protocol)
     }
 
     /// What logs and metrics call it.

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod admin;
+mod automatic;
 mod check;
 mod cluster;
 mod error_page;
@@ -12,11 +13,16 @@ mod pattern;
 mod resolve;
 mod route;
 mod timeouts;
+mod tls;
 
 use std::path::PathBuf;
 
 pub use access_log::{AccessLog, AccessLogTo, LogFormat, LogTarget, RouteLog, SyslogAddress};
 pub use admin::{Admin, AdminListener};
+pub use automatic::{
+    Automatic, AutomaticHttps, CertificateAuthority, ChallengeKind, DnsProvider, DnsProviderName, KeyType,
+    OnDemand,
+};
 pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, Pool};
 pub use error_page::{ErrorPage, ErrorPages, PageContent, StatusPattern};
 pub use limits::{Limits, ListenerLimits, RouteLimits};
@@ -25,6 +31,10 @@ pub use pattern::ValuePattern;
 pub use resolve::RouteSettings;
 pub use route::{AmbiguousPaths, Bundle, Route, Split, SplitTarget, Sticky, Target};
 pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
+pub use tls::{
+    Certificate, ClientCertificate, ClientCertificateMode, ClusterTls, ListenerTls, Passthrough, Protocol,
+    Switch, Tls, TlsPolicy, UpstreamProtocol,
+};
 
 use crate::decode::{Context, Decode, Named, OneOrMany, Spanned};
 use crate::document::Document;
@@ -32,6 +42,8 @@ use crate::value::{BindAddress, TrustedPeer};
 
 /// Where Usher listens if the config names no listener.
 pub const DEFAULT_PORT: u16 = 80;
+/// Where it listens with TLS then, if a route names a host.
+pub const DEFAULT_TLS_PORT: u16 = 443;
 
 crate::section! {
     /// The configuration of Usher. It is written in TOML, YAML or JSON; the keys are the same.
@@ -63,7 +75,16 @@ crate::section! {
         pub limits: Limits = Limits::default(),
         /// How long to wait for what.
         pub timeouts: Timeouts = Timeouts::default(),
-        /// Where to listen. Without any, Usher listens on `:80`, all addresses, IPv4 and IPv6.
+        /// TLS on all listeners that have it.
+        pub tls: Tls = Tls::default(),
+        /// Certificates from files.
+        #[key("certificate")]
+        pub certificates: Vec<Spanned<Certificate>> = Vec::new(),
+        /// Certificates that are obtained and renewed automatically: `false`, or a table. Without it, that is done for
+        /// listeners with `tls`.
+        pub automatic_https: AutomaticHttps = Switch::On(Automatic::default()),
+        /// Where to listen. Without any, Usher listens on `:443` with TLS and automatic
+        /// certificates if a route names a host, and on `:80`; on all addresses, IPv4 and IPv6.
         #[key("listener")]
         pub listeners: Vec<Spanned<Listener>> = Vec::new(),
         /// Which requests go where. The most specific route that matches takes the request.
@@ -90,8 +111,22 @@ impl Config {
         check::all(&config, document, known_filters, cx);
         if config.listeners.is_empty() && document.root.get("listener").is_none() {
             config.listeners.push(Spanned::nowhere(Listener::on(BindAddress::Any(DEFAULT_PORT))));
+            if config.serves_hosts() {
+                let mut secure = Listener::on(BindAddress::Any(DEFAULT_TLS_PORT));
+                secure.tls = Switch::On(ListenerTls::default());
+                config.listeners.push(Spanned::nowhere(secure));
+            }
         }
         Some(config)
+    }
+
+    /// Whether there are hosts to have certificates for: from files, or that some route names.
+    fn serves_hosts(&self) -> bool {
+        let automatic = self.automatic_https.on().is_some_and(|automatic| {
+            let named = |host: &Spanned<String>| !host.starts_with('~') && host.value != "*";
+            automatic.on_demand.is_some() || self.routes.iter().flat_map(|route| &route.host).any(named)
+        });
+        automatic || !self.certificates.is_empty()
     }
 
     /// Whether it names no listener, and so gets the one on [`DEFAULT_PORT`].

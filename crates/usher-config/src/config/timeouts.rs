@@ -11,6 +11,9 @@ crate::section! {
     /// How long to wait for what. Each of these starts anew whenever something moves; none limits how long a whole
     /// request or response takes, so long downloads are safe.
     pub default struct Timeouts {
+        /// For a TLS handshake, from connecting.
+        #[range(SHORTEST..=LONGEST)]
+        pub handshake: Duration = super::tls::HANDSHAKE,
         /// From the first byte of a request (or from connecting) to the end of its head. The answer is 408.
         #[range(SHORTEST..=LONGEST)]
         pub head: Duration = Duration::from_secs(15),
@@ -51,6 +54,9 @@ crate::section! {
 crate::section! {
     /// Timeouts in place of those in `[timeouts]`, for one listener.
     pub default struct ListenerTimeouts {
+        /// In place of `timeouts.handshake`.
+        #[range(SHORTEST..=LONGEST)]
+        pub handshake: Option<Duration>,
         /// In place of `timeouts.head`.
         #[range(SHORTEST..=LONGEST)]
         pub head: Option<Duration>,

@@ -166,20 +166,69 @@ impl std::fmt::Display for BindAddress {
     }
 }
 
+/// How an endpoint is spoken to, as its address says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Nothing is said, or `http://`.
+    #[default]
+    Http,
+    /// `https://`: TLS.
+    Https,
+    /// `h2c://`: HTTP/2 without TLS.
+    H2c,
+}
+
+/// An endpoint as it is written: where it is, and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EndpointUrl {
+    /// How it is spoken to.
+    pub scheme: Scheme,
+    /// Where it is.
+    pub address: EndpointAddress,
+}
+
+impl std::str::FromStr for EndpointUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return text.parse().map(|address| Self { scheme: Scheme::Http, address });
+        };
+        let (scheme, port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Scheme::Http, 80),
+            "https" => (Scheme::Https, 443),
+            "h2c" => (Scheme::H2c, 80),
+            _ => {
+                let error = ValueError::new(format!("`{scheme}://` is not a scheme of an endpoint"));
+                return Err(error.help("write `host:port`, `https://host:port` or `h2c://host:port`"));
+            }
+        };
+        let address = match rest.strip_prefix("unix:") {
+            Some(path) => EndpointAddress::Unix(unix(path)?),
+            None => host_and_port(without_path(rest)?, Some(port))?,
+        };
+        Ok(Self { scheme, address })
+    }
+}
+
+impl std::fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.scheme {
+            Scheme::Http => {}
+            Scheme::Https => f.write_str("https://")?,
+            Scheme::H2c => f.write_str("h2c://")?,
+        }
+        write!(f, "{}", self.address)
+    }
+}
+
 impl std::str::FromStr for EndpointAddress {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return unix(path).map(Self::Unix);
-        }
-        let Some((scheme, rest)) = text.split_once("://") else { return host_and_port(text, None) };
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => host_and_port(without_path(rest)?, Some(80)),
-            "https" => Err(ValueError::new("TLS to endpoints is not available yet")
-                .help(format!("write `http://{rest}` if the endpoint also speaks plain HTTP"))),
-            _ => Err(ValueError::new(format!("`{scheme}://` is not a scheme of an endpoint"))
-                .help("write `host:port`")),
+        match text.strip_prefix("unix:") {
+            Some(path) => unix(path).map(Self::Unix),
+            None => host_and_port(text, None),
         }
     }
 }
@@ -278,7 +327,7 @@ impl Decode for BindAddress {
     }
 }
 
-impl Decode for EndpointAddress {
+impl Decode for EndpointUrl {
     fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         if let Value::Integer(port) = &node.value {
             let help = format!("write `\"localhost:{port}\"`");
@@ -289,7 +338,10 @@ impl Decode for EndpointAddress {
     }
 
     fn schema() -> Schema {
-        Schema::text("address").example("10.0.0.1:3000").example("name:3000").example("unix:/run/app.sock")
+        Schema::text("address")
+            .example("10.0.0.1:3000")
+            .example("https://name:3000")
+            .example("unix:/run/app.sock")
     }
 
     fn encode(&self) -> serde_json::Value {

@@ -14,7 +14,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use address::{BindAddress, EndpointAddress};
+pub use address::{BindAddress, EndpointAddress, EndpointUrl, Scheme};
 pub use cidr::Cidr;
 pub use duration::{format_duration, parse_duration};
 pub use peer::TrustedPeer;

@@ -19,6 +19,11 @@ impl Percent {
     /// Nothing.
     pub const NONE: Self = Self { millionths: 0 };
 
+    /// So many whole percent, at most 100.
+    pub const fn of(percent: u8) -> Self {
+        Self { millionths: if percent > 100 { 1_000_000 } else { percent as u32 * 10_000 } }
+    }
+
     /// Parts per million, up to 1,000,000.
     pub fn millionths(self) -> u32 {
         self.millionths

@@ -175,22 +175,25 @@ fn addresses_of_endpoints() {
         ("http://[::1]", "[::1]:80"),
         ("unix:/run/app.sock", "unix:/run/app.sock"),
         ("my_service:80", "my_service:80"),
+        ("https://name", "https://name:443"),
+        ("HTTPS://10.0.0.1:8443/", "https://10.0.0.1:8443"),
+        ("h2c://name:50051", "h2c://name:50051"),
+        ("https://unix:/run/app.sock", "https://unix:/run/app.sock"),
         (
-            "https://name",
-            "TLS to endpoints is not available yet | write `http://name` if the endpoint also speaks plain HTTP",
+            "ftp://name",
+            "`ftp://` is not a scheme of an endpoint | write `host:port`, `https://host:port` or `h2c://host:port`",
         ),
-        ("ftp://name", "`ftp://` is not a scheme of an endpoint | write `host:port`"),
         ("3000", "`3000` is not the address of an endpoint | write `localhost:3000`"),
         ("name", "`name` is not the address of an endpoint | add the port: `name:80`"),
         ("::1:3000", "`::1:3000` is not the address of an endpoint | write `[::1]:3000`"),
         ("10.0.0.1", "`10.0.0.1` is not the address of an endpoint | add the port: `10.0.0.1:80`"),
     ] {
-        assert_eq!(shown::<EndpointAddress>(text), expected);
+        assert_eq!(shown::<EndpointUrl>(text), expected);
     }
     for text in
         ["", ":", ":80", "a:0", "10.0.0.1:0", "a b:80", "a..b:80", "-a:80", "1.2.3:80", "a:80:80", "a@b:80"]
     {
-        assert!(text.parse::<EndpointAddress>().is_err(), "{text}");
+        assert!(text.parse::<EndpointUrl>().is_err(), "{text}");
     }
 }
 
@@ -247,7 +250,7 @@ proptest! {
         if let Ok(address) = text.parse::<BindAddress>() {
             prop_assert_eq!(address.to_string().parse(), Ok(address));
         }
-        if let Ok(address) = text.parse::<EndpointAddress>() {
+        if let Ok(address) = text.parse::<EndpointUrl>() {
             prop_assert_eq!(address.to_string().parse(), Ok(address));
         }
     }

@@ -12,9 +12,11 @@ use tokio::time::Instant;
 use usher_api::Candidate;
 use usher_api::metrics::{EndpointMetrics, WorkerMetrics};
 use usher_net::Transport;
+use usher_net::tls::Secured;
 use usher_wire::Connection;
 
 use super::avoid::Avoided;
+use super::dial::Shared;
 use crate::snapshot::ResolvedEndpoint;
 
 /// An endpoint.
@@ -32,6 +34,8 @@ pub struct Endpoint<S> {
     max_idle: Cell<usize>,
     /// Whether it is passed over for now.
     pub(super) avoided: Avoided,
+    /// Connections that carry many requests.
+    pub(super) shared: Shared,
     /// Where the balancer of now sees this endpoint. A request that began before a reload ends here too, so that the
     /// new balancer's counts stay right.
     seat: RefCell<Seat>,
@@ -47,7 +51,7 @@ struct Seat {
 }
 
 struct Idle<S> {
-    connection: Box<Connection<S>>,
+    connection: Box<Connection<Secured<S>>>,
     since: Instant,
 }
 
@@ -67,14 +71,15 @@ impl<S: Transport> Endpoint<S> {
             idle: RefCell::default(),
             max_idle,
             avoided: Avoided::default(),
+            shared: Shared::default(),
             seat: RefCell::default(),
         }
     }
 
     /// Whether this is the same endpoint, whatever its share.
     pub(super) fn is_same(&self, other: &ResolvedEndpoint) -> bool {
-        let ResolvedEndpoint { address, weight: _, label, host } = &self.resolved;
-        (address, label, host) == (&other.address, &other.label, &other.host)
+        let ResolvedEndpoint { address, weight: _, label, host, speech } = &self.resolved;
+        (address, label, host, speech) == (&other.address, &other.label, &other.host, &other.speech)
     }
 
     /// Goes on with the share that a new config gives it.
@@ -130,7 +135,7 @@ impl<S: Transport> Endpoint<S> {
 
     /// A pooled connection that is still open, the most recently used first (its caches are warm, and the oldest can
     /// time out).
-    pub fn take_idle(&self) -> Option<Box<Connection<S>>> {
+    pub fn take_idle(&self) -> Option<Box<Connection<Secured<S>>>> {
         let mut pool = self.idle.borrow_mut();
         while let Some(mut idle) = pool.pop_back() {
             self.idle_changed(1, 0);
@@ -142,7 +147,7 @@ impl<S: Transport> Endpoint<S> {
     }
 
     /// Keeps a connection for another request; the longest idle one gives way if there are too many.
-    pub fn keep(&self, mut connection: Box<Connection<S>>, now: Instant) {
+    pub fn keep(&self, mut connection: Box<Connection<Secured<S>>>, now: Instant) {
         connection.release();
         let mut pool = self.idle.borrow_mut();
         let before = pool.len();
@@ -156,11 +161,13 @@ impl<S: Transport> Endpoint<S> {
     /// Closes the connections that are kept, and keeps no more.
     pub(super) fn retire(&self) {
         self.max_idle.set(0);
+        self.shared.retire();
         let gone = std::mem::take(&mut *self.idle.borrow_mut());
         self.idle_changed(gone.len(), 0);
     }
 
     pub(super) fn sweep(&self, now: Instant, timeout: Duration) {
+        self.shared.sweep(now, timeout);
         let mut pool = self.idle.borrow_mut();
         let before = pool.len();
         pool.retain_mut(|idle| now.duration_since(idle.since) < timeout && is_quiet(&mut idle.connection));

@@ -1,7 +1,9 @@
 //! A cluster as one worker sees it: endpoints, the balancer's state, and pooled connections.
 
 mod avoid;
+mod dial;
 mod endpoint;
+mod link;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,7 +16,9 @@ use usher_api::metrics::WorkerMetrics;
 use usher_api::{Balancer, Candidate, Error, ErrorKind, Exchange, PickInput, Side};
 use usher_net::{Address, Transport};
 
+pub(crate) use dial::Wanted;
 pub use endpoint::{Endpoint, Lease};
+pub use link::Link;
 
 use crate::snapshot::{ClusterSpec, ResolvedEndpoint};
 

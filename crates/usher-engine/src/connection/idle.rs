@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, Watch};
 
 use super::{DRAIN_GRACE, Guest, IdleConnection, attend};
@@ -45,7 +46,11 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     }
 
     /// Takes a connection, for as long as its patience says; gives it back if it cannot rest.
-    pub(super) fn take(&self, guest: Guest<D>, mut stream: T) -> Result<(), Box<(Guest<D>, T)>> {
+    pub(super) fn take(
+        &self,
+        guest: Guest<D>,
+        mut stream: Secured<T>,
+    ) -> Result<(), Box<(Guest<D>, Secured<T>)>> {
         let mut rows = self.rows.borrow_mut();
         let number = rows.next();
         let watched = !self.worker.is_draining()

@@ -1,18 +1,18 @@
 //! Requests that come one after another on one connection: each is read, sanitized and served, or refused.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use usher_api::{Client, Exchange, Reply};
+use usher_api::{Client, Exchange, Piece, Reply};
 use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
+use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport};
 use usher_wire::{Connection, Sink, Source, WireError};
 
-use super::Guest;
+use super::{Door, Guest, Served};
 use crate::path::{self, Answer, End, Visit};
 use crate::steps::{record, reply};
 
@@ -26,14 +26,18 @@ const LAST_WORDS_BYTES: usize = 256 << 10;
 /// connection ended.
 pub(super) async fn serve<D: Dialer, T: Transport>(
     guest: &mut Guest<D>,
-    stream: T,
+    stream: Secured<T>,
     ahead: Vec<u8>,
-) -> Option<T> {
+) -> Option<Served<T>> {
     let text = ClientText::new(guest.door.peer.map(|peer| peer.ip()), guest.door.local);
     let connection = Connection::with_input(stream, &ahead);
     let mut service = Service { guest, connection, text, scratch: Scratch::default() };
     match service.run().await {
-        Next::Idle => Some(service.connection.into_parts().0),
+        Next::Idle => Some(Served::Idle(service.connection.into_parts().0)),
+        Next::Http2 => {
+            let (stream, read) = service.connection.into_parts();
+            Some(Served::Http2(stream, read.bytes().to_vec()))
+        }
         Next::Close { politely } => {
             if politely {
                 service.last_words().await;
@@ -47,10 +51,42 @@ pub(super) async fn serve<D: Dialer, T: Transport>(
     }
 }
 
+/// How HTTP/2 begins (RFC 9113 section 3.4), as far as HTTP/1 reads it.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
+/// The scheme of requests that come in here.
+pub(super) fn scheme(door: &Door) -> &'static str {
+    if door.session.is_some() { "https" } else { "http" }
+}
+
+/// Answers a client that speaks HTTP without TLS where TLS is spoken. What is no HTTP either is closed without a word.
+pub(super) async fn refuse_plain<D: Dialer, T: Transport>(
+    guest: &mut Guest<D>,
+    stream: Secured<T>,
+    ahead: &[u8],
+) {
+    if !ahead.first().is_some_and(u8::is_ascii_uppercase) {
+        return;
+    }
+    let text = ClientText::new(guest.door.peer.map(|peer| peer.ip()), guest.door.local);
+    let connection = Connection::with_input(stream, ahead);
+    let mut service = Service { guest, connection, text, scratch: Scratch::default() };
+    let mut exchange = service.guest.worker.take_exchange();
+    exchange.record.detail = "plain HTTP where TLS is spoken";
+    let page =
+        "This port speaks HTTPS, and the request came without TLS. Write https:// in front of the address.\n";
+    let reply = Reply::new(400, "plain_http").field("Content-Type", "text/plain; charset=utf-8");
+    let reply = reply.piece(Piece::Bytes(page.as_bytes().into()));
+    service.answer(&mut exchange, &Asked::default(), reply).await;
+    service.last_words().await;
+    exchange.client = Client::default();
+    service.guest.worker.give_exchange(exchange);
+}
+
 /// A connection that serves requests, one after another.
 struct Service<'a, D: Dialer, T> {
     guest: &'a mut Guest<D>,
-    connection: Connection<T>,
+    connection: Connection<Secured<T>>,
     text: ClientText,
     scratch: Scratch,
 }
@@ -59,6 +95,8 @@ struct Service<'a, D: Dialer, T> {
 enum Next {
     /// Wait for one.
     Idle,
+    /// What came is the beginning of HTTP/2.
+    Http2,
     /// Close; unread bytes of the client may be on their way.
     Close { politely: bool },
     /// Reset.
@@ -74,6 +112,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             local: self.guest.door.local,
             trusted: false,
             listener: self.guest.door.listener.name.clone(),
+            tls: self.guest.door.session.clone(),
         };
         let next = loop {
             let next = self.serve_one(&mut exchange).await;
@@ -108,6 +147,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         if let Err(wrong) = self.read_head(exchange).await {
             return Some(match wrong {
                 Wrong::Nothing => Next::Idle,
+                Wrong::Http2 => Next::Http2,
                 Wrong::Gone => Next::Close { politely: false },
                 Wrong::Refused(status, detail) => {
                     exchange.request.clear();
@@ -117,7 +157,11 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             });
         }
         visit.started = Some(Instant::now());
-        exchange.request.scheme = "http";
+        if !self.guest.door.listener.protocols.h1 {
+            exchange.record.detail = "this listener does not speak HTTP/1";
+            return Some(self.refuse(exchange, &visit, 505).await);
+        }
+        exchange.request.scheme = scheme(&self.guest.door);
         match sanitize(&mut exchange.request, &mut self.scratch, &mut visit.upgrade) {
             Ok(facts) => visit.facts = facts,
             Err(error) => {
@@ -129,7 +173,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             visit.upgrade.clear();
         }
         self.connection.begin_receive(visit.facts.framing);
-        self.follow();
+        self.guest.door.follow(&self.guest.worker.local().shared);
         let (visit, connection) = self.visit(&visit);
         let end = path::serve(&visit, exchange, connection).await;
         match end {
@@ -158,6 +202,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         match self.guest.deadline.limit(patience, reading).await {
             Ok(None) => Err(Wrong::Nothing),
             Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(WireError::Parse(_)))) if self.is_http2() => Err(Wrong::Http2),
             Ok(Some(Err(WireError::Parse(error)))) => Err(Wrong::Refused(error.status(), error.as_str())),
             Err(_) if self.connection.has_begun() => {
                 Err(Wrong::Refused(408, "request head not complete in time"))
@@ -167,23 +212,33 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         }
     }
 
+    /// Whether what came, and is no request of HTTP/1, is the beginning of HTTP/2 ("prior knowledge", RFC 9113 section
+    /// 3.3). Looked at only then, so that it costs others nothing.
+    fn is_http2(&self) -> bool {
+        let spoken = self.guest.door.listener.protocols;
+        spoken.h2 && self.connection.input().starts_with(PREFACE)
+    }
+
     /// Answers what is not a request, or one with more than one reading. The connection ends: where its next message
     /// would begin is in doubt.
     async fn refuse(&mut self, exchange: &mut Exchange, asked: &Asked, status: u16) -> Next {
-        self.follow();
+        let reason = if status == 408 { "client_idle_timeout" } else { "client_malformed" };
+        self.answer(exchange, asked, Reply::new(status, reason)).await
+    }
+
+    async fn answer(&mut self, exchange: &mut Exchange, asked: &Asked, reply: Reply) -> Next {
+        self.guest.door.follow(&self.guest.worker.local().shared);
         let (visit, connection) = self.visit(asked);
         visit.worker.metrics.requests.started();
         exchange.client.ip = visit.peer.map(|peer| peer.ip());
         exchange.id = visit.worker.request_id();
-        let reason = if status == 408 { "client_idle_timeout" } else { "client_malformed" };
-        let answer = Answer::Own(Box::new(Reply::new(status, reason)));
-        reply::send(&visit, exchange, connection, answer).await;
+        reply::send(&visit, exchange, connection, Answer::Own(Box::new(reply))).await;
         record::finish(&visit, exchange, connection);
         Next::Close { politely: true }
     }
 
     /// The visit of one request, by the snapshot of now, and the connection that it is answered on.
-    fn visit<'a>(&'a mut self, asked: &'a Asked) -> (Visit<'a, D>, &'a mut Connection<T>) {
+    fn visit<'a>(&'a mut self, asked: &'a Asked) -> (Visit<'a, D>, &'a mut Connection<Secured<T>>) {
         let guest = &*self.guest;
         let visit = Visit {
             worker: &guest.worker,
@@ -198,24 +253,6 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             facts: asked.facts,
         };
         (visit, &mut self.connection)
-    }
-
-    /// After a reload: the listener's number and settings may be others now.
-    fn follow(&mut self) {
-        let local = self.guest.worker.local();
-        let door = &mut self.guest.door;
-        let listeners = &local.shared.listeners;
-        if listeners.get(door.index as usize).is_some_and(|spec| Arc::ptr_eq(spec, &door.listener)) {
-            return;
-        }
-        match listeners.iter().position(|spec| spec.name == door.listener.name) {
-            Some(index) => {
-                door.index = index as u32;
-                door.listener = listeners[index].clone();
-            }
-            // The listener was removed: routes for all listeners still serve what is open.
-            None => door.index = u32::MAX,
-        }
     }
 
     /// Ends a connection on which the client may still be sending: closing at once would reset it, and the reset
@@ -254,6 +291,8 @@ struct Asked {
 enum Wrong {
     /// Not a byte of it has come.
     Nothing,
+    /// The client speaks HTTP/2.
+    Http2,
     /// The client is gone or says nothing.
     Gone,
     /// It sent what is answered with this status; the words are for the log.

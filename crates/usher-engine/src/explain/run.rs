@@ -68,7 +68,14 @@ pub(super) fn run(
 ) -> Explanation {
     let (peer, local) = question.ends(listener);
     let mut told = begin(question, listener, peer);
-    let client = usher_api::Client { ip: None, peer, local, trusted: false, listener: listener.name.clone() };
+    let client = usher_api::Client {
+        ip: None,
+        peer,
+        local,
+        trusted: false,
+        listener: listener.name.clone(),
+        tls: None,
+    };
     let mut exchange = Exchange { client, ..Exchange::default() };
     let understood = match understand(head, listener, &mut exchange) {
         Ok(understood) => understood,

@@ -2,14 +2,18 @@
 //!
 //! - `build/names.rs`: names for what users gave none;
 //! - `build/listeners.rs`, `build/clusters.rs`, `build/pages.rs`: one kind of object each;
+//! - `build/secrets.rs`, `build/connectors.rs`, `build/passthrough.rs`: TLS on listeners, towards endpoints, and past us;
 //! - `filters.rs`: a route's filters, and that exactly one thing answers its requests;
 //! - `routes.rs`: the routes, and their rules for the router;
 //! - `habits.rs`: patterns that are meant as other servers read them.
 
 mod clusters;
+mod connectors;
 mod listeners;
 mod names;
 mod pages;
+mod passthrough;
+mod secrets;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -60,9 +64,10 @@ impl Builder<'_> {
     ) -> Result<Built, Report> {
         let config = &loaded.config;
         let mut building = Building::new(self, loaded, previous);
-        let listeners = building.listeners();
         let mut clusters = building.clusters();
+        let listeners = building.listeners(&mut clusters);
         let (routes, unrouted, router) = building.routes(&mut clusters);
+        let trust = building.trust();
         let Building { mut errors, warnings, carry, files, .. } = building;
         let sound = errors.is_empty() && loaded.mistakes.is_empty();
         let Some(router) = router.filter(|_| sound) else {
@@ -77,6 +82,7 @@ impl Builder<'_> {
             routes,
             unrouted,
             clusters: clusters.specs,
+            trust,
             trusted_proxies: config.trusted_proxies.to_vec(),
             access_log,
             drain: config.timeouts.drain,

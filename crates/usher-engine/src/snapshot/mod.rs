@@ -8,14 +8,19 @@ mod routes;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use usher_api::{AccessSink, Balance, Error, ErrorKind, Filter, Phase, Reply, Side, Template};
-use usher_config::config::{AmbiguousPaths, HostPolicy, Pool, StatusPattern, UpstreamTimeouts};
+use usher_api::{
+    AccessSink, Balance, Error, ErrorKind, Filter, HttpChallenges, OnDemand, Phase, Reply, Side, Template,
+};
+use usher_config::config::{
+    AmbiguousPaths, HostPolicy, Pool, StatusPattern, UpstreamProtocol, UpstreamTimeouts,
+};
 use usher_config::value::{BindAddress, EndpointAddress, TrustedPeer};
 use usher_http::Framing;
 use usher_http::parse::HeadLimits;
+use usher_net::tls::{Certificates, TlsAcceptor, TlsConnector};
 use usher_net::{Address, ListenOptions, SocketOptions};
 use usher_route::Router;
 use usher_wire::NotTrailers;
@@ -36,6 +41,8 @@ pub struct Snapshot {
     pub unrouted: Route,
     /// The clusters.
     pub clusters: Vec<Arc<ClusterSpec>>,
+    /// Certificates, and whoever obtains them; the same over all reloads.
+    pub trust: Arc<Trust>,
     /// Whose forwarding fields are believed.
     pub trusted_proxies: Vec<TrustedPeer>,
     /// Where records of finished exchanges go.
@@ -58,6 +65,18 @@ pub struct ListenerSpec {
     pub socket: SocketOptions,
     /// Whose PROXY headers are read.
     pub proxy_protocol: Option<ProxyRule>,
+    /// TLS, if it is spoken.
+    pub tls: Option<TlsSpec>,
+    /// The versions of HTTP that are spoken.
+    pub protocols: ListenerProtocols,
+    /// Where clients without TLS are sent, on hosts that are served over TLS: the port.
+    pub redirect: Option<u16>,
+    /// What tells clients of HTTP/3 (RFC 7838), if it is spoken.
+    pub alt_svc: Option<Box<str>>,
+    /// Requests at once on one connection of HTTP/2 or HTTP/3.
+    pub streams: u32,
+    /// TLS handshakes at once, over all listeners and workers.
+    pub max_handshakes: u32,
     /// What a head may cost.
     pub head: HeadLimits,
     /// Connections open at once on this listener; 0 is no limit.
@@ -70,6 +89,58 @@ pub struct ListenerSpec {
     pub logged: bool,
     /// The connections that are open, counted over all workers and reloads.
     pub counts: Counts,
+}
+
+/// What TLS needs beside the config: shared by all workers, and the same over all reloads.
+#[derive(Default)]
+pub struct Trust {
+    /// All certificates, by name. Whoever obtains one puts it here.
+    pub certificates: Arc<Certificates>,
+    /// Answers to challenges of certificate authorities.
+    pub challenges: Arc<HttpChallenges>,
+    /// Who obtains certificates for names that are first heard of in a handshake.
+    pub on_demand: OnceLock<Arc<dyn OnDemand>>,
+    /// TLS handshakes that are under way.
+    pub handshakes: AtomicU32,
+}
+
+/// TLS on a listener.
+pub struct TlsSpec {
+    /// What handshakes are made with.
+    pub acceptor: TlsAcceptor,
+    /// Whose connections are passed on still encrypted.
+    pub passthrough: Vec<Passthrough>,
+    /// Whether requests are taken before the handshake is complete.
+    pub early_data: bool,
+}
+
+/// Hosts whose connections are passed on still encrypted.
+pub struct Passthrough {
+    /// The host, or what follows the `*` of `*.example.com`; in lower case.
+    pub host: Box<str>,
+    /// Where to.
+    pub destination: Destination,
+}
+
+impl Passthrough {
+    /// Whether it takes connections for this name (lower case).
+    pub fn takes(&self, name: &str) -> bool {
+        match self.host.strip_prefix('*') {
+            Some(suffix) => name.len() > suffix.len() && name.ends_with(suffix),
+            None => name == &*self.host,
+        }
+    }
+}
+
+/// The versions of HTTP that a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerProtocols {
+    /// HTTP/1.0 and 1.1.
+    pub h1: bool,
+    /// HTTP/2.
+    pub h2: bool,
+    /// HTTP/3.
+    pub h3: bool,
 }
 
 /// Connections that are open now, shared by all workers. Touched when a connection begins and ends, never on the path
@@ -94,6 +165,8 @@ pub struct ProxyRule {
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientTimeouts {
+    /// For a TLS handshake, from connecting.
+    pub handshake: Duration,
     /// For a head, from its first byte.
     pub head: Duration,
     /// Between requests.
@@ -124,6 +197,8 @@ pub struct Route {
     pub request_trailers: NotTrailers,
     /// The same for trailers of responses.
     pub response_trailers: NotTrailers,
+    /// Clients without TLS are sent to HTTPS, where their listener does that.
+    pub to_https: bool,
     /// The largest request body.
     pub max_body: Option<u64>,
     /// Largest body that a filter wants whole.
@@ -190,10 +265,21 @@ pub struct ClusterSpec {
     pub host: HostPolicy,
     /// Connections that are kept.
     pub pool: Pool,
+    /// TLS towards those endpoints that speak it.
+    pub tls: Option<Connectors>,
     /// Bounds for resolving names again.
     pub dns: (Duration, Duration),
     /// The endpoints by address, as far as they are known when the snapshot is built.
     pub resolved: Vec<ResolvedEndpoint>,
+}
+
+/// TLS towards endpoints.
+#[derive(Clone)]
+pub struct Connectors {
+    /// With what the cluster speaks.
+    pub usual: Arc<TlsConnector>,
+    /// With HTTP/1 alone, for tunnels.
+    pub http1: Arc<TlsConnector>,
 }
 
 /// An endpoint as it is configured.
@@ -201,10 +287,21 @@ pub struct ClusterSpec {
 pub struct EndpointSpec {
     /// Where it is; perhaps a name.
     pub address: EndpointAddress,
+    /// How it is spoken to.
+    pub speech: Speech,
     /// Its share; 0 takes no new requests.
     pub weight: u32,
     /// For logs and metrics.
     pub label: Arc<str>,
+}
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speech {
+    /// Over TLS, under this name; none for plain connections.
+    pub tls: Option<Arc<str>>,
+    /// The version of HTTP.
+    pub protocol: UpstreamProtocol,
 }
 
 /// An endpoint by address. A name stands for all addresses that it resolves to.
@@ -218,6 +315,8 @@ pub struct ResolvedEndpoint {
     pub label: Arc<str>,
     /// What it is called in a Host field, under the policy `endpoint`.
     pub host: Arc<str>,
+    /// How it is spoken to.
+    pub speech: Speech,
 }
 
 impl ClusterSpec {
@@ -249,7 +348,8 @@ impl EndpointSpec {
             EndpointAddress::Socket(address) => address.to_string().into(),
             EndpointAddress::Unix(_) => "localhost".into(),
         };
-        ResolvedEndpoint { address, weight: self.weight, label: self.label.clone(), host }
+        let (label, speech) = (self.label.clone(), self.speech.clone());
+        ResolvedEndpoint { address, weight: self.weight, label, host, speech }
     }
 }
 

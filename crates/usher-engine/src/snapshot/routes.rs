@@ -49,6 +49,7 @@ impl<'a> Building<'a> {
             body_idle: settings.timeouts.body_idle,
             write_stall: settings.timeouts.write_stall,
             tunnel_idle: settings.timeouts.tunnel_idle,
+            to_https: false,
             max_body: None,
             buffer_body: None,
         }
@@ -76,6 +77,7 @@ impl<'a> Building<'a> {
             filters,
             target,
             error_pages: self.pages(&settings, pages),
+            to_https: to_https(config, route),
             max_body: settings.limits.body.unwrap_or(config.limits.body).bytes(),
             body_idle: timeouts.body_idle,
             write_stall: timeouts.write_stall,
@@ -270,4 +272,11 @@ fn derived(route: &config::Route) -> String {
         Some((end, _)) => format!("{}…", &whole[..end]),
         None => whole,
     }
+}
+
+/// Whether clients without TLS are sent to HTTPS: on hosts with an automatic certificate, unless the route names its
+/// listeners itself.
+fn to_https(config: &config::Config, route: &config::Route) -> bool {
+    let automatic = config.automatic_https.on().is_some_and(|automatic| automatic.redirect);
+    automatic && route.listener.is_empty() && !route.host.is_empty()
 }

@@ -8,6 +8,7 @@
 //! - `asking.rs`: one connection: the request goes out, and heads come in until the final one;
 //! - `interim.rs`: what becomes of the heads before it;
 //! - `under_way.rs`: the counts of what endpoints have in hand;
+//! - `websocket.rs`: what HTTP/1 says of a WebSocket, and the others do not;
 //! - `failed.rs`: what can go wrong on the way.
 
 mod asking;
@@ -15,6 +16,7 @@ mod attempt;
 mod failed;
 mod interim;
 mod under_way;
+mod websocket;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,27 +24,29 @@ use std::time::Duration;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::FieldId;
 use usher_http::framing::Framing;
-use usher_net::Dialer;
+use usher_net::{Dialer, Transport};
 use usher_wire::pump::Pump;
-use usher_wire::{Connection, Downstream};
+use usher_wire::{Change, Downstream};
 
 use self::attempt::Attempt;
 use self::under_way::UnderWay;
-use crate::cluster::{Cluster, Lease};
+use crate::cluster::{Cluster, Lease, Link};
 use crate::path::Visit;
 use crate::snapshot::{Destination, Route};
+use crate::steps::grpc;
 
 /// The largest number of endpoints that are tried for one request.
 const MAX_TRIES: usize = 5;
 
 /// An endpoint's response, with what is needed to pass on its body.
-pub(crate) struct Forwarded<S> {
-    /// Boxed from its first use to its last: it goes from hand to hand, and into the pool.
-    pub connection: Box<Connection<S>>,
+pub(crate) struct Forwarded<S: Transport> {
+    pub connection: Link<S>,
     pub lease: Lease<S>,
     pub cluster: Rc<Cluster<S>>,
     /// Moves what is left of the request's body; none if it was sent or given up.
     pub request_body: Option<Pump>,
+    /// What it becomes, if it is changed.
+    pub request_change: Option<Change>,
     pub framing: Framing,
     /// The connection may be used again.
     pub persistent: bool,
@@ -63,11 +67,12 @@ pub(crate) async fn run<D: Dialer>(
     let cluster = cluster.ok_or_else(|| Error::new(Side::Proxy, ErrorKind::Internal))?;
     exchange.record.cluster = Some(destination.cluster);
     let body = prepare_body(visit, exchange);
+    let first_byte = grpc::patience(&exchange.request, destination.timeouts.first_byte);
     let first = cluster.pick(exchange, &[]);
     let mut lease = first.inspect_err(|error| visit.worker.metrics.upstream.failed(error.kind))?;
     let mut tried = Vec::new();
     loop {
-        let attempt = Attempt { visit, cluster: &cluster, route, destination, body };
+        let attempt = Attempt { visit, cluster: &cluster, route, destination, body, first_byte };
         let failed = match attempt.run(exchange, down, &lease).await {
             Ok(headed) => return Ok(headed.with(lease, cluster)),
             Err(failed) => failed,
@@ -92,6 +97,12 @@ pub(crate) async fn run<D: Dialer>(
 
 /// How the request's body is framed towards the endpoint. A body that a filter wanted whole is sent from memory.
 fn prepare_body<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> Framing {
+    change_held(exchange);
+    if exchange.request_transform.is_some() && visit.facts.framing != Framing::None {
+        // How long it will be is not known before its end.
+        exchange.request.fields.remove(FieldId::ContentLength);
+        return Framing::Chunked;
+    }
     let Some(body) = &exchange.body else { return visit.facts.framing };
     let length = body.len() as u64;
     let fields = &mut exchange.request.fields;
@@ -104,4 +115,16 @@ fn prepare_body<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> Fra
     fields.remove(FieldId::ContentLength);
     fields.push(FieldId::ContentLength, length.to_string().as_bytes());
     Framing::Length(length)
+}
+
+/// Changes a body that is in memory already, in one go. One that cannot be changed is sent as it is, for the endpoint to
+/// judge.
+fn change_held(exchange: &mut Exchange) {
+    let Exchange { body: Some(body), request_transform, .. } = exchange else { return };
+    let Some(mut change) = request_transform.take() else { return };
+    let mut changed = Vec::with_capacity(body.len());
+    let pushed = change.0.push(body, &mut changed);
+    if pushed.and_then(|()| change.0.finish(None, &mut changed)).is_ok() {
+        *body = changed;
+    }
 }

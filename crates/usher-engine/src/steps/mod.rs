@@ -2,6 +2,7 @@
 
 pub(crate) mod choose;
 pub(crate) mod forward;
+pub(crate) mod grpc;
 pub(crate) mod guard;
 pub(crate) mod patience;
 pub(crate) mod record;

@@ -3,11 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
-use usher_api::{Exchange, RecordView};
+use usher_api::{Client, Exchange, RecordView};
 use usher_net::Dialer;
 use usher_wire::Downstream;
 
+use crate::connection::Door;
 use crate::path::Visit;
+use crate::worker::Worker;
 
 /// Completes the record and hands it over.
 pub(crate) fn finish<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange, down: &mut impl Downstream) {
@@ -25,6 +27,37 @@ pub(crate) fn finish<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange, d
     if visit.local.shared.access_log.is_some() {
         log(visit, exchange, took);
     }
+}
+
+/// Writes a line about a connection that ended before there was a request, or for another reason than a request's. It
+/// counts as none.
+pub(crate) fn connection<D: Dialer>(worker: &Worker<D>, door: &Door, (reason, detail): (&'static str, &str)) {
+    let snapshot = worker.local().shared.clone();
+    let Some(sink) = snapshot.access_log.as_ref().filter(|_| door.listener.logged) else { return };
+    let mut exchange = worker.take_exchange();
+    exchange.client = Client {
+        ip: door.peer.map(|peer| peer.ip()),
+        peer: door.peer,
+        local: door.local,
+        trusted: false,
+        listener: door.listener.name.clone(),
+        tls: door.session.clone(),
+    };
+    exchange.record.reason = reason;
+    exchange.failures.say(detail);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    sink.record(&RecordView {
+        exchange: &exchange,
+        method: "",
+        target: b"",
+        version: "",
+        route: "",
+        cluster: "",
+        endpoint: "",
+        started_unix_micros: now.as_micros() as u64,
+    });
+    exchange.client = Client::default();
+    worker.give_exchange(exchange);
 }
 
 fn log<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, took: Duration) {

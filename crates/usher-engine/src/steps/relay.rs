@@ -1,14 +1,15 @@
 //! Bodies both ways: the response to the client, and what is left of the request to the endpoint.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Side};
 use usher_net::{Dialer, Transport};
 use usher_wire::pump::{Pump, PumpError};
-use usher_wire::{Connection, Downstream, Framing, Held, Sink, WireError};
+use usher_wire::{Change, Connection, Downstream, Held, MaybeChanged, Sink, Source, Upstream, WireError};
 
+use crate::deadline::Deadline;
 use crate::path::Visit;
 
 /// How long each side may do nothing.
@@ -20,41 +21,60 @@ pub(crate) struct Patience {
     pub client: Duration,
 }
 
+/// Bodies that are on their way, and what becomes of them.
+pub(crate) struct Bodies<'a> {
+    /// Moves what is left of the request's body.
+    pub request_body: &'a mut Option<Pump>,
+    /// The request's body, if it is in memory.
+    pub held: Option<&'a [u8]>,
+    pub request_change: Option<Change>,
+    pub response_change: Option<Change>,
+}
+
+impl Bodies<'_> {
+    /// Moves what can be moved of the request's body; ready if it needs no more of it.
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        down: &mut impl Downstream,
+        up: &mut impl Upstream,
+    ) -> Poll<Result<(), PumpError>> {
+        let Some(body) = self.request_body else { return Poll::Ready(Ok(())) };
+        let Some(bytes) = self.held else {
+            return body.poll(cx, &mut MaybeChanged::new(down, self.request_change.as_mut()), up);
+        };
+        // A body in memory goes on where it stopped: nothing of it was ever spliced, or changed.
+        let rest = bytes.get(body.moved() as usize..).unwrap_or_default();
+        body.poll(cx, &mut Held::new(rest), up)
+    }
+}
+
 /// Moves the response's body to the client, while the request's body may still be on its way. Returns how many bytes
 /// of payload the client was sent, whatever happened.
 pub(crate) async fn response<D: Dialer>(
     visit: &Visit<'_, D>,
     down: &mut impl Downstream,
-    (up, request_body, held): (&mut Connection<D::Stream>, &mut Option<Pump>, Option<&[u8]>),
+    up: &mut impl Upstream,
+    mut bodies: Bodies<'_>,
     patience: Patience,
 ) -> (u64, Result<(), Error>) {
     let mut pump = Pump::default();
     let mut progress = None;
     let outcome = poll_fn(|cx| {
-        if let Some(body) = request_body {
-            let polled = match held {
-                // A body in memory goes on where it stopped: nothing of it was ever spliced.
-                Some(bytes) => {
-                    let rest = bytes.get(body.moved() as usize..).unwrap_or_default();
-                    body.poll(cx, &mut Held::new(rest), up)
-                }
-                None => body.poll(cx, down, up),
-            };
-            match polled {
-                Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error))),
-                // The endpoint has answered; that it takes no more of the request is its right.
-                Poll::Ready(_) => *request_body = None,
-                Poll::Pending => {}
-            }
+        match bodies.poll_request(cx, down, up) {
+            Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error))),
+            // The endpoint has answered; that it takes no more of the request is its right.
+            Poll::Ready(_) => *bodies.request_body = None,
+            Poll::Pending => {}
         }
-        match pump.poll(cx, up, down) {
+        match pump.poll(cx, &mut MaybeChanged::new(up, bodies.response_change.as_mut()), down) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(upstream_error(error))),
             Poll::Ready(Err(PumpError::Sink(error))) => return Poll::Ready(Err(sink_error(error))),
             Poll::Pending => {}
         }
         let waits_for_client = pump.waits_for_sink() || down.queued() > 0;
-        let sent = request_body.as_ref().map_or(0, Pump::moved);
+        let sent = bodies.request_body.as_ref().map_or(0, Pump::moved);
         let now = Some((pump.moved(), sent, down.queued(), up.queued(), waits_for_client));
         if now != progress {
             progress = now;
@@ -71,26 +91,46 @@ pub(crate) async fn response<D: Dialer>(
 pub(crate) async fn tunnel<D: Dialer>(
     visit: &Visit<'_, D>,
     down: &mut impl Downstream,
-    up: &mut Connection<D::Stream>,
+    up: &mut impl Upstream,
     idle: Duration,
 ) -> (u64, u64) {
     down.begin_tunnel();
-    up.begin_receive(Framing::Close);
-    up.begin_send(Framing::Close);
+    up.begin_tunnel();
+    both_ways(visit.deadline, down, up, idle).await
+}
+
+/// Bytes both ways from the first on, for connections that are no requests.
+pub(crate) async fn pass<S: Transport, U: Transport>(
+    deadline: &Deadline,
+    down: &mut Connection<S>,
+    up: &mut Connection<U>,
+    idle: Duration,
+) -> (u64, u64) {
+    Downstream::begin_tunnel(down);
+    Upstream::begin_tunnel(up);
+    both_ways(deadline, down, up, idle).await
+}
+
+async fn both_ways(
+    deadline: &Deadline,
+    down: &mut (impl Source + Sink),
+    up: &mut (impl Source + Sink),
+    idle: Duration,
+) -> (u64, u64) {
     let (mut forth, mut back) = (Direction::default(), Direction::default());
-    visit.deadline.set(idle);
+    deadline.set(idle);
     let mut moved = 0;
     poll_fn(|cx| {
         let ended = (forth.poll(cx, down, up), back.poll(cx, up, down));
         let now = forth.pump.moved() + back.pump.moved();
         if now != moved {
             moved = now;
-            visit.deadline.set(idle);
+            deadline.set(idle);
         }
         match ended {
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(()),
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
-            _ => visit.deadline.poll(cx).map(|_| ()),
+            _ => deadline.poll(cx).map(|_| ()),
         }
     })
     .await;
@@ -114,7 +154,7 @@ impl Direction {
     fn poll(
         &mut self,
         cx: &mut std::task::Context<'_>,
-        source: &mut impl usher_wire::Source,
+        source: &mut impl Source,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), ()>> {
         if self.ended {
@@ -153,18 +193,10 @@ pub(crate) fn upstream_error(error: WireError) -> Error {
 fn of_wire(side: Side, error: WireError) -> Error {
     let detail = error.as_str();
     match error {
+        WireError::Refused => Error::new(side, ErrorKind::Disconnected).detail(detail).untouched(),
         WireError::TooLarge => Error::new(side, ErrorKind::TooLarge).detail("request body"),
         WireError::Io(cause) => Error::new(side, ErrorKind::Disconnected).caused_by(cause),
         error if error.is_malformed() => Error::new(side, ErrorKind::Malformed).detail(detail),
         _ => Error::new(side, ErrorKind::Disconnected).detail(detail),
     }
-}
-
-/// Whether a connection may go back to its pool.
-pub(crate) fn is_reusable<S: Transport>(connection: &Connection<S>) -> bool {
-    usher_wire::Source::is_done(connection)
-        && connection.is_send_done()
-        && connection.is_flushed()
-        && !connection.has_input()
-        && !connection.is_ended()
 }

@@ -13,7 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Exchange, Reply, Side};
-use usher_http::Framing;
+use usher_http::{Framing, Version};
 use usher_net::Dialer;
 use usher_wire::{Downstream, ReplyContext, WireError};
 
@@ -90,11 +90,18 @@ pub(crate) fn filter<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
 /// Queues the response's head; whether the connection can go on.
 fn begin<D: Dialer>(
     visit: &Visit<'_, D>,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     down: &mut impl Downstream,
     framing: Framing,
     persistent: bool,
 ) -> bool {
+    if let Some(alt_svc) = &visit.listener.alt_svc
+        && exchange.request.version < Version::Http3
+        && exchange.response.fields.get_named(b"Alt-Svc").is_none()
+    {
+        // Made of digits and a name: it is valid.
+        let _ = exchange.response.fields.add(b"Alt-Svc", alt_svc.as_bytes());
+    }
     let switches = exchange.response.status == 101;
     let date = visit.worker.deadlines.date();
     let trailers = &route(visit, exchange).response_trailers;

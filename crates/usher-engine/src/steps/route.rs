@@ -2,15 +2,16 @@
 
 use std::cell::RefCell;
 
-use usher_api::{Exchange, Reply};
+use usher_api::{Exchange, Piece, Reply};
 use usher_config::config::AmbiguousPaths;
-use usher_http::Method;
 use usher_http::method::ALLOWED;
 use usher_http::path::{has_other_readings, other_readings};
+use usher_http::{FieldId, Method};
 use usher_net::Dialer;
 use usher_route::{Captures, Outcome};
 
 use crate::path::Visit;
+use crate::snapshot::Route;
 use crate::steps::reply;
 use crate::subject::{Asking, Reading};
 
@@ -39,6 +40,39 @@ pub(crate) fn find<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> 
             Outcome::MethodNotAllowed => Err(reply::method_not_allowed(&router.allowed(&asking))),
         }
     })
+}
+
+/// The answer to a certificate authority that asks whether a host is ours (HTTP-01, RFC 8555 section 8.3). No route can
+/// take it, and no filter: who wants a certificate wants this to work.
+pub(crate) fn challenge<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange) -> Option<Box<Reply>> {
+    let answer = visit.local.shared.trust.challenges.answer(&exchange.request.path)?;
+    let reply = Reply::new(200, "acme_challenge").field("Content-Type", "application/octet-stream");
+    Some(Box::new(reply.piece(Piece::Bytes(answer.as_bytes().to_vec().into()))))
+}
+
+/// Sends a client without TLS to HTTPS, where its listener and the route say so.
+///
+/// 308, as Caddy does: a `POST` stays one.
+pub(crate) fn to_https<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &Exchange,
+    route: &Route,
+) -> Option<Box<Reply>> {
+    let port = visit.listener.redirect.filter(|_| route.to_https)?;
+    // A proxy in front that ended TLS says so, if it is trusted.
+    let request = &exchange.request;
+    let ended_before = exchange.client.trusted
+        && request
+            .fields
+            .get(FieldId::XForwardedProto)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
+    if request.scheme == "https" || ended_before {
+        return None;
+    }
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    let to = format!("https://{}{port}{}{query}", request.host, request.path);
+    Some(Box::new(Reply::new(308, "to_https").field("Location", to)))
 }
 
 /// The reply to a request that the proxy answers for its method alone.

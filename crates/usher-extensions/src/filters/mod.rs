@@ -8,9 +8,12 @@ use usher_api::FilterFactory;
 
 pub mod basic_auth;
 pub mod buffer_request;
+pub mod client_certificate;
 mod escape;
 pub mod fields;
+pub mod grpc_web;
 pub mod headers;
+pub mod hsts;
 pub mod rate_limit;
 pub mod redirect;
 mod replacement;
@@ -32,7 +35,10 @@ pub const FILTERS: &[&FilterFactory] = &[
     &static_files::FACTORY,
     &rewrite::FACTORY,
     &headers::FACTORY,
+    &hsts::FACTORY,
     &basic_auth::FACTORY,
+    &client_certificate::FACTORY,
     &rate_limit::FACTORY,
     &buffer_request::FACTORY,
+    &grpc_web::FACTORY,
 ];

@@ -11,6 +11,7 @@ mod trailer;
 
 use name::is_disguised;
 pub use name::{FieldId, is_claim};
+pub(crate) use token::is_lower_token;
 pub use token::{is_token, is_token_byte, is_value};
 pub use trailer::may_be_trailer;
 
@@ -318,12 +319,42 @@ impl Fields {
         });
     }
 
-    fn write_named(&mut self, name: &[u8], value: &[u8]) {
-        let id = FieldId::of(name);
+    /// Adds a line of a name and value that were checked.
+    #[inline]
+    pub(crate) fn append(&mut self, id: FieldId, name: &[u8], value: &[u8]) {
         self.write_line(id, (name, name.len()), value.len() + 2, |buf| {
             buf.extend_from_slice(b": ");
             buf.extend_from_slice(value);
         });
+    }
+
+    /// Adds bytes that are no line, and says where they are in the buffer.
+    pub(crate) fn append_raw(&mut self, bytes: &[u8]) -> (u32, u32) {
+        let from = self.buf.len();
+        self.buf.extend_from_slice(bytes);
+        (from as u32, self.buf.len() as u32)
+    }
+
+    /// Replaces all fields of a known name by one, their values in order with `separator` between them.
+    pub(crate) fn join(&mut self, id: FieldId, separator: &[u8]) {
+        let spans: Vec<(u32, u32)> = (self.lines.iter().filter(|line| line.live && line.id == id))
+            .map(|line| (line.value, line.value_end))
+            .collect();
+        let size = spans.iter().map(|(from, to)| (to - from) as usize + separator.len()).sum::<usize>();
+        self.remove(id);
+        let start = id.line_start();
+        self.write_line(id, (start, start.len() - 2), size, |buf| {
+            for (number, (from, to)) in spans.iter().enumerate() {
+                if number > 0 {
+                    buf.extend_from_slice(separator);
+                }
+                buf.extend_from_within(*from as usize..*to as usize);
+            }
+        });
+    }
+
+    fn write_named(&mut self, name: &[u8], value: &[u8]) {
+        self.append(FieldId::of(name), name, value);
     }
 
     /// Writes a line that begins with `start`, of which `name_len` bytes are the name, and goes on with what `rest`

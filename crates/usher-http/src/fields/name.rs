@@ -25,7 +25,7 @@ macro_rules! field_ids {
             }
 
             /// The name in lower case.
-            const fn lower(self) -> &'static [u8] {
+            pub(crate) const fn lower(self) -> &'static [u8] {
                 match self {
                     Self::Other => b"",
                     $(Self::$id => {

@@ -11,6 +11,12 @@ pub const fn is_token_byte(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
+/// Whether the bytes are a token without letters in upper case: a name in HTTP/2 and 3 (RFC 9113 section 8.2.1).
+#[inline]
+pub(crate) fn is_lower_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[byte as usize] && !byte.is_ascii_uppercase())
+}
+
 static TOKEN: [bool; 256] = token_table();
 
 const fn token_table() -> [bool; 256] {

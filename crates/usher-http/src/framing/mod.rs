@@ -16,7 +16,7 @@ pub enum Framing {
     None,
     /// Exactly so many bytes; may be zero.
     Length(u64),
-    /// The chunked transfer coding.
+    /// A body whose length is not known before its end: in HTTP/1 the chunked transfer coding.
     Chunked,
     /// All bytes until the sender ends its direction; responses only.
     Close,
@@ -60,7 +60,16 @@ impl FramingError {
 
 /// The framing of a request (RFC 9112 section 6.3). A Content-Length with leading zeros is written without them.
 pub fn of_request(request: &mut Request) -> Result<Framing, FramingError> {
-    Ok(declared(&mut request.fields, request.version)?.unwrap_or(Framing::None))
+    let declared = declared(&mut request.fields, request.version)?;
+    if request.version < Version::Http2 {
+        return Ok(declared.unwrap_or(Framing::None));
+    }
+    match declared {
+        // Only an extended CONNECT has it: what follows is a tunnel.
+        None if request.fields.may_have(FieldId::Upgrade) => Ok(Framing::None),
+        None if request.ends => Ok(Framing::None),
+        declared => multiplexed(declared, request.ends),
+    }
 }
 
 /// The framing of a final response to a request with `method`. A Content-Length with leading zeros is written without
@@ -75,7 +84,20 @@ pub fn of_response(response: &mut Response, method: &Method) -> Result<Framing, 
         let forbidden = !empty && matches!(response.status, 100..=199 | 204);
         return if forbidden { Err(FramingError::Forbidden) } else { Ok(Framing::None) };
     }
-    Ok(declared.unwrap_or(Framing::Close))
+    if response.version < Version::Http2 {
+        return Ok(declared.unwrap_or(Framing::Close));
+    }
+    multiplexed(declared, response.ends)
+}
+
+/// Where the end of the stream is the end of the body (RFC 9113 section 8.1.1): a length is a promise, and without one it
+/// is not known.
+fn multiplexed(declared: Option<Framing>, ends: bool) -> Result<Framing, FramingError> {
+    match declared {
+        Some(Framing::Length(1..)) if ends => Err(FramingError::ContentLength),
+        None if ends => Ok(Framing::Length(0)),
+        declared => Ok(declared.unwrap_or(Framing::Chunked)),
+    }
 }
 
 fn declared(fields: &mut Fields, version: Version) -> Result<Option<Framing>, FramingError> {

@@ -77,6 +77,8 @@ pub struct Request {
     pub query: Option<String>,
     /// The fields.
     pub fields: Fields,
+    /// HTTP/2 and HTTP/3: nothing follows the head.
+    pub(crate) ends: bool,
     /// Where the target stands in the fields' buffer.
     pub(crate) target: (u32, u32),
     /// Memory of the last request's query, for the next.
@@ -102,6 +104,7 @@ impl Request {
             self.spare_query = query;
         }
         self.fields.clear();
+        self.ends = false;
         self.target = (0, 0);
     }
 
@@ -151,6 +154,8 @@ pub struct Response {
     pub status: u16,
     /// The fields.
     pub fields: Fields,
+    /// HTTP/2 and HTTP/3: nothing follows the head.
+    pub(crate) ends: bool,
     pub(crate) reason: (u32, u32),
 }
 
@@ -160,6 +165,7 @@ impl Response {
         self.version = Version::Http11;
         self.status = 0;
         self.reason = (0, 0);
+        self.ends = false;
         self.fields.clear();
     }
 

@@ -16,7 +16,8 @@ use crate::fields::{FieldId, Fields};
 use crate::head::{Request, Response, TargetForm, Version};
 use crate::method::Method;
 pub use error::ParseError;
-use scan::{name_end, target_end, value_end};
+use scan::name_end;
+pub(crate) use scan::{target_end, value_end};
 
 /// What a head may cost (bytes and numbers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +169,7 @@ fn incomplete_line(line: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Pa
 }
 
 /// Names longer than this are refused (bytes); no registered name is near it.
-const MAX_NAME: usize = 1024;
+pub(crate) const MAX_NAME: usize = 1024;
 
 /// A field line; offsets from its start.
 struct FieldLine {
@@ -255,7 +256,7 @@ fn request_line(line: &[u8], request: &mut Request) -> Result<Option<usize>, Par
 }
 
 /// The longest method that is read (bytes); the longest registered is 17.
-const MAX_METHOD: usize = 32;
+pub(crate) const MAX_METHOD: usize = 32;
 const VERSION_LEN: usize = 8;
 
 /// Reads `HTTP/1.x`; `None` if more bytes are needed to tell.

@@ -10,7 +10,7 @@ pub(super) fn name_end(bytes: &[u8]) -> usize {
 
 /// The length of the run that may stand in a field value: visible bytes, space, tab and 0x80 to 0xFF.
 #[inline]
-pub(super) fn value_end(bytes: &[u8]) -> usize {
+pub(crate) fn value_end(bytes: &[u8]) -> usize {
     run(
         bytes,
         |byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f),
@@ -21,7 +21,7 @@ pub(super) fn value_end(bytes: &[u8]) -> usize {
 /// The length of the run that may stand in a request target: visible bytes, and 0x80 to 0xFF, which some clients
 /// send unencoded (normalizing encodes them).
 #[inline]
-pub(super) fn target_end(bytes: &[u8]) -> usize {
+pub(crate) fn target_end(bytes: &[u8]) -> usize {
     run(bytes, |byte| byte > 0x20 && byte != 0x7f, |word| below(word, 0x21) | equal(word, 0x7f))
 }
 

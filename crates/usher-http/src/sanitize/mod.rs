@@ -1,4 +1,4 @@
-//! Step 4 for HTTP/1: one meaning for framing, host and path, whatever the client wrote.
+//! Step 4: one meaning for framing, host and path, whatever the client wrote.
 //!
 //! After this the head holds no field that is for one hop only and no Host: both are written anew towards the
 //! endpoint, from what was understood here.
@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 pub enum SanitizeError {
     /// Its body has more than one reading.
     Framing(FramingError),
-    /// HTTP/1.1 without Host (RFC 9112 section 3.2).
+    /// No Host, or in HTTP/2 and 3 no `:authority` either, but in HTTP/1.0 (RFC 9112 section 3.2).
     HostMissing,
     /// More than one Host.
     HostRepeated,
@@ -180,11 +180,11 @@ fn resolve_target(request: &mut Request, scratch: &mut Scratch) -> Result<(), Sa
     Ok(())
 }
 
-/// The one Host field: required once in HTTP/1.1, at most once in HTTP/1.0 (RFC 9112 section 3.2).
+/// The one Host field, which `:authority` is too: required once since HTTP/1.1, at most once in HTTP/1.0 (RFC 9112 section 3.2).
 fn one_host(fields: &crate::Fields, version: Version) -> Result<Option<&[u8]>, SanitizeError> {
     let mut hosts = fields.all(FieldId::Host);
     match (hosts.next(), hosts.next()) {
-        (None, _) if version == Version::Http11 => Err(SanitizeError::HostMissing),
+        (None, _) if version != Version::Http10 => Err(SanitizeError::HostMissing),
         (_, Some(_)) => Err(SanitizeError::HostRepeated),
         (host, None) => Ok(host),
     }
@@ -260,8 +260,11 @@ fn is_empty(framing: Framing) -> bool {
     matches!(framing, Framing::None | Framing::Length(0))
 }
 
-/// Whether trailers mean anything to the client. HTTP/1.0 has none.
+/// Whether trailers mean anything to the client. HTTP/1.0 has none; in HTTP/2 and 3 they are part of every message.
 fn takes_trailers(request: &Request) -> bool {
+    if request.version >= Version::Http2 {
+        return true;
+    }
     request.fields.may_have(FieldId::Te)
         && request.version != Version::Http10
         && request
@@ -302,7 +305,9 @@ fn take_upgrade(
     upgrade: &mut Vec<u8>,
 ) -> bool {
     upgrade.clear();
-    if !options.upgrade || request.version == Version::Http10 || !is_empty(framing) {
+    // In HTTP/2 and 3 it stands for the protocol of an extended CONNECT.
+    let asked = options.upgrade || request.version >= Version::Http2;
+    if !asked || request.version == Version::Http10 || !is_empty(framing) {
         return false;
     }
     let mut protocols = request.fields.all(FieldId::Upgrade);

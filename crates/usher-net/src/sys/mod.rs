@@ -2,12 +2,16 @@
 
 #![allow(unsafe_code)]
 
+mod steering;
+
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+pub(crate) use steering::attach_steering;
 
 /// `setsockopt` with an integer value, at the TCP level.
 ///

@@ -83,6 +83,11 @@ impl<T: Transport> Connection<T> {
         !self.input.is_empty()
     }
 
+    /// The bytes that were received and are not used yet.
+    pub fn input(&self) -> &[u8] {
+        self.input.bytes()
+    }
+
     /// Whether a head may have begun: some clients send an empty line behind a request, which begins nothing.
     pub fn has_begun(&self) -> bool {
         !matches!(self.input.bytes(), b"" | b"\r" | b"\r\n")

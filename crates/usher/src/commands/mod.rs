@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod admin_client;
+mod certs;
 mod check;
 mod completions;
 mod explain;
@@ -9,6 +11,7 @@ mod proxy;
 mod reload;
 mod run;
 mod schema;
+mod trust;
 
 use crate::cli::{Cli, Command};
 use crate::terminal::Failure;
@@ -22,6 +25,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Proxy(args) => proxy::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Certs(args) => certs::run(&args),
+        Command::Trust(args) => trust::run(&args),
         Command::Schema { reference } => schema::run(reference),
         Command::Init { path, force } => init::run(&path, force),
         Command::Completions { shell } => completions::run(shell),

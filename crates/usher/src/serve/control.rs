@@ -13,6 +13,7 @@ use super::sockets::Sockets;
 use super::watch::Watch;
 use super::worker::{Hand, Order};
 use crate::assemble::OpenLog;
+use crate::certificates::Keeper;
 use crate::log;
 use crate::names::Names;
 use crate::origin::Origin;
@@ -28,6 +29,7 @@ pub(crate) struct Control {
     pub(super) workers: Vec<Hand>,
     pub(super) sockets: Sockets,
     pub(super) names: Names,
+    pub(super) keeper: Option<Keeper>,
     pub(super) admin: Option<AdminServer>,
     pub(super) watch: Option<Watch>,
     pub(super) pid_file: Option<PidFile>,

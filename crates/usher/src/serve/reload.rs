@@ -16,6 +16,7 @@ use super::start::bind_failure;
 use super::watch::{Fingerprint, Watch};
 use super::worker::Order;
 use crate::assemble::{self, Assembled};
+use crate::certificates::Keeper;
 use crate::log;
 use crate::terminal::{Failure, say};
 
@@ -83,8 +84,27 @@ impl Control {
         self.registry
             .use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
         (self.loaded, self.built, self.log) = (loaded, built, log);
+        warnings.extend(self.update_certificates());
         warnings.extend(self.rewatch(seen));
         Ok(Done { changes, warnings })
+    }
+
+    /// Tells whoever obtains certificates of the new config; if TLS is new, it begins.
+    fn update_certificates(&mut self) -> Option<String> {
+        if let Some(keeper) = &self.keeper {
+            keeper.update(&self.loaded);
+            return None;
+        }
+        match Keeper::start(&self.loaded, &self.built.snapshot) {
+            Ok(keeper) => {
+                if let Some(keeper) = &keeper {
+                    self.registry.use_certificates(keeper.report());
+                }
+                self.keeper = keeper;
+                None
+            }
+            Err(error) => Some(format!("cannot keep certificates: {error}")),
+        }
     }
 
     /// What the new config says otherwise but a running process cannot change.

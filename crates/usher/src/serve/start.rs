@@ -21,6 +21,7 @@ use super::sockets::Sockets;
 use super::watch::Fingerprint;
 use super::worker::{self, Hand, Order, Seat};
 use crate::assemble::{self, Assembled};
+use crate::certificates::Keeper;
 use crate::demo::Demo;
 use crate::log;
 use crate::names::Names;
@@ -55,6 +56,11 @@ pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
     followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
     built.resolve(|cluster| Some(names.endpoints(cluster)));
 
+    let keeper = Keeper::start(&loaded, &built.snapshot);
+    let keeper = keeper.map_err(|error| Failure::Message(format!("cannot keep certificates: {error}")))?;
+    if let Some(keeper) = &keeper {
+        registry.use_certificates(keeper.report());
+    }
     registry.process.serving(built.snapshot.generation);
     registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
     let workers = start_workers(&built, &registry, &events, &pinning(&loaded.config, &cores, count))?;
@@ -71,6 +77,7 @@ pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
         workers,
         sockets,
         names,
+        keeper,
         admin,
         watch: None,
         pid_file,

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use usher_api::Balance;
-use usher_config::config::{self, DnsRefresh, HostPolicy, Pool};
-use usher_config::{Diagnostic, EndpointAddress, Node, OneOrMany, Span, Spanned, closest};
+use usher_config::config::{self, ClusterTls, DnsRefresh, HostPolicy, Pool, Switch, UpstreamProtocol};
+use usher_config::{Diagnostic, EndpointUrl, Node, OneOrMany, Span, Spanned, closest};
 
-use super::{Building, Names};
+use super::{Building, Names, connectors};
 use crate::snapshot::{ClusterSpec, EndpointSpec};
 
 /// Addresses that the name of a cluster without a name tells.
@@ -25,17 +25,19 @@ pub(in crate::snapshot) struct Clusters {
 }
 
 /// An endpoint as it is written: address, weight, name.
-type Written = (EndpointAddress, u32, Option<String>);
+type Written = (EndpointUrl, u32, Option<String>);
 
 /// What a cluster is made of.
-struct Draft<'a> {
-    name: String,
-    place: Span,
-    endpoints: &'a [Spanned<config::Endpoint>],
+pub(super) struct Draft<'a> {
+    pub(super) name: String,
+    pub(super) place: Span,
+    pub(super) endpoints: &'a [Spanned<config::Endpoint>],
     balance: Option<&'a Node>,
     host: HostPolicy,
     pool: Pool,
     dns: DnsRefresh,
+    pub(super) tls: Switch<ClusterTls>,
+    pub(super) protocol: UpstreamProtocol,
 }
 
 impl Clusters {
@@ -64,6 +66,8 @@ impl Building<'_> {
                 host: cluster.host.clone(),
                 pool: cluster.pool.clone(),
                 dns: cluster.dns.clone(),
+                tls: cluster.tls.clone(),
+                protocol: cluster.protocol,
             };
             if let Some(spec) = self.cluster(draft) {
                 let index = clusters.add(spec);
@@ -95,6 +99,8 @@ impl Building<'_> {
             host: HostPolicy::Preserve,
             pool: Pool::default(),
             dns: DnsRefresh::default(),
+            tls: Switch::Off,
+            protocol: UpstreamProtocol::Auto,
         };
         let index = self.cluster(draft).map(|spec| clusters.add(spec));
         clusters.unnamed.insert(key, index);
@@ -104,8 +110,10 @@ impl Building<'_> {
     fn cluster(&mut self, draft: Draft<'_>) -> Option<ClusterSpec> {
         self.look_at_endpoints(&draft);
         let (balance_name, balance) = self.balance(&draft)?;
+        let tls = self.connector(&draft)?;
         let spec = |one: &Spanned<config::Endpoint>| EndpointSpec {
-            address: one.address.value.clone(),
+            address: one.address.value.address.clone(),
+            speech: connectors::speech(&draft.tls, draft.protocol, &one.address.value),
             weight: one.weight,
             label: label(one).into(),
         };
@@ -118,13 +126,14 @@ impl Building<'_> {
             balance_name,
             host: draft.host,
             pool: draft.pool,
+            tls,
             dns: (draft.dns.min_ttl, draft.dns.max_ttl),
         })
     }
 
     /// Warns of what works, though probably not as meant.
     fn look_at_endpoints(&mut self, draft: &Draft<'_>) {
-        let mut seen: HashMap<&EndpointAddress, Span> = HashMap::new();
+        let mut seen: HashMap<&EndpointUrl, Span> = HashMap::new();
         for one in draft.endpoints {
             if let Some(first) = seen.insert(&one.address.value, one.address.span) {
                 let warning = Diagnostic::warning(format!("`{}` is in the cluster twice", one.address.value));
@@ -198,11 +207,11 @@ fn unknown<'n>(
 }
 
 fn label(endpoint: &config::Endpoint) -> String {
-    endpoint.name.as_ref().map_or_else(|| endpoint.address.to_string(), |name| name.value.clone())
+    endpoint.name.as_ref().map_or_else(|| endpoint.address.address.to_string(), |name| name.value.clone())
 }
 
 fn name_after(to: &[Spanned<config::Endpoint>]) -> String {
-    let told: Vec<String> = to.iter().take(NAMED_AFTER).map(|one| one.address.to_string()).collect();
+    let told: Vec<String> = to.iter().take(NAMED_AFTER).map(|one| one.address.address.to_string()).collect();
     match to.len().saturating_sub(NAMED_AFTER) {
         0 => told.join(", "),
         more => format!("{} and {more} more", told.join(", ")),

@@ -8,7 +8,8 @@ use usher_config::config::{Limits, Listener, Timeouts};
 use usher_http::parse::HeadLimits;
 use usher_net::{Keepalive, ListenOptions, SocketOptions};
 
-use super::{Building, Names};
+use super::secrets::protocols;
+use super::{Building, Clusters, Names};
 use crate::snapshot::{ClientTimeouts, Counts, ListenerSpec, ProxyRule};
 
 /// Once a client was silent for `tcp_keepalive`: how often it is asked for a sign of life, and how many questions may
@@ -18,12 +19,13 @@ const PROBES: u32 = 4;
 
 impl Building<'_> {
     /// The listeners, in the order of the config.
-    pub(super) fn listeners(&mut self) -> Vec<Arc<ListenerSpec>> {
+    pub(super) fn listeners(&mut self, clusters: &mut Clusters) -> Vec<Arc<ListenerSpec>> {
         let config = &self.loaded.config;
         let given = config.listeners.iter().filter_map(|listener| listener.name.as_ref());
         let mut names = Names::taken(given.map(|name| name.as_str()));
         let clients = self.carry.keep("connections by client".to_owned(), Mutex::default);
-        let carry = &mut self.carry;
+        let tickets = self.tickets();
+        let redirect = config.listeners.iter().find_map(|listener| secure_port(listener));
         let specs = config.listeners.iter().map(|listener| {
             let name = match &listener.name {
                 Some(name) => name.value.clone(),
@@ -31,9 +33,11 @@ impl Building<'_> {
             };
             let limits = config.limits.with_listener(&listener.limits);
             let timeouts = config.timeouts.with_listener(&listener.timeouts);
-            let open = carry.keep(format!("connections of listener {name}"), AtomicU32::default);
+            let tls = self.tls(listener, tickets.as_ref(), clusters);
+            let open = self.carry.keep(format!("connections of listener {name}"), AtomicU32::default);
             let counts = Counts { listener: open, clients: clients.clone() };
-            Arc::new(ListenerSpec { counts, ..spec(name, listener, &limits, &timeouts) })
+            let redirect = redirect.filter(|_| redirects(listener));
+            Arc::new(ListenerSpec { counts, tls, redirect, ..spec(name, listener, &limits, &timeouts) })
         });
         specs.collect()
     }
@@ -60,6 +64,12 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
         },
         proxy_protocol: proxy_protocol
             .map(|rule| ProxyRule { trusted: rule.trusted.value.clone(), required: rule.required }),
+        tls: None,
+        protocols: protocols(listener),
+        redirect: None,
+        alt_svc: alt_svc(listener),
+        streams: limits.streams,
+        max_handshakes: limits.handshakes,
         head: HeadLimits {
             line: limits.request_line.bytes(),
             head: limits.head.bytes(),
@@ -69,6 +79,7 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
         max_connections: listener.limits.connections.unwrap_or(0),
         per_client: limits.connections_per_client,
         timeouts: ClientTimeouts {
+            handshake: timeouts.handshake,
             head: timeouts.head,
             keep_alive: timeouts.keep_alive,
             body_idle: timeouts.body_idle,
@@ -77,4 +88,26 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
         },
         counts,
     }
+}
+
+/// The port that clients without TLS are sent to.
+fn secure_port(listener: &Listener) -> Option<u16> {
+    let tls = listener.tls.on()?;
+    listener.bind.iter().find_map(|bind| bind.port()).filter(|_| tls.automatic)
+}
+
+/// Whether a listener sends clients to HTTPS: as it says, else if it is the one that browsers try first.
+fn redirects(listener: &Listener) -> bool {
+    let usual = || listener.bind.iter().any(|bind| bind.port() == Some(usher_config::config::DEFAULT_PORT));
+    listener.tls.on().is_none() && listener.redirect_https.unwrap_or_else(usual)
+}
+
+/// How long clients may remember that there is HTTP/3 (seconds).
+const ALT_SVC_AGE: u32 = 86_400;
+
+/// What tells clients of HTTP/3 on the same port.
+fn alt_svc(listener: &Listener) -> Option<Box<str>> {
+    let port = listener.bind.iter().find_map(|bind| bind.port())?;
+    let told = format!("h3=\":{port}\"; ma={ALT_SVC_AGE}");
+    protocols(listener).h3.then(|| told.into())
 }

@@ -9,11 +9,12 @@ use usher_api::Exchange;
 use usher_http::framing::Framing;
 use usher_net::Dialer;
 use usher_wire::pump::{Pump, PumpError};
-use usher_wire::{Connection, Downstream, Held, Sink, WireError};
+use usher_wire::{Change, Downstream, Held, MaybeChanged, Sink, Upstream as _, WireError};
 
 use super::attempt::Attempt;
 use super::failed::{Failed, stalled, timeout};
 use super::interim;
+use crate::cluster::Link;
 use crate::steps::patience;
 use crate::steps::relay::{sink_error, source_error};
 
@@ -24,9 +25,11 @@ const UNWATCHED: Duration = Duration::from_millis(100);
 /// One request on one connection, until the final head is there.
 struct Asking<'a, D: Dialer> {
     attempt: &'a Attempt<'a, D>,
-    connection: &'a mut Connection<D::Stream>,
+    connection: &'a mut Link<D::Stream>,
     /// Moves the request's body.
     pump: &'a mut Pump,
+    /// What the body becomes, if it is changed.
+    change: &'a mut Option<Change>,
     /// The body, if it is in memory.
     held: Option<Held<'a>>,
     /// Something of the request is still to be sent.
@@ -47,13 +50,14 @@ impl<D: Dialer> Attempt<'_, D> {
         &self,
         exchange: &mut Exchange,
         down: &mut impl Downstream,
-        (connection, pump): (&mut Connection<D::Stream>, &mut Pump),
+        (connection, pump, change): (&mut Link<D::Stream>, &mut Pump, &mut Option<Change>),
     ) -> Result<(), Failed> {
         let body = exchange.body.take();
         let mut asking = Asking {
             attempt: self,
             connection,
             pump,
+            change,
             held: body.as_deref().map(Held::new),
             sending: true,
             watching: down.is_watched(),
@@ -110,7 +114,10 @@ impl<D: Dialer> Asking<'_, D> {
             None if self.attempt.body == Framing::None => {
                 self.connection.poll_finish(cx, None).map_err(PumpError::Sink)
             }
-            None => self.pump.poll(cx, down, self.connection),
+            None => {
+                let mut body = MaybeChanged::new(down, self.change.as_mut());
+                self.pump.poll(cx, &mut body, self.connection)
+            }
         };
         match sent {
             Poll::Ready(Ok(())) => {
@@ -154,8 +161,8 @@ impl<D: Dialer> Asking<'_, D> {
 
     /// How long to wait for the request's body, or for the response, before something else is to be done.
     fn set_deadline(&self) {
-        let Attempt { visit, route, destination, .. } = *self.attempt;
-        let whole = destination.timeouts.first_byte;
+        let Attempt { visit, route, .. } = *self.attempt;
+        let whole = self.attempt.first_byte;
         visit.deadline.set(match (self.sending, self.watching) {
             (true, _) => patience::body_idle(visit, route),
             (false, true) => whole,
@@ -179,7 +186,7 @@ impl<D: Dialer> Asking<'_, D> {
             return Err(timeout(self.sending, self.pump.waits_for_sink()));
         }
         self.watching = true;
-        let whole = self.attempt.destination.timeouts.first_byte;
+        let whole = self.attempt.first_byte;
         self.attempt.visit.deadline.set(whole.saturating_sub(UNWATCHED));
         Ok(())
     }

@@ -7,15 +7,17 @@ use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::FieldId;
 use usher_http::framing::{self, ConnectionOptions, Framing};
-use usher_net::Dialer;
+use usher_net::{Dialer, Transport};
 use usher_wire::pump::Pump;
-use usher_wire::{Connection, Downstream, RequestContext};
+use usher_wire::{Change, Downstream, RequestContext, Upstream as _};
 
 use super::failed::stale;
 use super::under_way::UnderWay;
-use super::{Cluster, Forwarded, Lease};
+use super::{Cluster, Forwarded, Lease, websocket};
+use crate::cluster::{Link, Wanted};
 use crate::path::Visit;
 use crate::snapshot::{Destination, Route};
+use crate::steps::grpc;
 
 /// One try at one endpoint.
 pub(super) struct Attempt<'a, D: Dialer> {
@@ -25,15 +27,18 @@ pub(super) struct Attempt<'a, D: Dialer> {
     pub destination: &'a Destination,
     /// How the request's body is framed towards the endpoint.
     pub body: Framing,
+    /// How long the endpoint may take to begin its response.
+    pub first_byte: Duration,
 }
 
 /// A request that was sent, with its connection and what is left of its body.
-type Sent<S> = (Box<Connection<S>>, Pump, UnderWay<S>);
+type Sent<S> = (Link<S>, (Pump, Option<Change>), UnderWay<S>);
 
 /// A response's head and its connection, before it is known whose lease it is.
-pub(super) struct Headed<S> {
-    connection: Box<Connection<S>>,
+pub(super) struct Headed<S: Transport> {
+    connection: Link<S>,
     request_body: Option<Pump>,
+    request_change: Option<Change>,
     framing: Framing,
     persistent: bool,
     idle: Duration,
@@ -41,14 +46,24 @@ pub(super) struct Headed<S> {
     under_way: UnderWay<S>,
 }
 
-impl<S> Headed<S> {
+impl<S: Transport> Headed<S> {
     pub(super) fn with(self, lease: Lease<S>, cluster: Rc<Cluster<S>>) -> Forwarded<S> {
-        let Self { connection, request_body, framing, persistent, idle, first_byte_micros, under_way } = self;
+        let Self {
+            connection,
+            request_body,
+            request_change,
+            framing,
+            persistent,
+            idle,
+            first_byte_micros,
+            under_way,
+        } = self;
         Forwarded {
             connection,
             lease,
             cluster,
             request_body,
+            request_change,
             framing,
             persistent,
             idle,
@@ -67,7 +82,8 @@ impl<D: Dialer> Attempt<'_, D> {
     ) -> Result<Headed<D::Stream>, Error> {
         exchange.record.endpoint = Some(lease.index as u32);
         exchange.endpoint = Some(lease.endpoint.resolved.label.clone());
-        let mut pooled = if self.visit.upgrade.is_empty() { lease.endpoint.take_idle() } else { None };
+        let wanted = self.wanted();
+        let mut pooled = lease.endpoint.kept(wanted);
         loop {
             let reused = pooled.is_some();
             let mut connection = match pooled.take() {
@@ -77,15 +93,16 @@ impl<D: Dialer> Attempt<'_, D> {
             exchange.record.reused = reused;
             let under_way = UnderWay::begin(self.visit.worker, lease, reused);
             let mut pump = Pump::limited(self.route.max_body);
+            let mut change = exchange.request_transform.take().map(|change| Change::new(change.0));
             self.begin(exchange, &mut connection, lease);
-            let head = self.ask(exchange, down, (&mut connection, &mut pump)).await;
+            let head = self.ask(exchange, down, (&mut connection, &mut pump, &mut change)).await;
             match head {
                 Ok(()) => {
                     // On a kept connection nobody was connected to, but whoever answers is there.
                     if reused && lease.probes {
                         lease.endpoint.connected(true);
                     }
-                    return self.headed(exchange, (connection, pump, under_way), lease);
+                    return self.headed(exchange, (connection, (pump, change), under_way), lease);
                 }
                 // The endpoint closed the connection as the request was on its way: nothing of an answer came.
                 Err(failed) if reused && stale(&failed, &pump) && exchange.request.method.is_idempotent() => {
@@ -96,30 +113,34 @@ impl<D: Dialer> Attempt<'_, D> {
         }
     }
 
+    fn wanted(&self) -> Wanted<'_> {
+        let tunnel = !self.visit.upgrade.is_empty();
+        Wanted { spec: &self.cluster.spec, tunnel, patience: self.destination.timeouts.connect }
+    }
+
     async fn dial(
         &self,
         exchange: &mut Exchange,
         lease: &Lease<D::Stream>,
-    ) -> Result<Box<Connection<D::Stream>>, Error> {
+    ) -> Result<Link<D::Stream>, Error> {
         let begun = Instant::now();
-        let dialing = self.visit.worker.dialer.dial(&lease.endpoint.resolved.address);
-        let failed = |kind| Error::new(Side::Upstream, kind).untouched();
-        let dialed = self.visit.deadline.limit(self.destination.timeouts.connect, dialing).await;
+        let worker = self.visit.worker;
+        let dialed = lease.endpoint.dial(&worker.dialer, self.visit.deadline, self.wanted()).await;
         exchange.record.connect += begun.elapsed().as_micros() as u64;
-        lease.endpoint.connected(matches!(dialed, Ok(Ok(_))));
-        match dialed {
-            Ok(Ok(stream)) => Ok(Box::new(Connection::new(stream))),
-            Ok(Err(cause)) => Err(failed(ErrorKind::ConnectFailed).caused_by(cause)),
-            Err(_) => Err(failed(ErrorKind::ConnectTimeout)),
-        }
+        lease.endpoint.connected(dialed.is_ok());
+        dialed
     }
 
     /// Queues the request's head.
-    fn begin(&self, exchange: &Exchange, connection: &mut Connection<D::Stream>, lease: &Lease<D::Stream>) {
+    fn begin(&self, exchange: &mut Exchange, connection: &mut Link<D::Stream>, lease: &Lease<D::Stream>) {
+        let is_h1 = matches!(connection, Link::H1(_));
+        websocket::offer(exchange, &self.visit.upgrade, is_h1, || self.visit.worker.random());
         let host = self.cluster.spec.host_for(&exchange.request.authority, &lease.endpoint.resolved);
         let upgrade = Some(self.visit.upgrade).filter(|protocol| !protocol.is_empty());
         let trailers = Some(&self.route.request_trailers);
-        let context = RequestContext { upgrade, takes_trailers: self.visit.facts.takes_trailers, trailers };
+        // gRPC says in trailers how a call went, also of calls that came as gRPC-Web.
+        let takes_trailers = self.visit.facts.takes_trailers || grpc::has_type(&exchange.request);
+        let context = RequestContext { upgrade, takes_trailers, trailers };
         connection.begin_request(&exchange.request, host.as_bytes(), self.body, context);
     }
 
@@ -127,7 +148,7 @@ impl<D: Dialer> Attempt<'_, D> {
     fn headed(
         &self,
         exchange: &mut Exchange,
-        (mut connection, pump, under_way): Sent<D::Stream>,
+        (mut connection, (pump, change), under_way): Sent<D::Stream>,
         lease: &Lease<D::Stream>,
     ) -> Result<Headed<D::Stream>, Error> {
         let first_byte_micros = Instant::now().duration_since(self.visit.started).as_micros() as u64;
@@ -136,15 +157,26 @@ impl<D: Dialer> Attempt<'_, D> {
         let (framing, options) = self.read(exchange).map_err(malformed)?;
         connection.begin_receive(framing);
         let body_sent = connection.is_send_done();
+        let persistent = body_sent && framing::is_persistent(exchange.response.version, options);
+        websocket::accept(exchange);
         let response = &mut exchange.response;
-        let persistent = body_sent && framing::is_persistent(response.version, options);
         if response.status != 101 {
             framing::strip_hop_by_hop(&mut response.fields, options);
         }
         // Also what has left the client but not the proxy is still to be sent.
         let request_body = (!body_sent).then_some(pump);
         let idle = self.destination.timeouts.idle;
-        Ok(Headed { connection, request_body, framing, persistent, idle, first_byte_micros, under_way })
+        let request_change = change.filter(|_| request_body.is_some());
+        Ok(Headed {
+            connection,
+            request_body,
+            request_change,
+            framing,
+            persistent,
+            idle,
+            first_byte_micros,
+            under_way,
+        })
     }
 
     /// How the response's body is framed, and what its Connection field says; an error says what is wrong with it.

@@ -21,7 +21,7 @@ impl From<Error> for Failed {
 impl Failed {
     /// The endpoint's connection failed, or what came on it was no response. `silent` if nothing came.
     pub(super) fn upstream(error: WireError, silent: bool) -> Self {
-        let vanished = silent && matches!(error, WireError::Closed | WireError::Io(_));
+        let vanished = silent && matches!(error, WireError::Closed | WireError::Io(_) | WireError::Refused);
         Self { error: upstream_error(error), vanished }
     }
 }

@@ -13,6 +13,7 @@ use usher_wire::{Downstream, Held, Source};
 use super::{begin, broken, filter, route, stall_limit, write_stall};
 use crate::path::{End, Visit};
 use crate::snapshot::plain_page;
+use crate::steps::grpc;
 
 /// Bytes of a file that are read at once: one turn of the thread (bytes).
 const FILE_PIECE: usize = 64 << 10;
@@ -29,6 +30,7 @@ pub(super) async fn send<D: Dialer>(
         return End::Abort;
     }
     add_page(visit, exchange, &mut reply);
+    grpc::translate(exchange, &mut reply);
     let framing = fill_response(exchange, &reply);
     filter(visit, exchange);
     // A request body that nobody read stands between this request and the next.

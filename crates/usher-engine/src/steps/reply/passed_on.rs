@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use usher_api::{Error, Exchange, Side};
 use usher_http::{FieldId, Framing, Version};
 use usher_net::Dialer;
-use usher_wire::Downstream;
+use usher_wire::{Change, Downstream};
 
 use super::{begin, broken, filter, route, stall_limit, write_stall};
 use crate::path::{End, Visit};
@@ -26,15 +26,26 @@ pub(super) async fn send<D: Dialer>(
     // A request body that is still on its way may never end: the connection is not used again.
     let whole = down.is_done() && forwarded.request_body.is_none();
     let persistent = visit.facts.persistent && whole && !tunnel && !visit.worker.is_draining();
-    let framing = if tunnel { Framing::None } else { forwarded.framing };
+    let mut framing = if tunnel { Framing::None } else { forwarded.framing };
+    let response_change = exchange.response_transform.take().filter(|_| framing != Framing::None);
+    if response_change.is_some() {
+        // How long it will be is not known before its end.
+        exchange.response.fields.remove(FieldId::ContentLength);
+        framing = Framing::Chunked;
+    }
     let persistent = begin(visit, exchange, down, framing, persistent);
     if tunnel {
         return send_tunnel(visit, exchange, down, &mut forwarded).await;
     }
     let patience = relay::Patience { endpoint: forwarded.idle, client: write_stall(visit, exchange) };
     let held = exchange.body.take();
-    let up = (&mut *forwarded.connection, &mut forwarded.request_body, held.as_deref());
-    let (sent, outcome) = relay::response(visit, down, up, patience).await;
+    let bodies = relay::Bodies {
+        request_body: &mut forwarded.request_body,
+        held: held.as_deref(),
+        request_change: forwarded.request_change.take(),
+        response_change: response_change.map(|change| Change::new(change.0)),
+    };
+    let (sent, outcome) = relay::response(visit, down, &mut forwarded.connection, bodies, patience).await;
     exchange.record.body_sent = sent;
     let failed = outcome.is_err();
     let end = match outcome {
@@ -93,7 +104,10 @@ async fn cut_short<D: Dialer>(
 fn give_back<S: usher_net::Transport>(forwarded: Forwarded<S>, complete: bool) {
     let Forwarded { connection, lease, cluster, persistent, first_byte_micros, .. } = forwarded;
     cluster.release(&lease, complete.then_some(first_byte_micros));
-    if complete && persistent && relay::is_reusable(&connection) {
+    if complete
+        && persistent
+        && let Some(connection) = connection.reusable()
+    {
         lease.endpoint.keep(connection, Instant::now());
     }
 }

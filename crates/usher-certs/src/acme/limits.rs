@@ -1,0 +1,102 @@
+//! Limits of our own, well below those of CAs, so that a mistake here can never use up the week of a domain.
+//!
+//! Let's Encrypt allows 300 new orders per account in 3 hours, 5 failed validations per name in an hour, and 5 certificates
+//! for the same names in a week.
+
+use std::time::{Duration, SystemTime};
+
+use super::explain::{Failure, FailureKind};
+use crate::storage::{Meta, Storage, count_since};
+use crate::time::{from_unix, unix_seconds};
+
+/// New orders at a CA …
+const ORDERS: usize = 150;
+/// … in this time.
+const ORDERS_TIME: Duration = Duration::from_secs(3 * 3600);
+/// Failed validations of a certificate …
+const FAILED_VALIDATIONS: usize = 4;
+/// … in this time.
+const FAILED_VALIDATIONS_TIME: Duration = Duration::from_secs(3600);
+/// Certificates for the same names …
+const DUPLICATES: usize = 4;
+/// … in this time.
+const DUPLICATES_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+fn limited(sentence: String, moments: &[SystemTime], (count, time): (usize, Duration)) -> Failure {
+    // Below the limit again when the oldest of the last `count` is out of the time.
+    let oldest = moments.iter().rev().nth(count.saturating_sub(1)).copied();
+    Failure { kind: FailureKind::RateLimited, sentence, retry_after: oldest.map(|at| at + time + Duration::from_secs(1)) }
+}
+
+/// Whether this certificate may be ordered now.
+pub(super) fn check_certificate(meta: &Meta, now: SystemTime) -> Result<(), Failure> {
+    if count_since(&meta.failed_validations, now, FAILED_VALIDATIONS_TIME) >= FAILED_VALIDATIONS {
+        let last = meta.last_error.as_deref().unwrap_or("see the log");
+        let sentence = format!("{FAILED_VALIDATIONS} validations failed within an hour, so the CA is not asked for now; {last}");
+        return Err(limited(sentence, &meta.failed_validations, (FAILED_VALIDATIONS, FAILED_VALIDATIONS_TIME)));
+    }
+    if count_since(&meta.issued, now, DUPLICATES_TIME) >= DUPLICATES {
+        let sentence = format!(
+            "{DUPLICATES} certificates for these names were issued within a week, so no further one is ordered for now: is the \
+             storage lost or emptied?"
+        );
+        return Err(limited(sentence, &meta.issued, (DUPLICATES, DUPLICATES_TIME)));
+    }
+    Ok(())
+}
+
+/// Counts a new order at the CA with this folder, if there may be one.
+pub(super) fn count_order(storage: &Storage, folder: &str, now: SystemTime) -> Result<(), Failure> {
+    let file = format!("{folder}/orders.json");
+    let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
+    let bytes = storage.read(&file).map_err(local)?.unwrap_or_default();
+    let seconds: Vec<i64> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let since = now.checked_sub(ORDERS_TIME);
+    let moments = seconds.into_iter().filter_map(from_unix).filter(|at| since.is_none_or(|since| *at > since));
+    let mut moments: Vec<SystemTime> = moments.collect();
+    if moments.len() >= ORDERS {
+        let sentence = format!("{ORDERS} orders were placed within 3 hours: the rest waits, as CAs limit how many there may be");
+        return Err(limited(sentence, &moments, (ORDERS, ORDERS_TIME)));
+    }
+    moments.push(now);
+    let seconds: Vec<i64> = moments.into_iter().map(unix_seconds).collect();
+    storage.write(&file, &serde_json::to_vec(&seconds).unwrap_or_default()).map_err(local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    fn at(minutes: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_000_000 + 60 * minutes)
+    }
+
+    #[test]
+    fn stops_before_the_ca_does() {
+        let mut meta = Meta { failed_validations: vec![at(0), at(10), at(20)], ..Meta::default() };
+        assert!(check_certificate(&meta, at(30)).is_ok());
+        meta.failed_validations.push(at(30));
+        let failure = check_certificate(&meta, at(40)).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::RateLimited);
+        let again = failure.retry_after.unwrap();
+        assert!(check_certificate(&meta, again - Duration::from_secs(2)).is_err());
+        assert!(check_certificate(&meta, again).is_ok());
+        let meta = Meta { issued: vec![at(0); 4], ..Meta::default() };
+        assert!(check_certificate(&meta, at(60)).is_err());
+        assert!(check_certificate(&meta, at(8 * 24 * 60)).is_ok());
+    }
+
+    #[test]
+    fn counts_orders_per_authority_over_restarts() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..ORDERS {
+            let storage = Storage::open(folder.path()).unwrap();
+            count_order(&storage, "accounts/a", at(0)).unwrap();
+        }
+        let storage = Storage::open(folder.path()).unwrap();
+        assert!(count_order(&storage, "accounts/a", at(100)).is_err());
+        assert!(count_order(&storage, "accounts/b", at(100)).is_ok());
+        assert!(count_order(&storage, "accounts/a", at(181)).is_ok());
+    }
+}

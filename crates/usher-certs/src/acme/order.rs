@@ -1,0 +1,432 @@
+//! An order, from its placing to the certificate (RFC 8555 section 7.4).
+//!
+//! What a killed process leaves behind is in the certificate's meta.json: the next attempt goes on where it was, or gives
+//! the order up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use instant_acme::{
+    AuthorizationStatus, ChallengeHandle, ChallengeType, Error, Identifier, NewOrder, OrderStatus, RetryPolicy,
+};
+use usher_net::tls::Certificate;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::account::{self, Session};
+use super::challenge::{Answers, Question};
+use super::explain::{self, Failure, FailureKind, is_problem};
+use super::{Surroundings, limits, steady, window};
+use crate::keys;
+use crate::names::covers;
+use crate::options::{Authority, ChallengeKind, Level, Options};
+use crate::plan::{Target, has_dns};
+use crate::storage::{Meta, PendingOrder, remember};
+
+/// How long a CA may take to look at the answers, and to sign.
+const POLL: RetryPolicy =
+    RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.5).timeout(Duration::from_secs(120));
+
+/// An order of a certificate.
+pub(crate) struct Order<'a> {
+    pub(crate) around: &'a Surroundings,
+    pub(crate) options: &'a Options,
+    pub(crate) authority: &'a Authority,
+    pub(crate) target: &'a Target,
+    /// Written to storage whenever it changes.
+    pub(crate) meta: &'a mut Meta,
+    /// The certificate that it replaces.
+    pub(crate) before: Option<Arc<Certificate>>,
+}
+
+fn kind_of(kind: ChallengeKind) -> ChallengeType {
+    match kind {
+        ChallengeKind::Http01 => ChallengeType::Http01,
+        ChallengeKind::TlsAlpn01 => ChallengeType::TlsAlpn01,
+        ChallengeKind::Dns01 => ChallengeType::Dns01,
+    }
+}
+
+impl Order<'_> {
+    /// Obtains the certificate and keeps it.
+    pub(crate) async fn run(&mut self) -> Result<Arc<Certificate>, Failure> {
+        let kinds = self.challenges()?;
+        let session = account::open(self.around, self.authority, self.options.email.as_deref()).await?;
+        let result = self.run_with(&session, &kinds).await;
+        if let Err(failure) = &result {
+            match failure.kind {
+                FailureKind::AccountLost => account::lost(self.around, &session),
+                FailureKind::Unavailable => self.around.directories.forget(self.authority.url()),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    /// The challenges that can be tried, the one that worked last first.
+    fn challenges(&self) -> Result<Vec<ChallengeKind>, Failure> {
+        let mut kinds = self.options.challenges.clone();
+        kinds.retain(|kind| match kind {
+            ChallengeKind::Dns01 => has_dns(self.options),
+            _ => !self.target.has_wildcard(),
+        });
+        kinds.sort_by_key(|kind| self.meta.challenge.as_deref() != Some(kind.as_str()));
+        if kinds.is_empty() {
+            let why = if self.target.has_wildcard() {
+                "a wildcard needs DNS-01: say how the records are written (`dns`)"
+            } else {
+                "no challenge is allowed"
+            };
+            return Err(Failure::local(why));
+        }
+        Ok(kinds)
+    }
+
+    async fn run_with(&mut self, session: &Session, kinds: &[ChallengeKind]) -> Result<Arc<Certificate>, Failure> {
+        let mut resumed = self.resume(session).await?;
+        let mut last = Failure::local("no challenge is allowed");
+        for kind in kinds {
+            let mut order = match resumed.take() {
+                Some(order) => order,
+                None => self.place(session).await?,
+            };
+            match self.authorize(session, &mut order, *kind).await {
+                Ok(()) => {
+                    self.meta.challenge = Some(kind.as_str().to_owned());
+                    return self.finalize(session, order).await;
+                }
+                Err(failure) if matches!(failure.kind, FailureKind::Validation(_)) => {
+                    self.options.log.write(Level::Warn, &failure.sentence);
+                    self.meta.last_error = Some(failure.sentence.clone());
+                    self.give_up(order).await?;
+                    last = failure;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(last)
+    }
+
+    fn save(&self) -> Result<(), Failure> {
+        let saved = self.around.storage.save_meta(&self.target.id, self.meta);
+        saved.map_err(|error| Failure::local(error.to_string()))
+    }
+
+    /// The order of an earlier run, if it can still lead to a certificate.
+    async fn resume(&mut self, session: &Session) -> Result<Option<instant_acme::Order>, Failure> {
+        let Some(pending) = self.meta.order.clone() else { return Ok(None) };
+        if !pending.records.is_empty() {
+            let mut leftover = Answers::new(self.around, self.options);
+            leftover.adopt(pending.records.clone());
+            leftover.take_back().await;
+        }
+        let mine = pending.authority == self.authority.url() && pending.names == self.target.names;
+        if mine {
+            match steady!(session.account.order(pending.url.clone())) {
+                Ok(mut order) if self.can_go_on(order.state().status) => {
+                    self.options.log.write(Level::Info, &format!("{}: going on with an earlier order", self.target.id));
+                    return Ok(Some(order));
+                }
+                Ok(_) | Err(Error::Api(_)) => {}
+                Err(error) => return Err(session.failure("find an earlier order", &error)),
+            }
+        }
+        self.forget()?;
+        Ok(None)
+    }
+
+    /// After it was finalized, an order is only good with its key.
+    fn can_go_on(&self, status: OrderStatus) -> bool {
+        match status {
+            OrderStatus::Pending | OrderStatus::Ready => true,
+            OrderStatus::Processing | OrderStatus::Valid => {
+                matches!(self.around.storage.pending_key(&self.target.id), Ok(Some(_)))
+            }
+            OrderStatus::Invalid => false,
+        }
+    }
+
+    fn forget(&mut self) -> Result<(), Failure> {
+        self.meta.order = None;
+        self.save()?;
+        let dropped = self.around.storage.drop_pending_key(&self.target.id);
+        dropped.map_err(|error| Failure::local(error.to_string()))
+    }
+
+    /// Places a new order, within our own limits.
+    async fn place(&mut self, session: &Session) -> Result<instant_acme::Order, Failure> {
+        let now = self.options.clock.now();
+        limits::check_certificate(self.meta, now)?;
+        limits::count_order(&self.around.storage, &session.folder, now)?;
+        // Written first: without storage there must be no order.
+        self.save()?;
+        let order = self.new_order(session).await?;
+        self.meta.order = Some(PendingOrder {
+            url: order.url().to_owned(),
+            authority: self.authority.url().to_owned(),
+            names: self.target.names.clone(),
+            records: Vec::new(),
+        });
+        self.save()?;
+        Ok(order)
+    }
+
+    async fn new_order(&self, session: &Session) -> Result<instant_acme::Order, Failure> {
+        let identifiers: Vec<Identifier> = self.target.names.iter().map(|name| identifier(name)).collect();
+        let mut new = NewOrder::new(&identifiers);
+        if let Some(profile) = &self.authority.profile {
+            new = new.profile(profile);
+        }
+        // Only a CA that gave a window knows what `replaces` is (RFC 9773 section 5).
+        let same_authority = self.meta.window.is_some() && self.meta.authority == self.authority.url();
+        let before = self.before.as_deref().filter(|_| same_authority).and_then(window::identifier);
+        if let Some(before) = before {
+            let mut replacing = NewOrder::new(&identifiers).replaces(before);
+            if let Some(profile) = &self.authority.profile {
+                replacing = replacing.profile(profile);
+            }
+            match steady!(session.account.new_order(&replacing)) {
+                Ok(order) => return Ok(order),
+                Err(error) if is_problem(&error, "rateLimited") => return Err(session.failure("order a certificate", &error)),
+                // It was replaced already, or the CA thinks otherwise about it: then an order like any other.
+                Err(_) => {}
+            }
+        }
+        let placed = steady!(session.account.new_order(&new));
+        placed.map_err(|error| session.failure("order a certificate", &error))
+    }
+
+    /// Shows control of all names by one kind of challenge.
+    async fn authorize(
+        &mut self,
+        session: &Session,
+        order: &mut instant_acme::Order,
+        kind: ChallengeKind,
+    ) -> Result<(), Failure> {
+        if order.state().status != OrderStatus::Pending {
+            return Ok(());
+        }
+        let questions = self.questions(session, order, kind).await?;
+        let records = questions.iter().filter_map(|question| Answers::record_of(kind, question)).collect();
+        if let Some(pending) = &mut self.meta.order {
+            pending.records = records;
+        }
+        self.save()?;
+        let mut answers = Answers::new(self.around, self.options);
+        let seen = self.answer(session, order, (kind, &questions, &mut answers)).await;
+        answers.take_back().await;
+        if let Some(pending) = &mut self.meta.order {
+            pending.records.clear();
+        }
+        self.save()?;
+        seen
+    }
+
+    async fn answer(
+        &mut self,
+        session: &Session,
+        order: &mut instant_acme::Order,
+        (kind, questions, answers): (ChallengeKind, &[Question], &mut Answers<'_>),
+    ) -> Result<(), Failure> {
+        for question in questions {
+            answers.give(kind, question).await?;
+        }
+        answers.settle().await?;
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(|error| session.failure("read a challenge", &error))?;
+            if authorization.status == AuthorizationStatus::Pending
+                && let Some(mut challenge) = authorization.challenge(kind_of(kind))
+            {
+                steady!(challenge.set_ready()).map_err(|error| session.failure("begin a challenge", &error))?;
+            }
+        }
+        match steady!(order.poll_ready(&POLL)) {
+            Ok(OrderStatus::Ready) => Ok(()),
+            Ok(_) => Err(self.unseen(session, order, kind).await),
+            Err(Error::Api(problem)) if explain::problem_type(&problem) == "rateLimited" => {
+                Err(session.failure("have names validated", &Error::Api(problem)))
+            }
+            Err(Error::Api(_)) => Err(self.unseen(session, order, kind).await),
+            Err(error) => Err(session.failure("have names validated", &error)),
+        }
+    }
+
+    /// What the CA wants to see for each name that it does not know to be ours.
+    async fn questions(
+        &self,
+        session: &Session,
+        order: &mut instant_acme::Order,
+        kind: ChallengeKind,
+    ) -> Result<Vec<Question>, Failure> {
+        steady!(fetch_authorizations(order)).map_err(|error| session.failure("read the challenges", &error))?;
+        let mut questions = Vec::new();
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(|error| session.failure("read a challenge", &error))?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let name = authorization.identifier().to_string();
+            match authorization.challenge(kind_of(kind)) {
+                Some(challenge) => questions.push(question(&name, &challenge)),
+                None => {
+                    let sentence =
+                        format!("`{}` does not offer {} for `{name}`: allow another challenge", session.label, kind.as_str());
+                    return Err(Failure { kind: FailureKind::Validation(kind), sentence, retry_after: None });
+                }
+            }
+        }
+        Ok(questions)
+    }
+
+    /// Why the order became invalid: what the CA noted at the challenge.
+    async fn unseen(&mut self, session: &Session, order: &mut instant_acme::Order, kind: ChallengeKind) -> Failure {
+        remember(&mut self.meta.failed_validations, self.options.clock.now());
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            if let Err(error) = steady!(authorization.refresh()).map(drop) {
+                return session.failure("read why a name was not validated", &error);
+            }
+            if authorization.status == AuthorizationStatus::Invalid {
+                let problem = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
+                let name = authorization.identifier().to_string();
+                return explain::validation(&session.label, &name, kind, problem);
+            }
+        }
+        explain::validation(&session.label, &self.target.names.join(", "), kind, None)
+    }
+
+    /// An order that will not be used any more: authorizations that are still open count against limits, so they are closed.
+    async fn give_up(&mut self, mut order: instant_acme::Order) -> Result<(), Failure> {
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            if authorization.status == AuthorizationStatus::Pending {
+                // It expires by itself if this fails.
+                let _ = steady!(authorization.deactivate()).map(drop);
+            }
+        }
+        self.forget()
+    }
+
+    async fn finalize(&mut self, session: &Session, mut order: instant_acme::Order) -> Result<Arc<Certificate>, Failure> {
+        let storage = &self.around.storage;
+        let local = |error: String| Failure::local(error);
+        if order.state().status == OrderStatus::Pending || order.state().status == OrderStatus::Ready {
+            let key = keys::generate(self.options.key_type).map_err(|error| local(error.to_string()))?;
+            let request = keys::request(&self.target.names, &key).map_err(|error| local(error.to_string()))?;
+            let saved = storage.save_pending_key(&self.target.id, key.serialize_pem().as_bytes());
+            saved.map_err(|error| local(error.to_string()))?;
+            if let Err(error) = steady!(order.finalize_csr(&request)) {
+                let failure = session.failure("have a certificate signed", &error);
+                if failure.kind == FailureKind::Refused {
+                    self.forget()?;
+                }
+                return Err(failure);
+            }
+        }
+        let chain = match steady!(order.poll_certificate(&POLL)) {
+            Ok(chain) => self.preferred(session, chain).await,
+            Err(error) => {
+                let failure = session.failure("have a certificate signed", &error);
+                if failure.kind == FailureKind::Refused {
+                    self.forget()?;
+                }
+                return Err(failure);
+            }
+        };
+        self.keep(&chain)
+    }
+
+    /// Checks what the CA gave, and keeps it.
+    fn keep(&mut self, chain: &str) -> Result<Arc<Certificate>, Failure> {
+        let storage = &self.around.storage;
+        let id = &self.target.id;
+        let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
+        let key = storage.pending_key(id).map_err(local)?.unwrap_or_default();
+        let checked = Certificate::from_pem(chain.as_bytes(), &key).map_err(|error| error.to_string()).and_then(|found| {
+            let missing = self.target.names.iter().find(|name| !covers(found.names(), name));
+            match missing {
+                Some(name) => Err(format!("it is not for `{name}`")),
+                None if found.not_after() <= self.options.clock.now() => Err("it has expired already".to_owned()),
+                None => Ok(found),
+            }
+        });
+        let certificate = match checked {
+            Ok(certificate) => Arc::new(certificate),
+            Err(why) => {
+                self.forget()?;
+                let label = self.authority.label();
+                let sentence = format!("`{label}` gave a certificate that cannot be used: {why}");
+                return Err(Failure { kind: FailureKind::Refused, sentence, retry_after: None });
+            }
+        };
+        remember(&mut self.meta.issued, self.options.clock.now());
+        storage.save_chain(id, chain.as_bytes()).map_err(local)?;
+        self.meta.order = None;
+        Ok(certificate)
+    }
+
+    /// The chain that ends as preferred, where the CA offers several (section 7.4.2); else the first one.
+    async fn preferred(&self, session: &Session, chain: String) -> String {
+        let Some(wanted) = self.authority.preferred_chain.as_deref() else { return chain };
+        if leads_to(&chain, wanted) {
+            return chain;
+        }
+        let alternates = session.transport.seen().alternates.clone();
+        for url in alternates {
+            session.transport.seen().chain = None;
+            // The library has no call for alternates. This one fetches any URL as the account, and finds no order in it;
+            // the transport keeps the chain.
+            let _ = steady!(session.account.order(url.clone()));
+            let fetched = session.transport.seen().chain.take();
+            let fetched = fetched.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+            if let Some(other) = fetched.filter(|other| leads_to(other, wanted)) {
+                return other;
+            }
+        }
+        let text = format!("`{}` offers no chain to `{wanted}`; its first one is used", session.label);
+        self.options.log.write(Level::Warn, &text);
+        chain
+    }
+}
+
+/// Fetches all authorizations of an order. Those that were fetched already stay, so that it can be repeated.
+async fn fetch_authorizations(order: &mut instant_acme::Order) -> Result<(), Error> {
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        authorization?;
+    }
+    Ok(())
+}
+
+fn identifier(name: &str) -> Identifier {
+    match name.parse() {
+        Ok(address) => Identifier::Ip(address),
+        Err(_) => Identifier::Dns(name.to_owned()),
+    }
+}
+
+fn question(name: &str, challenge: &ChallengeHandle<'_>) -> Question {
+    let authorization = challenge.key_authorization();
+    let mut digest = [0; 32];
+    // Both are the 32 bytes of SHA-256.
+    digest.iter_mut().zip(authorization.digest().as_ref()).for_each(|(to, from)| *to = *from);
+    Question {
+        name: name.trim_start_matches("*.").to_owned(),
+        token: challenge.token.clone(),
+        authorization: authorization.as_str().to_owned(),
+        digest,
+        record: authorization.dns_value(),
+    }
+}
+
+/// Whether a certificate of the chain was issued by this common name.
+fn leads_to(chain: &str, wanted: &str) -> bool {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    CertificateDer::pem_slice_iter(chain.as_bytes()).flatten().any(|der| {
+        X509Certificate::from_der(&der).is_ok_and(|(_, certificate)| {
+            certificate.issuer().iter_common_name().any(|name| name.as_str() == Ok(wanted))
+        })
+    })
+}

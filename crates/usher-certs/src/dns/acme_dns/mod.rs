@@ -1,0 +1,69 @@
+//! An acme-dns server: it serves nothing but challenges, and `_acme-challenge.NAME` is a CNAME to a name of it. So the
+//! credentials on this machine cannot change the real zone.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde_json::json;
+
+use super::{DnsError, DnsFuture, DnsProvider};
+use crate::http::Http;
+
+const WHO: &str = "acme-dns";
+
+/// An account at an acme-dns server, as its `/register` gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AcmeDnsOptions {
+    /// Where the API is.
+    pub base: String,
+    /// `username` of the registration.
+    pub username: String,
+    /// `password` of the registration.
+    pub password: String,
+    /// `subdomain` of the registration.
+    pub subdomain: String,
+}
+
+impl fmt::Debug for AcmeDnsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("AcmeDnsOptions");
+        debug.field("base", &self.base).field("subdomain", &self.subdomain).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct AcmeDns {
+    options: AcmeDnsOptions,
+    http: Http,
+}
+
+impl AcmeDns {
+    pub(super) fn new(options: AcmeDnsOptions, http: Http) -> Self {
+        Self { options, http }
+    }
+
+    async fn update(&self, value: &str) -> Result<(), DnsError> {
+        let options = &self.options;
+        let fields = [
+            ("x-api-user", options.username.as_str()),
+            ("x-api-key", options.password.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = json!({ "subdomain": options.subdomain, "txt": value }).to_string();
+        let url = format!("{}/update", options.base.trim_end_matches('/'));
+        let reply = self.http.call("POST", &url, &fields, body.into_bytes()).await?;
+        if reply.is_success() { Ok(()) } else { Err(DnsError::status(WHO, "write the record", &reply)) }
+    }
+}
+
+impl DnsProvider for AcmeDns {
+    fn set<'a>(&'a self, _name: &'a str, value: &'a str) -> DnsFuture<'a> {
+        Box::pin(self.update(value))
+    }
+
+    /// The server keeps the last two records and has no way to remove them.
+    fn remove<'a>(&'a self, _name: &'a str, _value: &'a str) -> DnsFuture<'a> {
+        Box::pin(async { Ok(()) })
+    }
+}

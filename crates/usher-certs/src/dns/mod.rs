@@ -1,0 +1,121 @@
+//! DNS-01: who writes the records, and whether they are seen.
+//!
+//! One folder per way to write them. A provider adds a TXT record beside others of the same name, since a wildcard and its
+//! parent have their challenges at the same name, and removes exactly what it added.
+
+mod acme_dns;
+mod cloudflare;
+mod command;
+mod desec;
+mod exchange;
+mod propagation;
+mod rfc2136;
+mod route53;
+#[cfg(test)]
+pub(crate) mod testing;
+mod wire;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+pub use acme_dns::AcmeDnsOptions;
+pub use cloudflare::CloudflareOptions;
+pub use command::CommandOptions;
+pub use desec::DeSecOptions;
+pub(crate) use propagation::wait;
+pub use rfc2136::{Rfc2136Options, TsigAlgorithm};
+pub use route53::Route53Options;
+
+use crate::http::{Http, Reply};
+
+/// How long the records live in caches, in seconds: they are needed for minutes only.
+const RECORD_TTL: u32 = 60;
+
+/// Who writes the records of DNS-01.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsOptions {
+    /// A program.
+    Command(CommandOptions),
+    /// A name server that takes dynamic updates.
+    Rfc2136(Rfc2136Options),
+    /// Cloudflare.
+    Cloudflare(CloudflareOptions),
+    /// Amazon Route 53.
+    Route53(Route53Options),
+    /// deSEC.
+    DeSec(DeSecOptions),
+    /// An acme-dns server.
+    AcmeDns(AcmeDnsOptions),
+}
+
+/// Why a record was not written or removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsError(String);
+
+impl DnsError {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+
+    /// An API answered with something else than success.
+    fn status(who: &str, doing: &str, reply: &Reply) -> Self {
+        let advice = match reply.status {
+            401 | 403 => "; check the token and what it may do",
+            429 => "; it limits how often it may be asked",
+            _ => "",
+        };
+        Self(format!("{who} answered {} when asked to {doing}: {}{advice}", reply.status, reply.excerpt()))
+    }
+}
+
+impl fmt::Display for DnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DnsError {}
+
+impl From<crate::http::HttpError> for DnsError {
+    fn from(error: crate::http::HttpError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The result of writing or removing a record, on the thread that obtains certificates.
+pub type DnsFuture<'a> = Pin<Box<dyn Future<Output = Result<(), DnsError>> + 'a>>;
+
+/// Writes TXT records.
+pub trait DnsProvider {
+    /// Adds the TXT record `name` (without trailing dot) with this value, beside others.
+    fn set<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a>;
+    /// Removes it; it is fine if it is not there.
+    fn remove<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a>;
+}
+
+/// The provider of these options.
+pub(crate) fn provider(options: &DnsOptions, http: &Http) -> Box<dyn DnsProvider> {
+    match options {
+        DnsOptions::Command(options) => Box::new(command::Command::new(options.clone())),
+        DnsOptions::Rfc2136(options) => Box::new(rfc2136::Rfc2136::new(options.clone())),
+        DnsOptions::Cloudflare(options) => Box::new(cloudflare::Cloudflare::new(options.clone(), http.clone())),
+        DnsOptions::Route53(options) => Box::new(route53::Route53::new(options.clone(), http.clone())),
+        DnsOptions::DeSec(options) => Box::new(desec::DeSec::new(options.clone(), http.clone())),
+        DnsOptions::AcmeDns(options) => Box::new(acme_dns::AcmeDns::new(options.clone(), http.clone())),
+    }
+}
+
+/// The zones that a name may be in, the longest first: all its parents but the root, without those of one label.
+fn parents(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, rest)| rest)).filter(|name| name.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn parents_end_above_single_labels() {
+        let found: Vec<&str> = super::parents("_acme-challenge.a.example.com").collect();
+        assert_eq!(found, ["_acme-challenge.a.example.com", "a.example.com", "example.com"]);
+    }
+}

@@ -1,0 +1,157 @@
+//! Step 2, secure: what a client says first, and the TLS handshake. Connections that are not ours to decrypt leave here.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use usher_api::metrics::Refusal;
+use usher_net::tls::{self, Peek, Secured, TlsStream};
+use usher_net::{Dialer, Transport};
+
+use super::{Begun, Guest, passthrough, service};
+use crate::snapshot::{ListenerSpec, Snapshot, TlsSpec, Trust};
+use crate::steps::record;
+
+/// Bytes that are read at once while a client says hello: most say it in less.
+const HELLO: usize = 2048;
+
+/// A handshake under way; it makes room when dropped.
+struct Place(Arc<Trust>);
+
+impl Place {
+    /// None if there are as many as there may be.
+    fn take(trust: &Arc<Trust>, limit: u32) -> Option<Self> {
+        let count: &AtomicU32 = &trust.handshakes;
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let place = Self(trust.clone());
+        (before < limit).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.handshakes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a client's first bytes lead to.
+enum First<T> {
+    /// A connection that is encrypted to us.
+    Ours(TlsStream<T>),
+    /// One that is passed on as it is: the stream, what was read, and the number of the rule.
+    Past(T, Vec<u8>, usize),
+    /// No TLS at all.
+    Plain(T, Vec<u8>),
+    /// It ended, or was ended; a word for metrics and one for the log.
+    Failed(&'static str, String),
+}
+
+/// Makes the handshake; none if the connection has ended, or was served otherwise.
+pub(super) async fn run<D: Dialer, T: Transport>(
+    guest: &mut Guest<D>,
+    stream: T,
+    ahead: Vec<u8>,
+) -> Option<Begun<T>> {
+    let snapshot = guest.worker.local().shared.clone();
+    let listener = guest.door.listener.clone();
+    let Some(place) = Place::take(&snapshot.trust, listener.max_handshakes) else {
+        guest.worker.metrics.connections.refused(Refusal::HandshakeLimit);
+        return None;
+    };
+    let beginning = begin(&snapshot, &listener, stream, ahead);
+    let first = guest.deadline.limit(listener.timeouts.handshake, beginning).await;
+    drop(place);
+    match first {
+        Ok(First::Ours(stream)) => Some(ours(guest, stream)),
+        Ok(First::Past(stream, ahead, rule)) => {
+            guest.worker.metrics.handshakes.passed_through.increment();
+            passthrough::run(guest, stream, &ahead, &snapshot, rule).await;
+            None
+        }
+        Ok(First::Plain(stream, ahead)) => {
+            guest.worker.metrics.handshakes.failed.of("not_tls").increment();
+            service::refuse_plain(guest, Secured::Plain(stream), &ahead).await;
+            None
+        }
+        Ok(First::Failed(reason, text)) => failed(guest, reason, &text),
+        Err(_) => failed(guest, "timeout", "the client did not complete the handshake in time"),
+    }
+}
+
+fn ours<D: Dialer, T: Transport>(guest: &mut Guest<D>, stream: TlsStream<T>) -> Begun<T> {
+    let session = stream.session().clone();
+    let metrics = &guest.worker.metrics.handshakes;
+    metrics.done.increment();
+    if session.resumed {
+        metrics.resumed.increment();
+    }
+    let is_h2 = session.alpn.as_deref() == Some(b"h2");
+    guest.door.session = Some(session);
+    if is_h2 { Begun::Http2(stream.into(), Vec::new()) } else { Begun::Http1(stream.into(), Vec::new()) }
+}
+
+fn failed<D: Dialer, T>(guest: &Guest<D>, reason: &'static str, text: &str) -> Option<Begun<T>> {
+    guest.worker.metrics.handshakes.failed.of(reason).increment();
+    record::connection(&guest.worker, &guest.door, ("tls_handshake", text));
+    None
+}
+
+/// Reads what the client says first, and answers it.
+async fn begin<T: Transport>(
+    snapshot: &Snapshot,
+    listener: &ListenerSpec,
+    mut stream: T,
+    mut ahead: Vec<u8>,
+) -> First<T> {
+    let Some(spec) = &listener.tls else { return First::Plain(stream, ahead) };
+    loop {
+        match tls::peek(&ahead) {
+            Peek::NeedMore => {}
+            Peek::NotTls => return First::Plain(stream, ahead),
+            // The handshake says what is wrong, to the client and to us.
+            Peek::Malformed(_) => break,
+            Peek::Hello(hello) => {
+                let name = hello.server_name().map(str::to_ascii_lowercase).unwrap_or_default();
+                if let Some(rule) = spec.passthrough.iter().position(|rule| rule.takes(&name)) {
+                    return First::Past(stream, ahead, rule);
+                }
+                on_demand(snapshot, &name).await;
+                break;
+            }
+        }
+        match read(&mut stream, &mut ahead).await {
+            Ok(0) if ahead.is_empty() => return First::Failed("disconnected", "no byte came".to_owned()),
+            Ok(0) => return First::Failed("disconnected", "ended within the first message".to_owned()),
+            Ok(_) => {}
+            Err(error) => return First::Failed("io", error.to_string()),
+        }
+    }
+    shake_hands(spec, stream, ahead).await
+}
+
+async fn shake_hands<T: Transport>(spec: &TlsSpec, stream: T, ahead: Vec<u8>) -> First<T> {
+    match tls::accept(stream, ahead, &spec.acceptor).await {
+        Ok(stream) => First::Ours(stream),
+        Err(error) => First::Failed(error.kind().as_str(), error.text().to_owned()),
+    }
+}
+
+/// Lets whoever obtains certificates get one for a name that has none.
+async fn on_demand(snapshot: &Snapshot, name: &str) {
+    let trust = &snapshot.trust;
+    let Some(source) = trust.on_demand.get() else { return };
+    if !name.is_empty()
+        && trust.certificates.find(name).is_none()
+        && let Some(wanted) = source.want(name)
+    {
+        wanted.await;
+    }
+}
+
+async fn read<T: Transport>(stream: &mut T, ahead: &mut Vec<u8>) -> std::io::Result<usize> {
+    let before = ahead.len();
+    ahead.resize(before + HELLO, 0);
+    let read = poll_fn(|cx| stream.poll_read(cx, &mut ahead[before..])).await;
+    ahead.truncate(before + *read.as_ref().unwrap_or(&0));
+    read
+}

@@ -1,0 +1,323 @@
+//! Connections that carry many requests at once: HTTP/2 and HTTP/3. One task drives the connection, and each request has
+//! a task of its own, on the same thread.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use usher_api::{Client, Exchange, Reply};
+use usher_http::Request;
+use usher_http::sanitize::{Facts, Scratch, sanitize};
+use usher_http::trust::ClientText;
+use usher_net::tls::Secured;
+use usher_net::{Dialer, Transport};
+use usher_wire::{Downstream, WireError, h2};
+
+use super::service::scheme;
+use super::{DRAIN_GRACE, Door, Guest};
+use crate::path::{self, Answer, End, Visit};
+use crate::snapshot::ListenerSpec;
+use crate::steps::{record, reply};
+use crate::worker::Worker;
+
+/// How long a client with requests under way may say nothing before it is asked for a sign of life, and how long it may
+/// take for one.
+const PING_AFTER: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(15);
+
+/// After an error: how long the client has to read what is wrong.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A connection that many requests come on.
+pub trait Streams: 'static {
+    /// One request and its response.
+    type Stream: Stream + 'static;
+
+    /// Drives the connection and gives the next request, whose head it puts into `request`. None when the connection
+    /// has ended in order.
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &mut Request,
+    ) -> Poll<Result<Option<Self::Stream>, WireError>>;
+
+    /// Requests under way.
+    fn streams(&self) -> usize;
+
+    /// Takes no more requests, and ends when those that are under way have.
+    fn shut_down(&mut self);
+
+    /// Asks the client for a sign of life.
+    fn ping(&mut self);
+
+    /// Whether one came since it was asked for.
+    fn take_pong(&mut self) -> bool;
+
+    /// After an error: lets the client read what it was told, and throws away what it still sends.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// One request on such a connection.
+pub trait Stream: Downstream {
+    /// Breaks it off, so that nobody takes what was sent for complete.
+    fn abort(&mut self);
+
+    /// Whether it came before the handshake was complete: it may be somebody else's copy.
+    fn is_early(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Transport> Streams for h2::Server<T> {
+    type Stream = h2::ServerStream;
+
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &mut Request,
+    ) -> Poll<Result<Option<Self::Stream>, WireError>> {
+        Self::poll_request(self, cx, request)
+    }
+
+    fn streams(&self) -> usize {
+        Self::streams(self)
+    }
+
+    fn shut_down(&mut self) {
+        Self::shut_down(self);
+    }
+
+    fn ping(&mut self) {
+        Self::ping(self);
+    }
+
+    fn take_pong(&mut self) -> bool {
+        Self::take_pong(self)
+    }
+
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Self::poll_last_words(self, cx)
+    }
+}
+
+impl Stream for h2::ServerStream {
+    fn abort(&mut self) {
+        Self::abort(self);
+    }
+}
+
+/// Serves a connection of HTTP/2 to its end.
+pub(super) async fn serve_h2<D: Dialer, T: Transport>(guest: Guest<D>, stream: Secured<T>, ahead: &[u8]) {
+    let listener = &guest.door.listener;
+    let limits = h2::Limits { max_streams: listener.streams, head: listener.head, ..h2::Limits::default() };
+    let server = h2::Server::new(stream, ahead, limits);
+    // Boxed: what few connections need shall not make those of HTTP/1 larger.
+    Box::pin(serve(guest, server)).await;
+}
+
+/// What the requests of a connection have in common.
+struct Shared<D: Dialer> {
+    worker: Rc<Worker<D>>,
+    door: RefCell<Door>,
+    text: ClientText,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) {
+    let Guest { worker, door, deadline, permit, .. } = guest;
+    let text = ClientText::new(door.peer.map(|peer| peer.ip()), door.local);
+    deadline.set(door.listener.timeouts.head);
+    let shared = Rc::new(Shared { worker, door: RefCell::new(door), text });
+    let mut driving =
+        Driving { shared: shared.clone(), server, served: 0, calm: None, leaving: false, asked: false };
+    let ended = poll_fn(|cx| driving.poll(cx, &deadline)).await;
+    if let Err(error) = ended
+        && error.is_malformed()
+    {
+        let door = shared.door.borrow().clone();
+        record::connection(&shared.worker, &door, ("client_malformed", error.as_str()));
+        let _ = deadline.limit(LAST_WORDS, poll_fn(|cx| driving.server.poll_last_words(cx))).await;
+    }
+    // Counted until here: whoever drains waits for it.
+    drop(permit);
+}
+
+/// A connection that is being driven.
+struct Driving<D: Dialer, S> {
+    shared: Rc<Shared<D>>,
+    server: S,
+    /// Requests so far.
+    served: u64,
+    /// How many there had been when the deadline was last set, and whether some were under way then.
+    calm: Option<(u64, bool)>,
+    /// The client was told that it ends.
+    leaving: bool,
+    /// The client was asked for a sign of life.
+    asked: bool,
+}
+
+impl<D: Dialer, S: Streams> Driving<D, S> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: &crate::deadline::Deadline,
+    ) -> Poll<Result<(), WireError>> {
+        loop {
+            while let Poll::Ready(next) = self.poll_one(cx)? {
+                if !next {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            if self.shared.worker.is_draining() && !self.leaving {
+                self.leave(deadline);
+                continue;
+            }
+            let busy = self.server.streams() > 0;
+            if self.calm != Some((self.served, busy)) && !(self.leaving && !busy) && (self.served > 0 || busy)
+            {
+                self.calm = Some((self.served, busy));
+                self.asked = false;
+                deadline.set(if busy {
+                    PING_AFTER
+                } else {
+                    self.shared.door.borrow().listener.timeouts.keep_alive
+                });
+            }
+            std::task::ready!(deadline.poll(cx));
+            match busy {
+                // Nothing was asked for a long time, or nothing more came after the farewell.
+                false if self.leaving => return Poll::Ready(Ok(())),
+                false => self.leave(deadline),
+                true if self.asked && !self.server.take_pong() => return Poll::Ready(Err(WireError::Closed)),
+                true => {
+                    let sign = !self.asked;
+                    self.asked = sign;
+                    if sign {
+                        self.server.ping();
+                    }
+                    deadline.set(if sign { PONG_WITHIN } else { PING_AFTER });
+                }
+            }
+        }
+    }
+
+    /// Takes the next request, if there is one; false when the connection has ended.
+    fn poll_one(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, WireError>> {
+        let worker = &self.shared.worker;
+        let mut exchange = worker.take_exchange();
+        match self.server.poll_request(cx, &mut exchange.request) {
+            Poll::Ready(Ok(Some(stream))) => {
+                self.served += 1;
+                tokio::task::spawn_local(serve_one(self.shared.clone(), exchange, stream));
+                Poll::Ready(Ok(true))
+            }
+            other => {
+                worker.give_exchange(exchange);
+                other.map_ok(|_| false)
+            }
+        }
+    }
+
+    fn leave(&mut self, deadline: &crate::deadline::Deadline) {
+        self.leaving = true;
+        self.server.shut_down();
+        deadline.set(DRAIN_GRACE);
+    }
+}
+
+/// What is known of a request beside its head.
+#[derive(Default)]
+struct Asked {
+    upgrade: Vec<u8>,
+    facts: Facts,
+}
+
+/// Serves one request.
+async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Box<Exchange>, mut stream: S) {
+    let started = Instant::now();
+    let (listener, index) = shared.prepare(&mut exchange);
+    let deadline = shared.worker.deadlines.register();
+    let mut asked = Asked::default();
+    let refused = understand(&mut exchange, &mut asked, stream.is_early());
+    let visit = Visit {
+        worker: &shared.worker,
+        local: shared.worker.local(),
+        listener: &listener,
+        listener_index: index,
+        deadline: &deadline,
+        client: &shared.text,
+        peer: exchange.client.peer,
+        started,
+        upgrade: &asked.upgrade,
+        facts: asked.facts,
+    };
+    let end = match refused {
+        None => path::serve(&visit, &mut exchange, &mut stream).await,
+        Some(reply) => refuse(&visit, &mut exchange, &mut stream, reply).await,
+    };
+    if end == End::Abort {
+        stream.abort();
+    }
+    drop(stream);
+    exchange.client = Client::default();
+    shared.worker.give_exchange(exchange);
+}
+
+/// Gives a request its one meaning; a reply if it has none, or is not taken this early.
+fn understand(exchange: &mut Exchange, asked: &mut Asked, early: bool) -> Option<Box<Reply>> {
+    match sanitize(&mut exchange.request, &mut Scratch::default(), &mut asked.upgrade) {
+        Ok(facts) => asked.facts = facts,
+        Err(error) => {
+            exchange.record.detail = error.as_str();
+            return Some(Box::new(Reply::new(error.status(), "client_malformed")));
+        }
+    }
+    if !asked.facts.upgrade {
+        asked.upgrade.clear();
+    }
+    if early {
+        if !exchange.request.method.is_safe() {
+            return Some(Box::new(Reply::new(425, "early_data")));
+        }
+        // RFC 8470 section 5.1: the endpoint may refuse what it would not like to see twice.
+        exchange.request.fields.remove_named(b"Early-Data");
+        let _ = exchange.request.fields.add(b"Early-Data", b"1");
+    }
+    None
+}
+
+async fn refuse<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    stream: &mut impl Stream,
+    reply: Box<Reply>,
+) -> End {
+    visit.worker.metrics.requests.started();
+    exchange.client.ip = visit.peer.map(|peer| peer.ip());
+    exchange.id = visit.worker.request_id();
+    let end = reply::send(visit, exchange, stream, Answer::Own(reply)).await;
+    record::finish(visit, exchange, stream);
+    end
+}
+
+impl<D: Dialer> Shared<D> {
+    /// Says in the exchange who asks; gives the listener and its number, which may be others after a reload.
+    fn prepare(&self, exchange: &mut Exchange) -> (Arc<ListenerSpec>, u32) {
+        let mut door = self.door.borrow_mut();
+        door.follow(&self.worker.local().shared);
+        exchange.request.scheme = scheme(&door);
+        exchange.client = Client {
+            ip: None,
+            peer: door.peer,
+            local: door.local,
+            trusted: false,
+            listener: door.listener.name.clone(),
+            tls: door.session.clone(),
+        };
+        (door.listener.clone(), door.index)
+    }
+}

@@ -1,0 +1,146 @@
+//! TLS towards endpoints: which of them speak it, and with whose certificates.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use usher_config::config::{ClusterTls, Switch, TlsPolicy, UpstreamProtocol};
+use usher_config::{Diagnostic, EndpointAddress, EndpointUrl, Scheme, Spanned};
+use usher_net::tls::{Certificate, ConnectorOptions, Policy, TlsConnector};
+
+use super::Building;
+use super::clusters::Draft;
+use super::secrets::read;
+use crate::snapshot::{Connectors, Speech};
+
+/// How an endpoint is spoken to, by its address and its cluster.
+pub(super) fn speech(tls: &Switch<ClusterTls>, protocol: UpstreamProtocol, url: &EndpointUrl) -> Speech {
+    let protocol = match (protocol, url.scheme) {
+        (UpstreamProtocol::Auto, Scheme::H2c) => UpstreamProtocol::H2,
+        (chosen, _) => chosen,
+    };
+    let secure = url.scheme == Scheme::Https || tls.on().is_some() && url.scheme == Scheme::Http;
+    let named = tls.on().and_then(|tls| tls.server_name.as_ref()).map(|name| name.value.as_str());
+    let host = || match &url.address {
+        EndpointAddress::Name { host, .. } => host.trim_end_matches('.').into(),
+        EndpointAddress::Socket(address) => address.ip().to_string().into(),
+        EndpointAddress::Unix(_) => "localhost".into(),
+    };
+    let tls = secure.then(|| named.map_or_else(host, Arc::from));
+    let protocol = match (protocol, &tls) {
+        // Nothing is negotiated without TLS.
+        (UpstreamProtocol::Auto, None) => UpstreamProtocol::H1,
+        (chosen, _) => chosen,
+    };
+    Speech { tls, protocol }
+}
+
+/// The policy as the TLS stack knows it.
+pub(super) fn policy(policy: TlsPolicy) -> Policy {
+    match policy {
+        TlsPolicy::Intermediate => Policy::Intermediate,
+        TlsPolicy::Modern => Policy::Modern,
+    }
+}
+
+/// Different for different options.
+fn identity(options: &ConnectorOptions) -> u64 {
+    let ConnectorOptions { verify, roots, client, alpn, policy, .. } = options;
+    let mut hasher = DefaultHasher::new();
+    let client = client.as_ref().map(|certificate| certificate.fingerprint());
+    (verify, roots, client, alpn, *policy == Policy::Modern).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Building<'_> {
+    /// What a cluster's endpoints are connected to with, if some of them speak TLS; none if it cannot be built.
+    pub(super) fn connector(&mut self, draft: &Draft<'_>) -> Option<Option<Connectors>> {
+        let secure =
+            draft.endpoints.iter().any(|one| speech(&draft.tls, draft.protocol, &one.address).tls.is_some());
+        if draft.protocol == UpstreamProtocol::H3 && !secure {
+            let error = Diagnostic::error("HTTP/3 needs TLS").at(draft.place, "endpoints without it");
+            self.push(error.help("set `tls = true`, or write `https://…` for the endpoints"));
+            return None;
+        }
+        if !secure {
+            return Some(None);
+        }
+        let tls = draft.tls.on().cloned().unwrap_or_default();
+        let roots = self.pem(tls.ca.as_ref())?;
+        let client = self.client_certificate(&tls)?;
+        let alpn: &[&[u8]] = match draft.protocol {
+            UpstreamProtocol::Auto => &[b"h2", b"http/1.1"],
+            UpstreamProtocol::H1 => &[b"http/1.1"],
+            UpstreamProtocol::H2 => &[b"h2"],
+            UpstreamProtocol::H3 => &[b"h3"],
+        };
+        let options = ConnectorOptions {
+            verify: tls.verify,
+            roots,
+            client,
+            alpn: alpn.iter().map(|name| name.to_vec()).collect(),
+            policy: policy(tls.policy.unwrap_or(self.loaded.config.tls.policy)),
+            ..ConnectorOptions::default()
+        };
+        let http1 = ConnectorOptions { alpn: vec![b"http/1.1".to_vec()], ..options.clone() };
+        let usual = self.made(options, draft)?;
+        Some(Some(Connectors { usual, http1: self.made(http1, draft)? }))
+    }
+
+    /// Endpoints' sessions are remembered over a reload that changes nothing about them.
+    fn made(&mut self, options: ConnectorOptions, draft: &Draft<'_>) -> Option<Arc<TlsConnector>> {
+        let key = format!("tls of cluster {}: {:x}", draft.name, identity(&options));
+        let made = self.carry.keep(key, || TlsConnector::new(options).map(Arc::new));
+        match &*made {
+            Ok(connector) => Some(connector.clone()),
+            Err(error) => {
+                let error = Diagnostic::error(format!("no TLS to endpoints of `{}`: {error}", draft.name));
+                self.push(error.at(draft.place, ""));
+                None
+            }
+        }
+    }
+
+    /// A file with certificates, if one is named; none if it cannot be read.
+    fn pem(&mut self, path: Option<&Spanned<std::path::PathBuf>>) -> Option<Option<Vec<u8>>> {
+        match path {
+            None => Some(None),
+            Some(path) => self.bytes_of(path).map(Some),
+        }
+    }
+
+    fn client_certificate(&mut self, tls: &ClusterTls) -> Option<Option<Arc<Certificate>>> {
+        match (&tls.cert, &tls.key) {
+            (None, None) => Some(None),
+            (Some(cert), Some(key)) => {
+                let (chain, secret) = (self.bytes_of(cert), self.bytes_of(key));
+                let certificate = Certificate::from_pem(&chain?, &secret?);
+                match certificate {
+                    Ok(certificate) => Some(Some(Arc::new(certificate))),
+                    Err(error) => {
+                        self.push(Diagnostic::error(error.to_string()).at(cert.span, ""));
+                        None
+                    }
+                }
+            }
+            (Some(one), None) | (None, Some(one)) => {
+                let error = Diagnostic::error("a certificate for endpoints needs both `cert` and `key`");
+                self.push(error.at(one.span, "only one is set"));
+                None
+            }
+        }
+    }
+
+    /// The bytes of a file; what cannot be read is reported.
+    pub(super) fn bytes_of(&mut self, path: &Spanned<std::path::PathBuf>) -> Option<Vec<u8>> {
+        self.uses_file(path.value.clone());
+        match read(Path::new(&path.value)) {
+            Ok(bytes) => Some(bytes),
+            Err(why) => {
+                let error = format!("cannot read `{}`: {why}", path.value.display());
+                self.push(Diagnostic::error(error).at(path.span, ""));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Our options in the terms of the protocol's library.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn_proto::{
+    ClientConfig, EndpointConfig, IdleTimeout, NoneTokenStore, ServerConfig, TransportConfig, VarInt,
+};
+
+use super::cid::SteeredIds;
+use super::options::{CRYPTO_BUFFER, INCOMING_BUFFER, MAX_UNI_STREAMS, MIN_SEND_WINDOW, QuicOptions};
+
+/// Resets are answered to unknown packets at most this often, by one worker.
+const RESET_INTERVAL: Duration = Duration::from_millis(5);
+
+pub(super) fn endpoint(options: &QuicOptions, worker: u16, workers: u16) -> Arc<EndpointConfig> {
+    let mut config = EndpointConfig::new(options.keys.reset.clone());
+    let ids = options.keys.ids.clone();
+    config.cid_generator(move || Box::new(SteeredIds::new(worker, workers, ids.clone())));
+    config.min_reset_interval(RESET_INTERVAL);
+    Arc::new(config)
+}
+
+fn transport(options: &QuicOptions, max_streams: u32) -> TransportConfig {
+    let mut config = TransportConfig::default();
+    config.max_concurrent_bidi_streams(max_streams.into());
+    config.max_concurrent_uni_streams(MAX_UNI_STREAMS.into());
+    config.stream_receive_window(options.stream_window.into());
+    config.receive_window(options.connection_window.into());
+    config.send_window(MIN_SEND_WINDOW.min(options.send_window));
+    config.max_idle_timeout(idle_timeout(options.idle_timeout));
+    config.keep_alive_interval(options.keep_alive);
+    config.crypto_buffer_size(CRYPTO_BUFFER);
+    config.datagram_receive_buffer_size(None);
+    config
+}
+
+/// None is no limit, which a zero would be in the protocol too (RFC 9000 section 18.2).
+fn idle_timeout(timeout: Duration) -> Option<IdleTimeout> {
+    let timeout = timeout.max(Duration::from_millis(1));
+    Some(IdleTimeout::try_from(timeout).unwrap_or_else(|_| VarInt::from_u32(u32::MAX).into()))
+}
+
+/// # Errors
+/// When `tls` has no cipher suite for the first packets: TLS_AES_128_GCM_SHA256.
+pub(super) fn server(options: &QuicOptions, tls: Arc<rustls::ServerConfig>) -> io::Result<Arc<ServerConfig>> {
+    let crypto = QuicServerConfig::try_from(tls).map_err(io::Error::other)?;
+    let mut config = ServerConfig::new(Arc::new(crypto), options.keys.token.clone());
+    config.transport_config(Arc::new(transport(options, options.max_streams)));
+    config.max_incoming(options.max_handshakes.max(1));
+    config.incoming_buffer_size(INCOMING_BUFFER);
+    config.incoming_buffer_size_total(INCOMING_BUFFER * 16);
+    Ok(Arc::new(config))
+}
+
+/// # Errors
+/// As [`server`].
+pub(super) fn client(options: &QuicOptions, tls: Arc<rustls::ClientConfig>) -> io::Result<ClientConfig> {
+    let crypto = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
+    let mut config = ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(transport(options, 0)));
+    config.token_store(Arc::new(NoneTokenStore));
+    Ok(config)
+}

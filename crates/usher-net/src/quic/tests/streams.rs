@@ -1,0 +1,166 @@
+//! Data, ends and resets.
+
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::{
+    Pair, QuicOptions, StreamError, Tls, accept, ask, closed, echo, once, open, options, pattern, read, run,
+    send, settle, write,
+};
+
+#[test]
+fn big_bodies_go_both_ways() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        echo(server);
+        let body = pattern(5 << 20);
+        assert!(ask(&client, &body).await.expect("an answer") == body);
+    });
+}
+
+#[test]
+fn bodies_pass_windows_smaller_than_they_are() {
+    run(async {
+        let small = QuicOptions { stream_window: 10_000, connection_window: 15_000, ..options() };
+        let (client, server) = Pair::with(&small, Tls::new()).connect().await;
+        echo(server);
+        let body = pattern(300_000);
+        assert!(ask(&client, &body).await.expect("an answer") == body);
+    });
+}
+
+#[test]
+fn more_streams_than_allowed_at_a_time_wait_their_turn() {
+    run(async {
+        let few = QuicOptions { max_streams: 7, ..options() };
+        let (client, server) = Pair::with(&few, Tls::new()).connect().await;
+        echo(server);
+        let client = Rc::new(client);
+        // One waker waits for a stream, so one task opens them all.
+        let mut tasks = Vec::new();
+        for number in 0..200_usize {
+            let (mut to, mut from) = open(&client).await;
+            tasks.push(tokio::task::spawn_local(async move {
+                let body = pattern(number * 100);
+                send(&mut to, &body).await.expect("sent");
+                assert!(read(&mut from).await.expect("an answer") == body);
+            }));
+        }
+        for task in tasks {
+            task.await.expect("the task");
+        }
+    });
+}
+
+#[test]
+fn no_more_streams_than_allowed_are_open() {
+    run(async {
+        let few = QuicOptions { max_streams: 3, ..options() };
+        let (client, _server) = Pair::with(&few, Tls::new()).connect().await;
+        let held: Vec<_> = std::iter::from_fn(|| client.open_bi()).take(10).collect();
+        assert_eq!(held.len(), 3);
+    });
+}
+
+#[test]
+fn reset_reaches_the_reader_and_whoever_only_watches() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        for watches in [false, true] {
+            let (mut to, _from) = open(&client).await;
+            write(&mut to, b"some").await.expect("written");
+            let (_to, mut from) = accept(&server).await;
+            settle().await;
+            to.reset(0x10c);
+            let error = if watches {
+                std::future::poll_fn(|cx| from.poll_reset(cx)).await
+            } else {
+                // What was sent before may be seen or not.
+                let mut buf = [0; 100];
+                loop {
+                    match std::future::poll_fn(|cx| from.poll_read(cx, &mut buf)).await {
+                        Ok(len) => assert_ne!(len, 0, "no orderly end"),
+                        Err(error) => break error,
+                    }
+                }
+            };
+            assert_eq!(error, StreamError::Reset(0x10c));
+            assert_eq!(read(&mut from).await, Err(StreamError::Reset(0x10c)), "never taken for an end");
+        }
+    });
+}
+
+#[test]
+fn watching_for_a_reset_reads_nothing() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        let (mut to, _from) = open(&client).await;
+        write(&mut to, b"data").await.expect("written");
+        let (_to, mut from) = accept(&server).await;
+        assert!(once(|cx| from.poll_reset(cx)).await.is_pending());
+        to.finish().expect("finished");
+        assert_eq!(read(&mut from).await.expect("data"), b"data");
+        assert!(once(|cx| from.poll_reset(cx)).await.is_pending(), "an orderly end is no reset");
+    });
+}
+
+#[test]
+fn stop_reaches_the_writer_and_whoever_only_watches() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        let (mut to, _from) = open(&client).await;
+        write(&mut to, b"some").await.expect("written");
+        let (_to, mut from) = accept(&server).await;
+        from.stop(0x10b);
+        assert_eq!(std::future::poll_fn(|cx| to.poll_stopped(cx)).await, StreamError::Stopped(0x10b));
+        assert_eq!(write(&mut to, b"more").await, Err(StreamError::Stopped(0x10b)));
+    });
+}
+
+#[test]
+fn drop_of_a_stream_tells_the_peer() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        let (mut to, from) = open(&client).await;
+        write(&mut to, b"some").await.expect("written");
+        let (answer, request) = accept(&server).await;
+        drop(from);
+        assert_eq!(std::future::poll_fn(|cx| answer.poll_stopped(cx)).await, StreamError::Stopped(0));
+        drop(to);
+        let mut request = request;
+        assert_eq!(std::future::poll_fn(|cx| request.poll_reset(cx)).await, StreamError::Reset(0));
+    });
+}
+
+#[test]
+fn peer_that_reads_nothing_holds_a_bounded_amount() {
+    run(async {
+        let bounded = QuicOptions { stream_window: 20_000, ..options() };
+        let (client, server) = Pair::with(&bounded, Tls::new()).connect().await;
+        let (mut to, _from) = open(&client).await;
+        write(&mut to, b"x").await.expect("written");
+        let _streams = accept(&server).await;
+        let mut chunk = bytes::Bytes::from(vec![0; 100_000]);
+        settle().await;
+        let written = once(|cx| to.poll_write(cx, &mut chunk)).await;
+        assert!(matches!(written, Poll::Pending));
+        assert_eq!(chunk.len(), 100_000 - 20_000 + 1);
+    });
+}
+
+#[test]
+fn streams_of_a_closed_connection_fail_but_give_what_had_arrived() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        let (mut to, mut from) = open(&client).await;
+        write(&mut to, b"request").await.expect("written");
+        let (mut answer, _request) = accept(&server).await;
+        send(&mut answer, b"answer").await.expect("sent");
+        settle().await;
+        tokio::task::yield_now().await;
+        assert_eq!(read(&mut from).await.expect("the answer"), b"answer");
+        server.close(0x107, b"");
+        closed(&client).await;
+        assert!(matches!(write(&mut to, b"more").await, Err(StreamError::Connection(_))));
+    });
+}

@@ -1,0 +1,88 @@
+//! The handshake with a client.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::AlertDescription;
+use rustls::server::UnbufferedServerConnection;
+
+use super::super::error::{HandshakeError, HandshakeErrorKind as Kind};
+use super::super::handshake::{Handshake, alert_record};
+use super::super::hello::{ClientHello, Peek, peek};
+use super::super::session::{ClientCertificate, Session};
+use super::super::stream::TlsStream;
+use super::{CHALLENGE_PROTOCOL, TlsAcceptor};
+use crate::transport::Transport;
+
+/// Speaks TLS with a client on a stream of which `ahead` was read already. Has no time limit of its own.
+///
+/// # Errors
+/// Whatever goes wrong; the client was told by an alert.
+pub async fn accept<T: Transport>(
+    stream: T,
+    ahead: Vec<u8>,
+    acceptor: &TlsAcceptor,
+) -> Result<TlsStream<T>, HandshakeError> {
+    let mut handshake = Handshake::new(stream, ahead);
+    let hello = read_hello(&mut handshake).await?;
+    let name = hello.server_name();
+    let config = if hello.alpn().any(|protocol| protocol == CHALLENGE_PROTOCOL) {
+        if name.is_none_or(|name| acceptor.certificates.challenge(name).is_none()) {
+            handshake.send(&alert_record(AlertDescription::UnrecognisedName)).await;
+            return Err(HandshakeError::new(Kind::UnknownName, "no challenge is open for this name"));
+        }
+        &acceptor.challenge
+    } else {
+        if !acceptor.certificates.serves(name) {
+            handshake.send(&alert_record(AlertDescription::UnrecognisedName)).await;
+            return Err(unknown(name));
+        }
+        &acceptor.config
+    };
+    let mut connection = UnbufferedServerConnection::new(Arc::clone(config))
+        .map_err(|error| HandshakeError::from_rustls(&error, true))?;
+    handshake.run(&mut connection).await?;
+    let client = connection.peer_certificates().and_then(|chain| chain.first());
+    let client = client.map(|der| ClientCertificate::new(der).ok_or(der));
+    let (client, refusal) = match client {
+        Some(Err(_)) => (None, Some((AlertDescription::BadCertificate, "the certificate cannot be read"))),
+        // A resumed session shows no certificate; the one that it began with may be over by now.
+        Some(Ok(client)) if client.not_after < SystemTime::now() => {
+            (None, Some((AlertDescription::CertificateExpired, "the certificate is expired")))
+        }
+        client => (client.and_then(Result::ok), None),
+    };
+    let session = Session::new(&connection, name.map(str::to_owned), client);
+    let stream = handshake.finish(connection, session)?;
+    match refusal {
+        Some((alert, reason)) => {
+            stream.refuse(alert).await;
+            Err(HandshakeError::new(Kind::BadClientCertificate, reason))
+        }
+        None => Ok(stream),
+    }
+}
+
+fn unknown(name: Option<&str>) -> HandshakeError {
+    match name {
+        Some(name) => HandshakeError::new(Kind::UnknownName, format!("there is no certificate for `{name}`")),
+        None => HandshakeError::new(
+            Kind::UnknownName,
+            "the client names no host, and there is no default certificate",
+        ),
+    }
+}
+
+async fn read_hello<T: Transport>(handshake: &mut Handshake<T>) -> Result<ClientHello, HandshakeError> {
+    loop {
+        match peek(handshake.input()) {
+            Peek::Hello(hello) => return Ok(hello),
+            Peek::NeedMore => handshake.read().await?,
+            Peek::NotTls => return Err(HandshakeError::new(Kind::NotTls, "the first bytes are not TLS")),
+            Peek::Malformed(reason) => {
+                handshake.send(&alert_record(AlertDescription::DecodeError)).await;
+                return Err(HandshakeError::new(Kind::Malformed, reason));
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Buffers for records, shared by the connections of a thread: one has them only while something is in them.
+
+use std::cell::RefCell;
+
+use super::keys::{MAX_OVERHEAD, MAX_PLAIN};
+
+/// How much is read or written at once: four records of the largest size, and never less than one.
+pub(super) const BUFFER: usize = 4 * (MAX_PLAIN + MAX_OVERHEAD) + 1024;
+/// How many are kept per thread.
+const IDLE: usize = 16;
+
+thread_local! {
+    static POOL: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer of [`BUFFER`] bytes, with anything in it.
+pub(super) fn take() -> Box<[u8]> {
+    let kept = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+    kept.unwrap_or_else(|| vec![0; BUFFER].into_boxed_slice())
+}
+
+/// Gives a buffer back. One of another size is freed.
+pub(super) fn give(buffer: Box<[u8]>) {
+    if buffer.len() == BUFFER {
+        // Without the pool, while the thread ends, it is freed.
+        let _ = POOL.try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < IDLE {
+                pool.push(buffer);
+            }
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! Certificates: what the config asks for, and the thread that obtains them.
+
+mod names;
+mod options;
+
+use std::sync::Arc;
+
+use usher_api::certificates::{CertificateReading, CertificateReport};
+use usher_certs::Manager;
+use usher_config::{Diagnostic, Loaded};
+use usher_engine::Snapshot;
+
+pub(crate) use options::{options, storage};
+
+/// The running thread that obtains certificates; there is none where no listener has TLS.
+pub(crate) struct Keeper {
+    manager: Arc<Manager>,
+}
+
+impl Keeper {
+    /// Starts it if the config has TLS. What is kept in storage is there when this returns; nothing else is waited for.
+    ///
+    /// # Errors
+    /// When the thread or its storage cannot be had.
+    pub(crate) fn start(loaded: &Loaded, snapshot: &Snapshot) -> Result<Option<Self>, String> {
+        if !wanted(loaded) {
+            return Ok(None);
+        }
+        let trust = &snapshot.trust;
+        let (options, _) = options(loaded);
+        let manager = Manager::start(options, trust.certificates.clone(), trust.challenges.clone())
+            .map_err(|error| error.to_string())?;
+        let manager = Arc::new(manager);
+        let _ = trust.on_demand.set(manager.on_demand());
+        Ok(Some(Self { manager }))
+    }
+
+    /// Goes on by a new config.
+    pub(crate) fn update(&self, loaded: &Loaded) {
+        let (options, _) = options(loaded);
+        self.manager.update(options);
+    }
+
+    /// What others are told of them.
+    pub(crate) fn report(&self) -> Arc<dyn CertificateReport> {
+        Arc::new(Report(self.manager.clone()))
+    }
+}
+
+/// Whether some listener has TLS.
+fn wanted(loaded: &Loaded) -> bool {
+    loaded.config.listeners.iter().any(|listener| listener.tls.on().is_some())
+}
+
+/// What is wrong with what is said of certificates, or likely not meant so.
+pub(crate) fn findings(loaded: &Loaded) -> Vec<Diagnostic> {
+    if wanted(loaded) { options(loaded).1 } else { Vec::new() }
+}
+
+struct Report(Arc<Manager>);
+
+impl CertificateReport for Report {
+    fn readings(&self) -> Vec<CertificateReading> {
+        let reading = |status: usher_certs::Status| CertificateReading {
+            source: status.source,
+            state: status.state.as_str(),
+            not_after: status.not_after,
+            failures: status.failures,
+        };
+        self.0.status().into_iter().map(reading).collect()
+    }
+
+    fn json(&self) -> String {
+        let all: Vec<serde_json::Value> = self.0.status().iter().map(usher_certs::Status::to_json).collect();
+        serde_json::Value::Array(all).to_string()
+    }
+
+    fn renew(&self, name: &str) -> bool {
+        self.0.renew(name)
+    }
+}
