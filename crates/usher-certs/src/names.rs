@@ -13,7 +13,7 @@ const INTERNAL_SUFFIXES: [&str; 6] = ["localhost", "internal", "local", "test", 
 
 /// Why a name cannot be that of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameError {
+pub(crate) struct NameError {
     name: String,
     why: &'static str,
 }

@@ -107,12 +107,13 @@ fn groups(options: &Options, problems: &mut Vec<String>) -> Vec<(Vec<String>, Si
     groups
 }
 
-/// Wildcards that will be there: those of the internal CA, and those of ACME if DNS-01 can be done.
+/// Wildcards that will be there and that all clients take: those of ACME if DNS-01 can be done, and those of the internal CA
+/// that are not right below a single label (`*.localhost`), which many clients refuse.
 fn usable_wildcards(options: &Options, groups: &[(Vec<String>, Signer)]) -> HashSet<(String, Signer)> {
     let dns = options.dns.is_some() && options.challenges.contains(&ChallengeKind::Dns01);
     let usable = groups.iter().filter(|(_, signer)| dns || *signer == Signer::Internal);
     let names = usable.flat_map(|(names, signer)| names.iter().map(move |name| (name.clone(), *signer)));
-    names.filter(|(name, _)| name.starts_with("*.")).collect()
+    names.filter(|(name, _)| name.strip_prefix("*.").is_some_and(|parent| parent.contains('.'))).collect()
 }
 
 /// The folder: that of the first name, so that a group keeps its certificate when names are added.
@@ -203,13 +204,19 @@ mod tests {
 
     #[test]
     fn a_name_below_a_usable_wildcard_needs_none() {
-        let mut options = options(&[&["*.example.com"], &["a.example.com"], &["example.com"], &["*.localhost"], &["b.localhost"]]);
-        let without = ["_internal._wildcard.localhost", "_wildcard.example.com", "a.example.com", "example.com"];
+        let mut options = options(&[&["*.example.com"], &["a.example.com"], &["example.com"], &["*.b.localhost"], &["a.b.localhost"]]);
+        let without = ["_internal._wildcard.b.localhost", "_wildcard.example.com", "a.example.com", "example.com"];
         assert_eq!(ids(&options), without);
         assert_eq!(check(&options).len(), 1);
         options.dns = Some(DnsOptions::Command(CommandOptions::new("/bin/true")));
-        assert_eq!(ids(&options), ["_internal._wildcard.localhost", "_wildcard.example.com", "example.com"]);
+        assert_eq!(ids(&options), ["_internal._wildcard.b.localhost", "_wildcard.example.com", "example.com"]);
         assert_eq!(check(&options), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_wildcard_that_clients_refuse_covers_nothing() {
+        let found = ids(&options(&[&["*.localhost"], &["a.localhost"]]));
+        assert_eq!(found, ["_internal._wildcard.localhost", "_internal.a.localhost"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Step 1: connections are taken from a listener, within the limits.
 
+mod datagrams;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use usher_net::{AcceptFault, Accepted, Address, Dialer, Listener, Peer};
 use crate::connection::{self, Door, IdleConnection, IdleConnections};
 use crate::snapshot::ListenerSpec;
 use crate::worker::{Refused, Worker};
+
+pub use datagrams::run as run_quic;
 
 /// Pause after the system ran out of descriptors or memory.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(100);

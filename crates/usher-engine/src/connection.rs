@@ -135,7 +135,7 @@ enum Served<T> {
 
 impl Door {
     /// After a reload: the listener's number and settings may be others now.
-    fn follow(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn follow(&mut self, snapshot: &Snapshot) {
         let listeners = &snapshot.listeners;
         if listeners.get(self.index as usize).is_some_and(|spec| Arc::ptr_eq(spec, &self.listener)) {
             return;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_api::metrics::{RouteMetrics, WorkerMetrics};
 use usher_api::{Exchange, RequestId};
@@ -59,6 +60,8 @@ pub struct Worker<D: Dialer> {
     connections: Cell<u32>,
     lingering: Cell<u32>,
     given_back: Cell<u32>,
+    /// Tells whoever must know of a new snapshot at once.
+    swapped: Notify,
     total: Arc<AtomicU32>,
 }
 
@@ -96,6 +99,7 @@ impl<D: Dialer> Worker<D> {
             connections: Cell::new(0),
             lingering: Cell::new(0),
             given_back: Cell::new(0),
+            swapped: Notify::new(),
             total,
         })
     }
@@ -113,6 +117,7 @@ impl<D: Dialer> Worker<D> {
                 let before = self.local();
                 let local = localize(snapshot, Some(&before), &self.metrics, &self.random);
                 *self.local.borrow_mut() = Rc::new(local);
+                self.swapped.notify_waiters();
             }
             Command::Endpoints(name, resolved) => {
                 let local = self.local();
@@ -126,6 +131,11 @@ impl<D: Dialer> Worker<D> {
                 self.deadlines.wake_all();
             }
         }
+    }
+
+    /// Waits for the next snapshot.
+    pub(crate) async fn swapped(&self) {
+        self.swapped.notified().await;
     }
 
     /// Whether the worker takes no more requests than it has.

@@ -1,17 +1,24 @@
 //! Connecting to an address. The engine is generic over [`Dialer`], so a simulation dials without sockets.
 
+use std::cell::OnceCell;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::{TcpSocket, UnixStream};
 
 use crate::address::Address;
 use crate::options::SocketOptions;
+use crate::quic::{self, QuicConnector, QuicKeys, QuicOptions};
 use crate::stream::Stream;
 use crate::transport::Transport;
+
+/// How often a connection of QUIC that is in use says that it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Opens connections to endpoints.
 pub trait Dialer: 'static {
@@ -20,13 +27,29 @@ pub trait Dialer: 'static {
 
     /// Connects to `address`. It has no timeout of its own; dropping the future gives up and closes.
     fn dial(&self, address: &Address) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Begins a connection of QUIC to `address`, under this name.
+    ///
+    /// # Errors
+    /// Unsupported, where there is no UDP; or what the system says.
+    fn dial_quic(
+        &self,
+        address: SocketAddr,
+        tls: Arc<rustls::ClientConfig>,
+        name: &str,
+    ) -> io::Result<quic::Connection> {
+        let _ = (address, tls, name);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Dials with the system's sockets.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct SystemDialer {
     /// Set on every TCP socket before it connects.
     pub options: SocketOptions,
+    /// Made when it is first needed.
+    quic: OnceCell<QuicConnector>,
 }
 
 impl Dialer for SystemDialer {
@@ -37,6 +60,21 @@ impl Dialer for SystemDialer {
             Address::Ip(address) => self.dial_tcp(*address).await,
             Address::Unix(path) => dial_unix(path).await,
         }
+    }
+
+    fn dial_quic(
+        &self,
+        address: SocketAddr,
+        tls: Arc<rustls::ClientConfig>,
+        name: &str,
+    ) -> io::Result<quic::Connection> {
+        if self.quic.get().is_none() {
+            let keys = Arc::new(QuicKeys::random()?);
+            let options = QuicOptions { keep_alive: Some(KEEP_ALIVE), ..QuicOptions::new(keys) };
+            let _ = self.quic.set(QuicConnector::new(options));
+        }
+        let connector = self.quic.get().ok_or(io::ErrorKind::Unsupported)?;
+        connector.connect(address, name, tls)
     }
 }
 

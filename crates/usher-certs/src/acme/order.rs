@@ -122,11 +122,15 @@ impl Order<'_> {
         let mine = pending.authority == self.authority.url() && pending.names == self.target.names;
         if mine {
             match steady!(session.account.order(pending.url.clone())) {
-                Ok(mut order) if self.can_go_on(order.state().status) => {
-                    self.options.log.write(Level::Info, &format!("{}: going on with an earlier order", self.target.id));
-                    return Ok(Some(order));
+                Ok(mut order) => {
+                    let status = order.state().status;
+                    if self.can_go_on(status) {
+                        let line = format!("certificate `{}`: going on with an earlier order", self.target.source());
+                        self.options.log.write(Level::Info, &line);
+                        return Ok(Some(order));
+                    }
                 }
-                Ok(_) | Err(Error::Api(_)) => {}
+                Err(Error::Api(_)) => {}
                 Err(error) => return Err(session.failure("find an earlier order", &error)),
             }
         }

@@ -80,7 +80,7 @@ impl Transport {
             self.directories.table().insert(self.directory.clone(), (Instant::now(), reply.body.clone()));
         }
         let mut response = Response::new(Full::new(reply.body));
-        *response.status_mut() = hyper::StatusCode::from_u16(reply.status)?;
+        *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or_default();
         *response.headers_mut() = reply.headers;
         if fetch && !response.headers().contains_key(RETRY_AFTER) {
             response.headers_mut().insert(RETRY_AFTER, WINDOW_RETRY);

@@ -51,7 +51,7 @@ pub enum DnsOptions {
 
 /// Why a record was not written or removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DnsError(String);
+pub(crate) struct DnsError(String);
 
 impl DnsError {
     pub(crate) fn new(what: impl Into<String>) -> Self {
@@ -84,10 +84,10 @@ impl From<crate::http::HttpError> for DnsError {
 }
 
 /// The result of writing or removing a record, on the thread that obtains certificates.
-pub type DnsFuture<'a> = Pin<Box<dyn Future<Output = Result<(), DnsError>> + 'a>>;
+pub(crate) type DnsFuture<'a> = Pin<Box<dyn Future<Output = Result<(), DnsError>> + 'a>>;
 
 /// Writes TXT records.
-pub trait DnsProvider {
+pub(crate) trait DnsProvider {
     /// Adds the TXT record `name` (without trailing dot) with this value, beside others.
     fn set<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a>;
     /// Removes it; it is fine if it is not there.

@@ -107,7 +107,7 @@ async fn authoritative(name: &str) -> Result<(Vec<SocketAddr>, String), String> 
         if !names.is_empty() {
             let servers = addresses(resolver, &names).await;
             let none = || format!("the name servers of `{}` have no address", excerpt(zone));
-            return if servers.is_empty() { Err(none()) } else { Ok((servers, name)) };
+            return if servers.is_empty() { Err(none()) } else { Ok((servers, name.clone())) };
         }
     }
     Err(format!("no zone of `{}` was found", excerpt(&name)))

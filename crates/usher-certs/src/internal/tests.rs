@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use super::*;
 use crate::time::unix_seconds;
 
-const NAMES: [&str; 4] = ["localhost", "*.internal", "10.1.2.3", "printer"];
+const NAMES: [&str; 4] = ["localhost", "*.lan.internal", "10.1.2.3", "printer"];
 
 fn names() -> Vec<String> {
     NAMES.iter().map(|name| (*name).to_owned()).collect()
@@ -36,7 +36,7 @@ fn clients_that_trust_the_root_accept_its_certificates() {
         let (chain, key) = issue(&storage, &options, (&names(), key_type), now).unwrap();
         Certificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
         let root = root(&storage, &options, now).unwrap();
-        for name in ["localhost", "a.internal", "10.1.2.3", "printer"] {
+        for name in ["localhost", "a.lan.internal", "10.1.2.3", "printer"] {
             verify(&root, &chain, name, now).unwrap();
         }
         assert!(verify(&root, &chain, "example.com", now).is_err());

@@ -15,9 +15,6 @@ pub(crate) struct Kept {
     pub(crate) reports: Vec<String>,
 }
 
-/// The key of an order that is under way.
-pub(crate) type Pending = Vec<u8>;
-
 fn place(id: &str, file: &str) -> String {
     format!("certificates/{id}/{file}")
 }
@@ -77,7 +74,7 @@ impl Storage {
     }
 
     /// The key of the order that was under way.
-    pub(crate) fn pending_key(&self, id: &str) -> Result<Option<Pending>, StorageError> {
+    pub(crate) fn pending_key(&self, id: &str) -> Result<Option<Vec<u8>>, StorageError> {
         self.read(&place(id, "key.next.pem"))
     }
 

@@ -30,7 +30,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub(crate) use certificate::{Kept, Pending};
 pub(crate) use meta::{Meta, PendingOrder, Window, count_since, remember};
 
 use crate::time::unix_seconds;
@@ -42,7 +41,7 @@ const FILE_MODE: u32 = 0o600;
 
 /// What could not be done to which file.
 #[derive(Debug)]
-pub struct StorageError {
+pub(crate) struct StorageError {
     what: &'static str,
     path: PathBuf,
     cause: io::Error,

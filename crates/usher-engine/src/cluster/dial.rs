@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Side};
 use usher_config::config::UpstreamProtocol;
 use usher_net::tls::{Secured, TlsConnector};
-use usher_net::{Dialer, Transport};
-use usher_wire::{Connection, h2};
+use usher_net::{Address, Dialer, Transport};
+use usher_wire::{Connection, h2, h3};
 
 use super::Endpoint;
 use super::link::Link;
@@ -31,11 +31,55 @@ pub(super) struct Shared {
 }
 
 struct SharedConnection {
-    client: h2::Client,
+    client: Client,
     used: Cell<Instant>,
 }
 
+/// A connection that carries many requests.
+enum Client {
+    H2(h2::Client),
+    H3(h3::Client),
+}
+
+impl Client {
+    fn open<S: Transport>(&self) -> Option<Link<S>> {
+        match self {
+            Self::H2(client) => Some(Link::H2(Box::new(client.open()?))),
+            Self::H3(client) => Some(Link::H3(Box::new(client.open()?))),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        match self {
+            Self::H2(client) => client.is_open(),
+            Self::H3(client) => client.is_open(),
+        }
+    }
+
+    fn streams(&self) -> usize {
+        match self {
+            Self::H2(client) => client.streams(),
+            Self::H3(client) => client.streams(),
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            Self::H2(client) => client.close(),
+            Self::H3(client) => client.close(),
+        }
+    }
+}
+
 impl Shared {
+    /// Keeps a connection, and opens its first stream.
+    fn keep<S: Transport>(&self, client: Client) -> Result<Link<S>, Error> {
+        let first = client.open().ok_or_else(|| failed(ErrorKind::ConnectFailed));
+        let used = Cell::new(Instant::now());
+        self.clients.borrow_mut().push(SharedConnection { client, used });
+        first
+    }
+
     /// A stream on a connection that has room for one.
     fn stream<S: Transport>(&self) -> Option<Link<S>> {
         let mut clients = self.clients.borrow_mut();
@@ -43,7 +87,7 @@ impl Shared {
         clients.iter().find_map(|one| {
             let stream = one.client.open()?;
             one.used.set(Instant::now());
-            Some(Link::H2(Box::new(stream)))
+            Some(stream)
         })
     }
 
@@ -96,8 +140,9 @@ pub(crate) struct Wanted<'a> {
 impl<S: Transport> Endpoint<S> {
     /// A way that is there already.
     pub(crate) fn kept(&self, wanted: Wanted<'_>) -> Option<Link<S>> {
-        let only_h2 = self.resolved.speech.protocol == UpstreamProtocol::H2;
-        if wanted.tunnel && !only_h2 {
+        let protocol = self.resolved.speech.protocol;
+        let multiplexed = matches!(protocol, UpstreamProtocol::H2 | UpstreamProtocol::H3);
+        if wanted.tunnel && !multiplexed {
             return None;
         }
         if let Some(link) = self.shared.stream() {
@@ -114,7 +159,8 @@ impl<S: Transport> Endpoint<S> {
         wanted: Wanted<'_>,
     ) -> Result<Link<S>, Error> {
         let speech = &self.resolved.speech;
-        let shares = speech.protocol == UpstreamProtocol::H2 || self.shared.speaks_h2.get() && !wanted.tunnel;
+        let multiplexed = matches!(speech.protocol, UpstreamProtocol::H2 | UpstreamProtocol::H3);
+        let shares = multiplexed || self.shared.speaks_h2.get() && !wanted.tunnel;
         deadline.set(wanted.patience);
         // Requests that come together shall not each make a connection that can carry them all.
         while shares && self.shared.dialing.get() > 0 {
@@ -131,6 +177,11 @@ impl<S: Transport> Endpoint<S> {
             }
         }
         let _dialing = Dialing::begin(&self.shared);
+        if speech.protocol == UpstreamProtocol::H3 {
+            let connecting = self.connect_quic(dialer, wanted);
+            let connected = deadline.limit(wanted.patience, connecting).await;
+            return connected.unwrap_or_else(|_| Err(failed(ErrorKind::ConnectTimeout)));
+        }
         let connecting = self.connect(dialer, wanted);
         match deadline.limit(wanted.patience, connecting).await {
             Ok(stream) => self.link(stream?, wanted),
@@ -182,10 +233,31 @@ impl<S: Transport> Endpoint<S> {
             // How it ended shows on its streams.
             let _ = driver.await;
         });
-        let first = client.open().ok_or_else(|| failed(ErrorKind::ConnectFailed))?;
-        let used = Cell::new(Instant::now());
-        self.shared.clients.borrow_mut().push(SharedConnection { client, used });
-        Ok(Link::H2(Box::new(first)))
+        self.shared.keep(Client::H2(client))
+    }
+
+    /// A new connection of HTTP/3.
+    async fn connect_quic<D: Dialer<Stream = S>>(
+        &self,
+        dialer: &D,
+        wanted: Wanted<'_>,
+    ) -> Result<Link<S>, Error> {
+        let lost = |why: String| failed(ErrorKind::ConnectFailed).caused_by(std::io::Error::other(why));
+        let (Some(tls), Some(name), Address::Ip(address)) =
+            (&wanted.spec.tls, &self.resolved.speech.tls, &self.resolved.address)
+        else {
+            return Err(lost("HTTP/3 needs TLS and an IP address".to_owned()));
+        };
+        let connection = dialer
+            .dial_quic(*address, tls.usual.client_config(), name)
+            .map_err(|cause| failed(ErrorKind::ConnectFailed).caused_by(cause))?;
+        poll_fn(|cx| connection.poll_handshake(cx)).await.map_err(|error| lost(error.to_string()))?;
+        let (client, driver) = h3::Client::new(connection, h3::Limits::default());
+        tokio::task::spawn_local(async move {
+            // How it ended shows on its streams.
+            let _ = driver.await;
+        });
+        self.shared.keep(Client::H3(client))
     }
 }
 

@@ -6,7 +6,7 @@ use usher_http::parse::HeadLimits;
 use usher_http::{Fields, Framing, Request, Response};
 use usher_net::Transport;
 use usher_net::tls::Secured;
-use usher_wire::{Connection, Plain, RequestContext, Sink, Source, Upstream, WireError, h2};
+use usher_wire::{Connection, Plain, RequestContext, Sink, Source, Upstream, WireError, h2, h3};
 
 /// The way to an endpoint that a request goes.
 pub enum Link<S: Transport> {
@@ -15,6 +15,8 @@ pub enum Link<S: Transport> {
     H1(Box<Connection<Secured<S>>>),
     /// A stream of a connection of HTTP/2.
     H2(Box<h2::ClientStream>),
+    /// A stream of a connection of HTTP/3.
+    H3(Box<h3::ClientStream>),
 }
 
 /// Calls a method of whichever way is inside.
@@ -23,6 +25,7 @@ macro_rules! either {
         match $link {
             Link::H1($up) => $then,
             Link::H2($up) => $then,
+            Link::H3($up) => $then,
         }
     };
 }

@@ -14,15 +14,15 @@ use usher_http::Request;
 use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
 use usher_net::tls::Secured;
-use usher_net::{Dialer, Transport};
-use usher_wire::{Downstream, WireError, h2};
+use usher_net::{Dialer, Transport, quic};
+use usher_wire::{Downstream, WireError, h2, h3};
 
 use super::service::scheme;
 use super::{DRAIN_GRACE, Door, Guest};
 use crate::path::{self, Answer, End, Visit};
 use crate::snapshot::ListenerSpec;
 use crate::steps::{record, reply};
-use crate::worker::Worker;
+use crate::worker::{Permit, Worker};
 
 /// How long a client with requests under way may say nothing before it is asked for a sign of life, and how long it may
 /// take for one.
@@ -108,6 +108,61 @@ impl Stream for h2::ServerStream {
     fn abort(&mut self) {
         Self::abort(self);
     }
+}
+
+impl Streams for h3::Server {
+    type Stream = h3::ServerStream;
+
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &mut Request,
+    ) -> Poll<Result<Option<Self::Stream>, WireError>> {
+        Self::poll_request(self, cx, request)
+    }
+
+    fn streams(&self) -> usize {
+        Self::streams(self)
+    }
+
+    fn shut_down(&mut self) {
+        Self::shut_down(self);
+    }
+
+    // QUIC itself watches over the connection, and ends one that is silent.
+    fn ping(&mut self) {}
+
+    fn take_pong(&mut self) -> bool {
+        true
+    }
+
+    fn poll_last_words(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+impl Stream for h3::ServerStream {
+    fn abort(&mut self) {
+        Self::abort(self);
+    }
+
+    fn is_early(&self) -> bool {
+        Self::is_early(self)
+    }
+}
+
+/// Serves a connection of HTTP/3 to its end.
+pub(crate) async fn serve_h3<D: Dialer>(
+    worker: Rc<Worker<D>>,
+    connection: quic::Connection,
+    door: Door,
+    permit: Permit<D>,
+) {
+    let limits = h3::Limits { head: door.listener.head, ..h3::Limits::default() };
+    let patience = door.listener.timeouts.keep_alive;
+    let deadline = worker.deadlines.register();
+    let guest = Guest { worker, door, deadline, patience, permit: Some(permit) };
+    Box::pin(serve(guest, h3::Server::new(connection, limits))).await;
 }
 
 /// Serves a connection of HTTP/2 to its end.

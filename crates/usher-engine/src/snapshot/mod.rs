@@ -20,7 +20,8 @@ use usher_config::config::{
 use usher_config::value::{BindAddress, EndpointAddress, TrustedPeer};
 use usher_http::Framing;
 use usher_http::parse::HeadLimits;
-use usher_net::tls::{Certificates, TlsAcceptor, TlsConnector};
+use usher_net::quic::QuicKeys;
+use usher_net::tls::{Certificates, QuicTls, TlsAcceptor, TlsConnector};
 use usher_net::{Address, ListenOptions, SocketOptions};
 use usher_route::Router;
 use usher_wire::NotTrailers;
@@ -92,7 +93,6 @@ pub struct ListenerSpec {
 }
 
 /// What TLS needs beside the config: shared by all workers, and the same over all reloads.
-#[derive(Default)]
 pub struct Trust {
     /// All certificates, by name. Whoever obtains one puts it here.
     pub certificates: Arc<Certificates>,
@@ -102,6 +102,20 @@ pub struct Trust {
     pub on_demand: OnceLock<Arc<dyn OnDemand>>,
     /// TLS handshakes that are under way.
     pub handshakes: AtomicU32,
+    /// What workers share for QUIC; none if the system gave no random bytes.
+    pub quic_keys: Option<Arc<QuicKeys>>,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self {
+            certificates: Arc::default(),
+            challenges: Arc::default(),
+            on_demand: OnceLock::new(),
+            handshakes: AtomicU32::new(0),
+            quic_keys: QuicKeys::random().ok().map(Arc::new),
+        }
+    }
 }
 
 /// TLS on a listener.
@@ -110,8 +124,8 @@ pub struct TlsSpec {
     pub acceptor: TlsAcceptor,
     /// Whose connections are passed on still encrypted.
     pub passthrough: Vec<Passthrough>,
-    /// Whether requests are taken before the handshake is complete.
-    pub early_data: bool,
+    /// The same for QUIC, if HTTP/3 is spoken.
+    pub quic: Option<Arc<QuicTls>>,
 }
 
 /// Hosts whose connections are passed on still encrypted.

@@ -283,7 +283,10 @@ impl Hub {
 
     fn set_timer(&self, state: &State) {
         let proto = state.proto.borrow_mut().poll_timeout();
-        let earliest = [proto, state.handshake.get(), state.orphaned.get(), state.alarm.get()].into_iter().flatten().min();
+        let earliest = [proto, state.handshake.get(), state.orphaned.get(), state.alarm.get()]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(at) = earliest {
             self.timers.borrow_mut().set(&state.timer, state.handle.0, at);
         }

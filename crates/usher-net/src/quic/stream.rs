@@ -185,7 +185,10 @@ impl RecvStream {
         Self {
             early: connection.may_send_early() && connection.is_early(),
             connection: connection.clone(),
-            id, ended: false, reset: None }
+            id,
+            ended: false,
+            reset: None,
+        }
     }
 
     /// The number of the stream (RFC 9000 section 2.1).

@@ -175,3 +175,6 @@ impl ResolvesServerCert for Challenges {
         self.0.challenge(hello.server_name()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

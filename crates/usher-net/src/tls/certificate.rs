@@ -316,7 +316,7 @@ fn is_encrypted(bytes: &[u8]) -> bool {
 fn pem_words(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => {
-            format!("there is no line `{}`", String::from_utf8_lossy(end_marker))
+            format!("there is no line `-----END {}-----`", String::from_utf8_lossy(end_marker))
         }
         pem::Error::IllegalSectionStart { line } => {
             format!("the line `{}` begins no section", String::from_utf8_lossy(line))

@@ -191,6 +191,3 @@ impl ServerCertVerifier for AnyServer {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
-
-#[cfg(test)]
-mod tests;

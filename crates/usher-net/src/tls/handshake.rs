@@ -109,7 +109,10 @@ impl<T: Transport> Handshake<T> {
             return Err(HandshakeError::new(Kind::Malformed, "a message of the handshake is too long"));
         }
         match poll_fn(|cx| self.poll_read(cx)).await {
-            Ok(0) => Err(HandshakeError::new(Kind::Disconnected, "the peer closed the connection in the handshake")),
+            Ok(0) => Err(HandshakeError::new(
+                Kind::Disconnected,
+                "the peer closed the connection in the handshake",
+            )),
             Ok(_) => Ok(()),
             Err(error) if is_gone(&error) => {
                 Err(HandshakeError::new(Kind::Disconnected, "the peer reset the connection in the handshake"))

@@ -28,6 +28,8 @@ mod testing;
 mod tickets;
 mod trust;
 
+pub use rustls::ServerConfig as QuicTls;
+
 pub use acceptor::{AcceptorOptions, TlsAcceptor, accept};
 pub use certificate::{Certificate, CertificateError};
 pub use certificates::{CertificateSet, Certificates};

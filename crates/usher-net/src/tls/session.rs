@@ -50,8 +50,8 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// None if the certificate cannot be read.
-    pub(super) fn new(der: &[u8]) -> Option<Self> {
+    /// The facts of a certificate that was verified; none if it cannot be read.
+    pub fn new(der: &[u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
         Some(Self {
             subject: facts::distinguished_name(parsed.subject()),

@@ -14,6 +14,7 @@ use crate::error::WireError;
 use crate::h1::{Downstream, NotTrailers, ReplyContext};
 use crate::testing::{finish, receive, send, write_all};
 
+mod interop;
 mod server_rules;
 
 /// What the stream in between holds (bytes).

@@ -1,7 +1,6 @@
 //! Error codes (RFC 9114 section 8.1, RFC 9204 section 6).
 
 pub(super) const NO_ERROR: u64 = 0x100;
-pub(super) const GENERAL_PROTOCOL_ERROR: u64 = 0x101;
 pub(super) const INTERNAL_ERROR: u64 = 0x102;
 pub(super) const STREAM_CREATION_ERROR: u64 = 0x103;
 pub(super) const CLOSED_CRITICAL_STREAM: u64 = 0x104;

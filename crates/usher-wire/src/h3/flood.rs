@@ -52,7 +52,7 @@ pub(super) const UNKNOWN_PIECE: u64 = 16 << 10;
 #[derive(Debug)]
 pub(super) struct Floods {
     left: [Cell<u32>; KINDS],
-    since: [Cell<Option<Instant>>; KINDS],
+    since: [Cell<Instant>; KINDS],
 }
 
 impl Floods {
@@ -60,7 +60,7 @@ impl Floods {
         let now = Instant::now();
         Self {
             left: std::array::from_fn(|kind| Cell::new(RATES[kind].burst)),
-            since: std::array::from_fn(|_| Cell::new(Some(now))),
+            since: std::array::from_fn(|_| Cell::new(now)),
         }
     }
 
@@ -90,11 +90,12 @@ impl Floods {
     fn refill(&self, kind: Kind, number: u64) -> Result<(), Wrong> {
         let Rate { burst, per_second, phrase } = RATES[kind as usize];
         let now = Instant::now();
-        let passed = self.since[kind as usize].replace(Some(now)).map_or(0, |since| (now - since).as_secs());
+        let passed = now.duration_since(self.since[kind as usize].get()).as_secs();
         let grown = passed.saturating_mul(per_second.into()).min(burst.into());
         match (u64::from(self.left[kind as usize].get()) + grown).checked_sub(number) {
             Some(left) => {
                 self.left[kind as usize].set(left.min(burst.into()) as u32);
+                self.since[kind as usize].set(now);
                 Ok(())
             }
             None => Err(Wrong::Connection(EXCESSIVE_LOAD, phrase)),

@@ -34,7 +34,7 @@ pub fn integer(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Appends an integer, at most [`MAX_INTEGER`].
-pub fn write_integer(value: u64, out: &mut Vec<u8>) {
+pub(super) fn write_integer(value: u64, out: &mut Vec<u8>) {
     match value {
         0..0x40 => out.push(value as u8),
         0x40..0x4000 => out.extend_from_slice(&(value as u16 | 0x4000).to_be_bytes()),

@@ -318,11 +318,6 @@ impl Input {
         self.phase == Phase::Done
     }
 
-    /// Whether the peer has sent everything.
-    pub(super) fn is_ended(&self) -> bool {
-        self.ended
-    }
-
     pub(super) fn has_input(&self) -> bool {
         !self.buffer.is_empty()
     }
@@ -335,10 +330,15 @@ impl Input {
     /// Nothing more is wanted.
     pub(super) fn stop(&mut self, code: u64) {
         if !self.ended {
-            if !self.stream.is_ended() {
-                self.shared.forget(self.stream.id());
-            }
             self.stream.stop(code);
+        }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.shared.forget(self.stream.id());
         }
     }
 }

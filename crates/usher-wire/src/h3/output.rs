@@ -29,6 +29,8 @@ pub(super) struct Output {
     left: Option<u64>,
     /// Trailers are sent, but for those of these names.
     trailers: Option<NotTrailers>,
+    /// Nothing goes out until the peer has switched to a tunnel, or has not.
+    switching: bool,
     /// The end was written behind what is gathered.
     ends: bool,
     /// The end was handed over.
@@ -57,6 +59,7 @@ impl Output {
             waiting: Bytes::new(),
             left: Some(0),
             trailers: None,
+            switching: false,
             ends: false,
             finished: false,
             sent: 0,
@@ -73,14 +76,27 @@ impl Output {
         });
     }
 
-    /// Says what is known of the body's length.
+    /// Says what is known of the body's length. Without a body, the end goes with the head.
     pub(super) fn begin_body(&mut self, framing: Framing, trailers: Option<&NotTrailers>) {
         self.left = match framing {
             Framing::None => Some(0),
             Framing::Length(len) => Some(len),
             Framing::Chunked | Framing::Close => None,
         };
+        self.ends = self.left == Some(0);
         self.trailers = trailers.cloned();
+    }
+
+    /// Says that a tunnel may follow.
+    pub(super) fn begin_switching(&mut self) {
+        self.left = Some(0);
+        self.switching = true;
+    }
+
+    /// A tunnel follows.
+    pub(super) fn begin_tunnel(&mut self) {
+        self.left = None;
+        self.switching = false;
     }
 
     /// Takes payload; returns how much of it, at least 1.
@@ -136,7 +152,7 @@ impl Output {
         cx: &mut Context<'_>,
         trailers: Option<&Fields>,
     ) -> Poll<Result<(), SendStop>> {
-        if !self.ends {
+        if !self.ends && !self.switching {
             if self.left.is_some_and(|left| left > 0) {
                 return Poll::Ready(Err(SendStop::Length));
             }
@@ -165,7 +181,7 @@ impl Output {
 
     /// Whether the end was written, if not yet handed over.
     pub(super) fn is_done(&self) -> bool {
-        self.ends
+        self.ends || self.switching
     }
 
     /// Whether the end was handed over.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use usher_config::BindAddress;
 use usher_engine::Snapshot;
 use usher_engine::snapshot::ListenerSpec;
+use usher_net::quic::{UdpOptions, bind_udp};
 use usher_net::{Address, BoundSocket, ListenOptions, SocketOptions, bind};
 
 use super::worker::Opened;
@@ -24,6 +25,8 @@ pub(super) struct Held {
     bind: BindAddress,
     listen: ListenOptions,
     socket: SocketOptions,
+    /// Whether HTTP/3 is spoken, on a socket of its own.
+    quic: bool,
     /// Where it really listens: port 0 is replaced by the one that the system chose.
     pub(super) local: Address,
 }
@@ -32,7 +35,7 @@ impl Held {
     /// Whether the same sockets would be opened for this address of this listener.
     fn fits(&self, spec: &ListenerSpec, bind: &BindAddress) -> bool {
         let is_there = self.bind == *bind && self.listener == spec.name;
-        is_there && self.listen == spec.listen && self.socket == spec.socket
+        is_there && self.listen == spec.listen && self.socket == spec.socket && self.quic == spec.protocols.h3
     }
 }
 
@@ -119,14 +122,24 @@ impl Sockets {
         let sockets = self.bind_again(address, &options, workers)?;
         let local = sockets.first().map(|socket| socket.address().clone());
         let Some(local) = local else { return Err(io::ErrorKind::AddrNotAvailable.into()) };
+        let udp = match &local {
+            Address::Ip(local) if spec.protocols.h3 => {
+                let options = UdpOptions { shared: options.shared, only_v6: options.only_v6 && local.is_ipv6() };
+                bind_udp(*local, options, workers)?.into_iter().map(Some).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut udp = udp.into_iter().chain(std::iter::repeat_with(|| None));
         let id = plan.next;
         plan.next += 1;
         let (bind, listen, socket) = (address.clone(), spec.listen.clone(), spec.socket);
-        plan.held.push(Held { id, listener: spec.name.clone(), bind, listen, socket, local });
+        let quic = spec.protocols.h3;
+        plan.held.push(Held { id, listener: spec.name.clone(), bind, listen, socket, quic, local });
         for (worker, socket) in plan.open.iter_mut().zip(sockets) {
             worker.push(Opened {
                 id,
                 socket,
+                udp: udp.next().flatten(),
                 spec: spec.clone(),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
             });

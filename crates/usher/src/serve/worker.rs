@@ -17,6 +17,7 @@ use usher_engine::accept::{self, Stop};
 use usher_engine::connection::IdleConnections;
 use usher_engine::snapshot::{ListenerSpec, ResolvedEndpoint};
 use usher_engine::{Command, Snapshot, Worker};
+use usher_net::quic::{BoundUdp, QuicListener, QuicOptions};
 use usher_net::{Accepted, BoundSocket, Listener, SystemDialer, pin_to_core};
 
 use super::event::Event;
@@ -54,6 +55,8 @@ pub(super) struct Opened {
     pub(super) id: SocketId,
     /// The socket.
     pub(super) socket: BoundSocket,
+    /// The one for HTTP/3, if that is spoken.
+    pub(super) udp: Option<BoundUdp>,
     /// The listener.
     pub(super) spec: Arc<ListenerSpec>,
     /// The listener's number in the snapshot.
@@ -194,7 +197,8 @@ impl Serving {
     }
 
     fn open(&self, opened: Opened) {
-        let Opened { id, socket, spec, index } = opened;
+        let Opened { id, socket, udp, spec, index } = opened;
+        let quic = udp.and_then(|udp| self.open_quic(udp, &spec));
         let listener = match Listener::new(socket, &spec.socket) {
             Ok(listener) => listener,
             Err(error) => {
@@ -208,8 +212,39 @@ impl Serving {
             (self.worker.clone(), self.idle.clone(), Door { doors: self.doors.clone(), id });
         tokio::task::spawn_local(async move {
             let _door = door;
-            accept::run(worker, idle, listener, spec, index, stop).await;
+            let both = async {
+                if let Some((quic, end)) = quic {
+                    let streams = accept::run(worker.clone(), idle, listener, spec.clone(), index, stop);
+                    // The one is stopped when the other is.
+                    let streams = async {
+                        streams.await;
+                        end.stop();
+                    };
+                    tokio::join!(streams, accept::run_quic(worker, quic, spec, index, end.clone()));
+                } else {
+                    accept::run(worker, idle, listener, spec, index, stop).await;
+                }
+            };
+            both.await;
         });
+    }
+
+    fn open_quic(&self, udp: BoundUdp, spec: &ListenerSpec) -> Option<(QuicListener, Rc<Stop>)> {
+        let tls = spec.tls.as_ref()?.quic.clone()?;
+        let keys = self.worker.local().shared.trust.quic_keys.clone()?;
+        let options = QuicOptions {
+            max_streams: spec.streams,
+            idle_timeout: spec.timeouts.keep_alive,
+            handshake_timeout: spec.timeouts.handshake,
+            ..QuicOptions::new(keys)
+        };
+        match QuicListener::new(udp, tls, &options) {
+            Ok(listener) => Some((listener, Rc::default())),
+            Err(error) => {
+                log::error(format_args!("cannot accept HTTP/3 on listener `{}`: {error}", spec.name));
+                None
+            }
+        }
     }
 
     fn close(&self, id: SocketId) {

@@ -80,10 +80,13 @@ impl Building<'_> {
             session_tickets: global.session_tickets,
             ..AcceptorOptions::new(self.trust().certificates.clone(), tickets?.clone())
         };
-        match TlsAcceptor::new(options) {
-            Ok(acceptor) => {
-                let passthrough = self.passthrough(tls, clusters);
-                Some(TlsSpec { acceptor, passthrough, early_data: tls.early_data })
+        let made = TlsAcceptor::new(options).and_then(|acceptor| {
+            let quic = spoken.h3.then(|| acceptor.quic(tls.early_data)).transpose()?;
+            Ok((acceptor, quic))
+        });
+        match made {
+            Ok((acceptor, quic)) => {
+                Some(TlsSpec { acceptor, quic, passthrough: self.passthrough(tls, clusters) })
             }
             Err(error) => {
                 let place = listener.bind.first().map_or(usher_config::Span::NONE, |bind| bind.span);
