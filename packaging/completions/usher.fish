@@ -31,6 +31,8 @@ complete -c usher -n "__fish_usher_needs_command" -f -a "check" -d 'Say whether 
 complete -c usher -n "__fish_usher_needs_command" -f -a "proxy" -d 'Serve one address from others, without a config file'
 complete -c usher -n "__fish_usher_needs_command" -f -a "explain" -d 'Say what would happen to a request, without sending it'
 complete -c usher -n "__fish_usher_needs_command" -f -a "reload" -d 'Tell a running usher to read its config again'
+complete -c usher -n "__fish_usher_needs_command" -f -a "certs" -d 'Show the certificates of a running usher: names, issuer, expiry, what failed last and when it is tried again'
+complete -c usher -n "__fish_usher_needs_command" -f -a "trust" -d 'Make this machine trust the authority that signs certificates for local names'
 complete -c usher -n "__fish_usher_needs_command" -f -a "schema" -d 'Print the JSON Schema of the config, for editors; or the reference manual'
 complete -c usher -n "__fish_usher_needs_command" -f -a "init" -d 'Write a commented config to begin with'
 complete -c usher -n "__fish_usher_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -64,19 +66,33 @@ complete -c usher -n "__fish_usher_using_subcommand reload" -l pid-file -d 'Send
 complete -c usher -n "__fish_usher_using_subcommand reload" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand reload" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usher -n "__fish_usher_using_subcommand certs" -l renew -d 'Obtain a new certificate for this name now' -r
+complete -c usher -n "__fish_usher_using_subcommand certs" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand certs" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand certs" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand certs" -l json -d 'Print all that is known, as JSON'
+complete -c usher -n "__fish_usher_using_subcommand certs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usher -n "__fish_usher_using_subcommand trust" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand trust" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand trust" -l remove -d 'Take the root away again'
+complete -c usher -n "__fish_usher_using_subcommand trust" -l dry-run -d 'Only say what would be done'
+complete -c usher -n "__fish_usher_using_subcommand trust" -l print -d 'Print the root certificate (PEM) instead'
+complete -c usher -n "__fish_usher_using_subcommand trust" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand schema" -l reference -d 'Print the reference manual in Markdown instead'
 complete -c usher -n "__fish_usher_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand init" -l force -d 'Replace the file if it is there'
 complete -c usher -n "__fish_usher_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c usher -n "__fish_usher_using_subcommand man" -s h -l help -d 'Print help'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "run" -d 'Serve'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "check" -d 'Say whether a config is good, without serving'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "proxy" -d 'Serve one address from others, without a config file'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "explain" -d 'Say what would happen to a request, without sending it'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "reload" -d 'Tell a running usher to read its config again'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "schema" -d 'Print the JSON Schema of the config, for editors; or the reference manual'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "init" -d 'Write a commented config to begin with'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "man" -d 'Print the manual page, or write those of all commands into a folder'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload schema init completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "run" -d 'Serve'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "check" -d 'Say whether a config is good, without serving'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "proxy" -d 'Serve one address from others, without a config file'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "explain" -d 'Say what would happen to a request, without sending it'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "reload" -d 'Tell a running usher to read its config again'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "certs" -d 'Show the certificates of a running usher: names, issuer, expiry, what failed last and when it is tried again'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "trust" -d 'Make this machine trust the authority that signs certificates for local names'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "schema" -d 'Print the JSON Schema of the config, for editors; or the reference manual'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "init" -d 'Write a commented config to begin with'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "man" -d 'Print the manual page, or write those of all commands into a folder'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

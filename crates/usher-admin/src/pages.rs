@@ -106,12 +106,13 @@ async fn renew(State(site): State<Site>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
     let name = query.strip_prefix("name=").unwrap_or_default().to_owned();
     let shown = name.clone();
-    match off_thread(move || site.registry.certificates().is_some_and(|report| report.renew(&name))).await {
-        Ok(true) => lines(format!("a new certificate for `{shown}` is being obtained")).into_response(),
-        Ok(false) => {
-            let why = format!("there is no certificate for `{shown}` that is obtained here");
-            (StatusCode::NOT_FOUND, lines(why)).into_response()
-        }
+    let renewed = move || match site.registry.certificates() {
+        Some(report) => report.renew(&name),
+        None => Err("no listener has TLS".to_owned()),
+    };
+    match off_thread(renewed).await {
+        Ok(Ok(())) => lines(format!("a new certificate for `{shown}` is being obtained")).into_response(),
+        Ok(Err(why)) => (StatusCode::NOT_FOUND, lines(why)).into_response(),
         Err(failed) => failed.into_response(),
     }
 }

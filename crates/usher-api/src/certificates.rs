@@ -71,8 +71,11 @@ pub trait CertificateReport: Send + Sync {
     /// All that is known of them, as JSON.
     fn json(&self) -> String;
 
-    /// Obtains one anew, by name; false if there is none of that name.
-    fn renew(&self, name: &str) -> bool;
+    /// Obtains one anew, by name.
+    ///
+    /// # Errors
+    /// Why not, in a sentence.
+    fn renew(&self, name: &str) -> Result<(), String>;
 }
 
 #[cfg(test)]

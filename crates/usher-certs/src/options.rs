@@ -107,6 +107,8 @@ pub struct CertificateFile {
     pub chain: PathBuf,
     /// The private key, PEM; may be the same file.
     pub key: PathBuf,
+    /// Shown to clients that ask for an unknown name or for none.
+    pub default: bool,
 }
 
 /// A certificate authority that speaks ACME (RFC 8555).

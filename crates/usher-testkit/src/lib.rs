@@ -7,6 +7,7 @@
 //! - [`Endpoint`]: an upstream server whose answers are scripted and whose received bytes are recorded.
 //! - [`Client`]: sends bytes exactly as given and reads responses strictly.
 //! - [`Usher`]: starts the binary on reserved loopback ports, reloads it, signals it, ends it.
+//! - [`Authority`]: signs certificates for servers and clients.
 //! - [`scenario`]: runs `tests/scenarios/**/*.scn`; their syntax is in `tests/scenarios/README.md`.
 //!
 //! A process test in a page:
@@ -26,6 +27,7 @@
 //! # }
 //! ```
 
+mod certificates;
 mod client;
 mod connection;
 mod endpoint;
@@ -38,6 +40,7 @@ pub mod scenario;
 mod show;
 mod stream;
 
+pub use certificates::{Authority, Leaf};
 pub use client::Client;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, Reply};

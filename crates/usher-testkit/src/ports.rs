@@ -6,7 +6,7 @@
 
 use crate::{Error, Result};
 use std::fs::{self, File, OpenOptions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 const FIRST: u16 = 20_000;
@@ -17,7 +17,7 @@ const SPREAD: u32 = 2_711;
 /// Where the search of this process goes on.
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// A reserved TCP port on 127.0.0.1; free again when dropped.
+/// A reserved port on 127.0.0.1, of TCP and UDP; free again when dropped.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -39,7 +39,8 @@ impl Port {
             let path = folder.join(number.to_string());
             let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);
             let file = opened.map_err(|error| Error::io("opening a port lock", &error))?;
-            let is_free = || TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
+            let address = (Ipv4Addr::LOCALHOST, number);
+            let is_free = || TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok();
             if file.try_lock().is_ok() && is_free() {
                 return Ok(Self { number, _lock: file });
             }

@@ -14,13 +14,7 @@ use crate::h1::{Connection, RequestContext};
 pub trait Upstream: Source + Sink {
     /// Queues a request head. `host` is what its Host or `:authority` says; the body is framed as the endpoint's
     /// protocol allows, and `framing` is what is known of it.
-    fn begin_request(
-        &mut self,
-        request: &Request,
-        host: &[u8],
-        framing: Framing,
-        extra: RequestContext<'_>,
-    );
+    fn begin_request(&mut self, request: &Request, host: &[u8], framing: Framing, extra: RequestContext<'_>);
 
     /// Reads a response head, informational ones too. The answer to an extended CONNECT (RFC 8441) looks like that to
     /// an upgrade of HTTP/1: 101 with Upgrade and Connection.
@@ -51,13 +45,7 @@ pub trait Upstream: Source + Sink {
 }
 
 impl<T: Transport> Upstream for Connection<T> {
-    fn begin_request(
-        &mut self,
-        request: &Request,
-        host: &[u8],
-        framing: Framing,
-        extra: RequestContext<'_>,
-    ) {
+    fn begin_request(&mut self, request: &Request, host: &[u8], framing: Framing, extra: RequestContext<'_>) {
         Self::begin_request(self, request, host, framing, extra);
     }
 

@@ -8,7 +8,6 @@
 //! - [`demo`]: what `usher` serves when it is told nothing.
 
 mod assemble;
-#[path = "certificates/interim.rs"]
 mod certificates;
 mod cli;
 mod commands;

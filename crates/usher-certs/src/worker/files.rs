@@ -62,6 +62,9 @@ impl Worker {
             self.around.certificates.remove(&source);
             self.shared.board.remove(&source);
         }
+        if !options.files.iter().any(|file| file.default) {
+            self.around.certificates.set_default(None);
+        }
         for file in &options.files {
             let source = source(file);
             if !self.files.borrow().contains_key(&source) {
@@ -101,6 +104,9 @@ impl Worker {
                 let until = rfc3339(certificate.not_after());
                 let served = Served::new(Arc::new(certificate), &self.around.storage, (now, options.ocsp));
                 served.install(source, &self.around.certificates);
+                if watched.file.default {
+                    self.around.certificates.set_default(Some(served.certificate.clone()));
+                }
                 let swapped = watched.served.replace(served).is_some();
                 watched.error = None;
                 let what = if swapped { "replaced, without a reload" } else { "loaded" };

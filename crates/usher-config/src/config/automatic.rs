@@ -116,6 +116,18 @@ crate::names! {
     }
 }
 
+crate::names! {
+    /// How updates of DNS are signed (TSIG, RFC 8945).
+    pub enum TsigAlgorithm {
+        /// HMAC with SHA-256.
+        HmacSha256 = "hmac-sha256",
+        /// HMAC with SHA-384.
+        HmacSha384 = "hmac-sha384",
+        /// HMAC with SHA-512.
+        HmacSha512 = "hmac-sha512",
+    }
+}
+
 crate::section! {
     /// Who writes DNS records, and how it knows us. Which of the keys are needed depends on the provider.
     pub struct DnsProvider {
@@ -132,9 +144,10 @@ crate::section! {
         pub key_name: Option<String>,
         /// `rfc2136`: the key itself, base64.
         pub key: Option<Secret>,
-        /// `rfc2136`: `hmac-sha256`, `hmac-sha384` or `hmac-sha512`.
-        pub key_algorithm: Option<Spanned<String>>,
-        /// The zone that the record is in, where it cannot be found out.
+        /// `rfc2136`: how updates are signed; `hmac-sha256` unless told.
+        pub key_algorithm: Option<TsigAlgorithm>,
+        /// The zone that the record is in, where it cannot be found out: its name, or with `cloudflare` and `route53` its
+        /// identifier.
         pub zone: Option<String>,
         /// `route53`: the access key.
         pub access_key_id: Option<String>,

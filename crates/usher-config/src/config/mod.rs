@@ -21,7 +21,7 @@ pub use access_log::{AccessLog, AccessLogTo, LogFormat, LogTarget, RouteLog, Sys
 pub use admin::{Admin, AdminListener};
 pub use automatic::{
     Automatic, AutomaticHttps, CertificateAuthority, ChallengeKind, DnsProvider, DnsProviderName, KeyType,
-    OnDemand,
+    OnDemand, TsigAlgorithm,
 };
 pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, Pool};
 pub use error_page::{ErrorPage, ErrorPages, PageContent, StatusPattern};

@@ -76,7 +76,7 @@ impl TlsAcceptor {
     /// # Errors
     /// Suites or groups that are not known, roots or revocation lists that cannot be read.
     pub fn new(options: AcceptorOptions) -> Result<Self, TlsError> {
-        let AcceptorOptions { policy, certificates, alpn, .. } = &options;
+        let AcceptorOptions { policy, alpn, client_auth, certificates, tickets, .. } = options;
         let provider = policy.provider(&options.cipher_suites, &options.groups)?;
         let has_suite = |version: &SupportedProtocolVersion| {
             provider.cipher_suites.iter().any(|suite| suite.version() == version)
@@ -86,23 +86,23 @@ impl TlsAcceptor {
         }
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(policy.versions())?;
-        let builder = match &options.client_auth {
+        let builder = match &client_auth {
             Some(auth) => builder.with_client_cert_verifier(auth.verifier(&provider)?),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(Chooser(Arc::clone(certificates))));
+        let mut config = builder.with_cert_resolver(Arc::new(Chooser(Arc::clone(&certificates))));
         config.ignore_client_order = true;
         config.enable_secret_extraction = true;
-        config.alpn_protocols.clone_from(alpn);
+        config.alpn_protocols = alpn;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         if options.session_tickets {
-            let context = options.client_auth.as_ref().map_or([0; 32], ClientAuth::fingerprint);
-            config.ticketer = options.tickets.ticketer(context);
+            let context = client_auth.as_ref().map_or([0; 32], ClientAuth::fingerprint);
+            config.ticketer = tickets.ticketer(context);
             config.send_tls13_tickets = TICKETS;
         }
-        let challenge = Arc::new(challenge_config(provider, certificates)?);
-        Ok(Self { config: Arc::new(config), challenge, certificates: Arc::clone(certificates) })
+        let challenge = Arc::new(challenge_config(provider, &certificates)?);
+        Ok(Self { config: Arc::new(config), challenge, certificates })
     }
 
     /// What rustls takes for a server.

@@ -41,22 +41,21 @@ impl Certificate {
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain = read_chain(chain)?;
         let key = read_key(key)?;
-        Self::new(chain, key)
+        Self::new(chain, &key)
     }
 
     fn new(
         chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
+        key: &PrivateKeyDer<'static>,
     ) -> Result<Self, CertificateError> {
-        let key =
-            any_supported_type(&key).map_err(|error| CertificateError::UnsupportedKey(words(&error)))?;
+        let key = any_supported_type(key).map_err(|error| CertificateError::UnsupportedKey(words(&error)))?;
         for (index, certificate) in chain.iter().enumerate() {
             if let Err(error) = parse(certificate) {
                 return Err(CertificateError::Unreadable { position: index + 1, reason: error });
             }
         }
         let certified = CertifiedKey::new(chain, key);
-        certified.keys_match().map_err(|error| mismatch(error, &certified))?;
+        certified.keys_match().map_err(|error| mismatch(&error, &certified))?;
         let leaf = certified.cert.first().ok_or(CertificateError::NoCertificate)?;
         let parsed = parse(leaf).map_err(|reason| CertificateError::Unreadable { position: 1, reason })?;
         let mut fingerprint = [0; 32];
@@ -341,9 +340,9 @@ fn words(error: &Error) -> String {
     }
 }
 
-fn mismatch(error: Error, certified: &CertifiedKey) -> CertificateError {
+fn mismatch(error: &Error, certified: &CertifiedKey) -> CertificateError {
     if !matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
-        return CertificateError::Unusable(words(&error));
+        return CertificateError::Unusable(words(error));
     }
     let belongs = |certificate: &CertificateDer<'static>, key: &Arc<dyn SigningKey>| {
         CertifiedKey::new(vec![certificate.clone()], Arc::clone(key)).keys_match().is_ok()

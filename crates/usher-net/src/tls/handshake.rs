@@ -173,9 +173,12 @@ impl<T: Transport> Handshake<T> {
     }
 
     fn step<P: Party>(&mut self, party: &mut P) -> Result<Step, Error> {
-        // What comes behind the handshake is not for rustls.
-        let incoming: &mut [u8] = if party.agreed().is_handshaking() { &mut self.input } else { &mut [] };
-        let UnbufferedStatus { discard, state } = party.process(incoming);
+        let agreed = party.agreed();
+        if !agreed.is_handshaking() && !agreed.wants_write() {
+            // What came behind the handshake is not for rustls.
+            return Ok(Step::Done);
+        }
+        let UnbufferedStatus { discard, state } = party.process(&mut self.input);
         let step = match state {
             Err(error) => Err(error),
             Ok(ConnectionState::EncodeTlsData(message)) => {
@@ -204,12 +207,17 @@ impl<T: Transport> Handshake<T> {
         step
     }
 
-    /// What rustls wants to say about its error.
+    /// What rustls wants to say about its error. As long as there is such, it looks at no more input.
     fn take_alert<P: Party>(&mut self, party: &mut P) {
-        while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(message)), .. } =
-            party.process(&mut [])
-        {
-            if encode(message, &mut self.output).is_err() {
+        while party.agreed().wants_write() {
+            let UnbufferedStatus { discard, state } = party.process(&mut self.input);
+            let is_encoded = match state {
+                Ok(ConnectionState::EncodeTlsData(message)) => encode(message, &mut self.output).is_ok(),
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => traffic.next_record().is_some(),
+                _ => false,
+            };
+            self.input.drain(..discard.min(self.input.len()));
+            if !is_encoded {
                 return;
             }
         }

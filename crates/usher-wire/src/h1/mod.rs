@@ -7,6 +7,7 @@ mod connection;
 mod receive;
 mod send;
 mod sides;
+mod websocket;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,10 @@
 //! What is different on the two sides: how heads are written.
 
-use usher_http::{FieldId, Framing, Request, Response, Version};
+use usher_http::{FieldId, Framing, Method, Request, Response, Version};
 use usher_net::Transport;
 
 use super::connection::Connection;
+use super::websocket;
 use crate::body::{Sink, Source};
 use crate::error::WireError;
 use std::task::{Context, Poll};
@@ -33,6 +34,9 @@ pub trait Downstream: Source + Sink {
 
 /// Bodies up to this size leave with their head, in one write (bytes).
 const SMALL_BODY: u64 = 4 << 10;
+const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
+const EMPTY: &[u8] = b"Content-Length: 0\r\n";
+
 /// What most heads take at most (bytes).
 const USUAL_HEAD: usize = 512;
 
@@ -71,8 +75,13 @@ impl<T: Transport> Downstream for Connection<T> {
             out.extend_from_slice(reply.date);
             out.extend_from_slice(b"\r\n");
         }
-        if framing == Framing::Chunked {
-            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        match framing {
+            Framing::Chunked => out.extend_from_slice(CHUNKED),
+            // HTTP/2 and 3 need not say so.
+            Framing::Length(0) if !response.fields.may_have(FieldId::ContentLength) => {
+                out.extend_from_slice(EMPTY);
+            }
+            _ => {}
         }
         if reply.switches {
             out.extend_from_slice(b"Connection: upgrade\r\n");
@@ -122,11 +131,16 @@ impl<T: Transport> Connection<T> {
     ) {
         let out = self.output();
         request.encode(host, out);
-        if framing == Framing::Chunked {
-            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        match framing {
+            Framing::Chunked => out.extend_from_slice(CHUNKED),
+            Framing::None if needs_length(request) => out.extend_from_slice(EMPTY),
+            _ => {}
         }
         if let Some(protocol) = extra.upgrade {
             push_upgrade(protocol, out);
+            if protocol.eq_ignore_ascii_case(b"websocket") && request.version >= Version::Http2 {
+                websocket::push_key(&request.fields, out);
+            }
         } else if extra.takes_trailers {
             out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
         }
@@ -148,6 +162,13 @@ pub struct RequestContext<'a> {
     pub takes_trailers: bool,
     /// The request's trailers are passed on, but for those of these names.
     pub trailers: Option<&'a NotTrailers>,
+}
+
+/// Whether a request without a body must say so: it came over a protocol that need not, and its method gives a body a
+/// meaning (RFC 9110 section 8.6).
+fn needs_length(request: &Request) -> bool {
+    let gives_meaning = matches!(request.method, Method::Post | Method::Put | Method::Patch);
+    gives_meaning && request.version >= Version::Http2 && !request.fields.may_have(FieldId::ContentLength)
 }
 
 fn push_upgrade(protocol: &[u8], out: &mut Vec<u8>) {

@@ -233,13 +233,7 @@ impl Drop for ClientStream {
 }
 
 impl Upstream for ClientStream {
-    fn begin_request(
-        &mut self,
-        request: &Request,
-        host: &[u8],
-        framing: Framing,
-        extra: RequestContext<'_>,
-    ) {
+    fn begin_request(&mut self, request: &Request, host: &[u8], framing: Framing, extra: RequestContext<'_>) {
         self.handle.pass_trailers = extra.trailers.cloned();
         let (left, is_empty) = Handle::announced(framing);
         let ends = is_empty && extra.upgrade.is_none();

@@ -208,12 +208,7 @@ impl Core {
 
     /// Gives a stream up, of whose body `unread` bytes were fetched and not taken. What is not complete is reset: with CANCEL, or where only the rest of a request is not needed,
     /// with NO_ERROR (RFC 9113 section 8.1).
-    pub(super) fn drop_stream(
-        &mut self,
-        slot: u32,
-        unread: usize,
-        unfinished: Code,
-    ) -> Option<Box<Stream>> {
+    pub(super) fn drop_stream(&mut self, slot: u32, unread: usize, unfinished: Code) -> Option<Box<Stream>> {
         let stream = self.streams.remove(slot)?;
         if stream.is_queued {
             self.queue.retain(|queued| *queued != slot);

@@ -119,7 +119,8 @@ pub(super) fn without_padding(head: FrameHead, payload: &[u8]) -> Result<&[u8], 
     if !head.has(flag::PADDED) {
         return Ok(payload);
     }
-    let (&padding, rest) = payload.split_first().ok_or(Wrong::size("padded frame without a length of padding"))?;
+    let (&padding, rest) =
+        payload.split_first().ok_or(Wrong::size("padded frame without a length of padding"))?;
     rest.len()
         .checked_sub(padding.into())
         .and_then(|len| rest.get(..len))

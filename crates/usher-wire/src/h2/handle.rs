@@ -100,18 +100,21 @@ impl Handle {
     pub(super) fn is_done(&self) -> bool {
         self.start == self.at_hand.len() && {
             let core = self.core.borrow();
-            core.streams.get(self.slot).is_some_and(|stream| {
-                stream.receiving == Direction::Ended && stream.received.is_empty()
-            })
+            core.streams
+                .get(self.slot)
+                .is_some_and(|stream| stream.receiving == Direction::Ended && stream.received.is_empty())
         }
     }
 
     /// Whether something was received that was not taken yet.
     pub(super) fn has_input(&self) -> bool {
         !self.at_hand.is_empty()
-            || self.core.borrow().streams.get(self.slot).is_some_and(|stream| {
-                !stream.heads.is_empty() || !stream.received.is_empty()
-            })
+            || self
+                .core
+                .borrow()
+                .streams
+                .get(self.slot)
+                .is_some_and(|stream| !stream.heads.is_empty() || !stream.received.is_empty())
     }
 
     pub(super) fn is_send_done(&self) -> bool {

@@ -49,7 +49,9 @@ impl Output {
 
     /// Turns a frame of DATA that begins at `at` into the last of its stream; false if it is on its way already.
     pub(super) fn end_stream(&mut self, at: u64) -> bool {
-        let Some(at) = at.checked_sub(self.before).and_then(|at| usize::try_from(at).ok()) else { return false };
+        let Some(at) = at.checked_sub(self.before).and_then(|at| usize::try_from(at).ok()) else {
+            return false;
+        };
         match self.bytes.get_mut(at + 4) {
             Some(flags) if at >= self.sent => {
                 *flags |= flag::END_STREAM;

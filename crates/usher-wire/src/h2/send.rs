@@ -52,12 +52,7 @@ impl Core {
     }
 
     /// As [`Core::push_block`], counted for the stream.
-    pub(super) fn push_head(
-        &mut self,
-        slot: u32,
-        ends: bool,
-        fill: impl FnOnce(&mut Encoder, &mut Vec<u8>),
-    ) {
+    pub(super) fn push_head(&mut self, slot: u32, ends: bool, fill: impl FnOnce(&mut Encoder, &mut Vec<u8>)) {
         let Some(stream) = self.streams.get(slot) else { return };
         let len = self.push_block(stream.id, ends, fill);
         self.note_sent(slot, len);
@@ -129,7 +124,8 @@ impl Core {
         if let Some(left) = &mut stream.left {
             *left -= (data.len() as u64).min(*left);
         }
-        stream.turn = if stream.turn.0 == turn { (turn, stream.turn.1 + data.len()) } else { (turn, data.len()) };
+        stream.turn =
+            if stream.turn.0 == turn { (turn, stream.turn.1 + data.len()) } else { (turn, data.len()) };
         stream.last_data = Some(at);
         frame::push(self.output.begin(), kind::DATA, 0, stream.id, data);
         self.note_sent(slot, HEAD + data.len());

@@ -126,7 +126,8 @@ fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-const GET: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a.test")];
+const GET: [(&str, &str); 4] =
+    [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a.test")];
 
 /// A request's fields with another path and some more fields.
 fn asked(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {

@@ -47,7 +47,9 @@ impl Exchange {
             Stop::Message(MessageError::Malformed(phrase)) => {
                 self.refuse(MESSAGE_ERROR, WireError::Protocol(phrase))
             }
-            Stop::Message(MessageError::TooLarge(error)) => self.refuse(EXCESSIVE_LOAD, WireError::Parse(error)),
+            Stop::Message(MessageError::TooLarge(error)) => {
+                self.refuse(EXCESSIVE_LOAD, WireError::Parse(error))
+            }
         }
     }
 

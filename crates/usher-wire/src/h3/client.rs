@@ -43,8 +43,11 @@ impl Client {
     /// connection. The handshake has agreed on `h3`.
     pub fn new(connection: Connection, limits: Limits) -> (Self, Driver) {
         let shared = Shared::new(connection, limits);
-        let inner =
-            Rc::new(Inner { shared: Rc::clone(&shared), spare: RefCell::new(None), closing: Cell::new(false) });
+        let inner = Rc::new(Inner {
+            shared: Rc::clone(&shared),
+            spare: RefCell::new(None),
+            closing: Cell::new(false),
+        });
         let driver = Driver { shared, peer: Peer::default(), client: Rc::downgrade(&inner) };
         (Self(inner), driver)
     }
@@ -181,8 +184,10 @@ impl ClientStream {
         };
         let mut builder = ResponseBuilder::new(response, Version::Http3, limits);
         let id = input.stream.id();
-        let decoded = shared.poll_decode(cx, id, input.section(len), |name, value| builder.field(name, value));
-        ready!(decoded)?.map_err(Stop::Message)?;
+        let decoded =
+            shared.poll_decode(cx, id, input.section(len), |name, value| builder.field(name, value));
+        let Poll::Ready(decoded) = decoded else { return input.poll_given_up(cx) };
+        decoded?.map_err(Stop::Message)?;
         input.take_section(len);
         let ends = input.is_at_end(cx);
         Poll::Ready(builder.finish(ends).map_err(Stop::Message))
@@ -196,13 +201,7 @@ impl Drop for ClientStream {
 }
 
 impl Upstream for ClientStream {
-    fn begin_request(
-        &mut self,
-        request: &Request,
-        host: &[u8],
-        framing: Framing,
-        extra: RequestContext<'_>,
-    ) {
+    fn begin_request(&mut self, request: &Request, host: &[u8], framing: Framing, extra: RequestContext<'_>) {
         let output = &mut self.exchange.output;
         output.head(framing, |emit| {
             each_request_field(request, host, extra.upgrade, &mut *emit);

@@ -227,6 +227,12 @@ impl Input {
         self.buffer.bytes().get(..len).unwrap_or_default()
     }
 
+    /// A section waits for the table; what else can happen is that the peer gives it up.
+    pub(super) fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        let error = ready!(self.stream.poll_reset(cx));
+        Poll::Ready(Err(Stop::Broken(error)))
+    }
+
     /// The section was read.
     pub(super) fn take_section(&mut self, len: usize) {
         self.buffer.consume(len);
@@ -285,12 +291,14 @@ impl Input {
         }
     }
 
-    fn poll_trailers(&mut self, cx: &Context<'_>, len: usize) -> Poll<Result<(), Stop>> {
+    fn poll_trailers(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Result<(), Stop>> {
         let fields = self.trailers.get_or_insert_default();
         let mut builder = TrailersBuilder::new(fields, &TRAILERS);
         let section = self.buffer.bytes().get(..len).unwrap_or_default();
-        let decoded = self.shared.poll_decode(cx, self.stream.id(), section, |name, value| builder.field(name, value));
-        ready!(decoded)?.map_err(Stop::Message)?;
+        let decoded =
+            self.shared.poll_decode(cx, self.stream.id(), section, |name, value| builder.field(name, value));
+        let Poll::Ready(decoded) = decoded else { return self.poll_given_up(cx) };
+        decoded?.map_err(Stop::Message)?;
         self.take_section(len);
         self.phase = Phase::Tail;
         Poll::Ready(Ok(()))

@@ -20,13 +20,13 @@ const DEFAULT_URGENCY: i32 = 3;
 
 /// A stream on which a request begins.
 pub(super) struct Opening {
-    exchange: Exchange,
+    exchange: Box<Exchange>,
 }
 
 /// What became of it.
 pub(super) enum Opened {
     /// The head was read.
-    Request(Exchange),
+    Request(Box<Exchange>),
     /// There was none that is taken, and the client was told.
     Nothing,
     /// The connection ends.
@@ -35,7 +35,7 @@ pub(super) enum Opened {
 
 impl Opening {
     pub(super) fn new(shared: &Rc<Shared>, send: SendStream, receive: RecvStream) -> Self {
-        Self { exchange: Exchange::new(shared, send, receive) }
+        Self { exchange: Box::new(Exchange::new(shared, send, receive)) }
     }
 
     /// Reads the head into `request`. Of no use after it was ready; gives itself back while it is not.
@@ -73,7 +73,7 @@ impl Opening {
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>, request: &mut Request) -> Poll<Result<(), Stop>> {
-        let Exchange { shared, input, .. } = &mut self.exchange;
+        let Exchange { shared, input, .. } = &mut *self.exchange;
         let len = match ready!(input.poll_found(cx))? {
             Found::Section(len) => len,
             Found::TooLarge => {
@@ -87,8 +87,10 @@ impl Opening {
         };
         let mut builder = RequestBuilder::new(request, Version::Http3, &shared.limits.head);
         let id = input.stream.id();
-        let decoded = shared.poll_decode(cx, id, input.section(len), |name, value| builder.field(name, value));
-        ready!(decoded)?.map_err(Stop::Message)?;
+        let decoded =
+            shared.poll_decode(cx, id, input.section(len), |name, value| builder.field(name, value));
+        let Poll::Ready(decoded) = decoded else { return input.poll_given_up(cx) };
+        decoded?.map_err(Stop::Message)?;
         input.take_section(len);
         let ends = input.is_at_end(cx);
         Poll::Ready(builder.finish(ends).map_err(Stop::Message))

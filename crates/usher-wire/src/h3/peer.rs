@@ -221,20 +221,13 @@ impl Peer {
 
 /// Frames that are of another stream, or of HTTP/2, or that came already (RFC 9114 section 7.2, RFC 9218 section 7.2).
 fn is_unexpected(kind: u64, is_server: bool) -> bool {
-    matches!(
-        kind,
-        frame::DATA | frame::HEADERS | frame::PUSH_PROMISE | frame::SETTINGS | frame::MAX_PUSH_ID
-    ) || frame::is_of_http2(kind)
+    matches!(kind, frame::DATA | frame::HEADERS | frame::PUSH_PROMISE | frame::SETTINGS | frame::MAX_PUSH_ID)
+        || frame::is_of_http2(kind)
         || !is_server && frame::PRIORITY_UPDATE.contains(&kind)
 }
 
 /// Frames whose payload is a number.
-fn number_frame(
-    kind: u64,
-    number: u64,
-    max_push: &mut Option<u64>,
-    shared: &Shared,
-) -> Result<(), Wrong> {
+fn number_frame(kind: u64, number: u64, max_push: &mut Option<u64>, shared: &Shared) -> Result<(), Wrong> {
     match kind {
         frame::MAX_PUSH_ID => {
             if max_push.is_some_and(|max| number < max) {

@@ -101,7 +101,7 @@ impl Server {
             let (send, receive) = match self.shared.connection.poll_accept_bi(cx) {
                 Poll::Pending => return None,
                 Poll::Ready(Ok(streams)) => streams,
-                Poll::Ready(Err(error)) => return Some(self.ended(error)),
+                Poll::Ready(Err(error)) => return Some(self.ended(&error)),
             };
             let id = send.id();
             self.next = self.next.max(id.saturating_add(4));
@@ -142,7 +142,7 @@ impl Server {
     }
 
     /// Why no more requests come.
-    fn ended(&self, error: ConnectionError) -> Result<Option<ServerStream>, WireError> {
+    fn ended(&self, error: &ConnectionError) -> Result<Option<ServerStream>, WireError> {
         match self.shared.lost(error.clone()) {
             error @ WireError::Protocol(_) => Err(error),
             lost => match error {
@@ -205,8 +205,7 @@ impl Server {
                 // The largest number that a request can have.
                 self.shared.send_goaway(MAX_INTEGER - 3);
                 let grace = self.shared.connection.round_trip().saturating_mul(GRACE_ROUND_TRIPS);
-                let grace =
-                    grace.clamp(Duration::from_millis(GRACE_MS.0), Duration::from_millis(GRACE_MS.1));
+                let grace = grace.clamp(Duration::from_millis(GRACE_MS.0), Duration::from_millis(GRACE_MS.1));
                 self.shared.connection.set_alarm(Some(Instant::now() + grace));
                 self.leaving = Leaving::Announced;
             }
@@ -239,7 +238,7 @@ fn reject(mut send: SendStream, mut receive: RecvStream) {
 /// Dropped before the response was finished, it resets the stream with H3_REQUEST_CANCELLED; before the request was
 /// received to its end, it asks for no more with H3_NO_ERROR.
 pub struct ServerStream {
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     is_early: bool,
 }
 

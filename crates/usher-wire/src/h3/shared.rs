@@ -152,7 +152,9 @@ impl Shared {
     /// What a stream's end means for whoever is on it.
     pub(super) fn broken(&self, error: StreamError) -> WireError {
         match error {
-            StreamError::Reset(REQUEST_REJECTED) | StreamError::Stopped(REQUEST_REJECTED) if !self.is_server => {
+            StreamError::Reset(REQUEST_REJECTED) | StreamError::Stopped(REQUEST_REJECTED)
+                if !self.is_server =>
+            {
                 WireError::Refused
             }
             StreamError::Reset(code) | StreamError::Stopped(code) => {

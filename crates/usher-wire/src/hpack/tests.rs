@@ -200,7 +200,8 @@ fn announces_the_sizes_of_its_table() {
 
 #[test]
 fn integers_of_the_rfc() {
-    let cases = [(10, 5, "0a"), (1337, 5, "1f9a0a"), (42, 8, "2a"), (31, 5, "1f00"), (u32::MAX, 7, "7f80ffffff0f")];
+    let cases =
+        [(10, 5, "0a"), (1337, 5, "1f9a0a"), (42, 8, "2a"), (31, 5, "1f00"), (u32::MAX, 7, "7f80ffffff0f")];
     for (value, prefix, bytes) in cases {
         let mut out = Vec::new();
         integer::write(0, prefix, value, &mut out);

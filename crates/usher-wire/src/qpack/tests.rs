@@ -57,7 +57,8 @@ fn examples_of_the_rfc() {
     // B.4
     assert_eq!(decoder.instructions(&hex("02")), Ok(1));
     assert_eq!(told(&mut decoder), hex("01"));
-    let expected = fields(&[(":authority", "www.example.com"), (":path", "/"), ("custom-key", "custom-value")]);
+    let expected =
+        fields(&[(":authority", "www.example.com"), (":path", "/"), ("custom-key", "custom-value")]);
     assert_eq!(head(&mut decoder, 8, &hex("0500 80 c1 81")), Ok(expected));
     assert_eq!(told(&mut decoder), hex("88"));
     decoder.cancel(8);
@@ -135,7 +136,7 @@ fn flood_of_changes_without_heads_ends() {
     let mut changes = hex("3fe11f");
     changes.push(0x41);
     changes.push(b'a');
-    changes.extend([0x7f, 0x80 | (3900 - 127 & 0x7f) as u8, ((3900 - 127) >> 7) as u8]);
+    changes.extend([0x7f, 0x80 | ((3900 - 127) & 0x7f) as u8, ((3900 - 127) >> 7) as u8]);
     changes.resize(changes.len() + 3900, b'v');
     assert_eq!(decoder.instructions(&changes), Ok(changes.len()));
     assert_eq!(decoder.inserted(), 1);
@@ -189,7 +190,8 @@ fn secrets_are_never_to_be_kept() {
 
 fn any_name() -> impl Strategy<Value = String> {
     prop_oneof![
-        proptest::sample::select(ENTRIES.to_vec()).prop_map(|(name, _)| String::from_utf8_lossy(name).into_owned()),
+        proptest::sample::select(ENTRIES.to_vec())
+            .prop_map(|(name, _)| String::from_utf8_lossy(name).into_owned()),
         "[a-z][a-z0-9-]{0,40}",
     ]
 }

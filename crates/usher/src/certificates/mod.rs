@@ -1,5 +1,6 @@
 //! Certificates: what the config asks for, and the thread that obtains them.
 
+mod files;
 mod names;
 mod options;
 
@@ -10,7 +11,8 @@ use usher_certs::Manager;
 use usher_config::{Diagnostic, Loaded};
 use usher_engine::Snapshot;
 
-pub(crate) use options::{options, storage};
+use options::options;
+pub(crate) use options::storage;
 
 /// The running thread that obtains certificates; there is none where no listener has TLS.
 pub(crate) struct Keeper {
@@ -28,8 +30,7 @@ impl Keeper {
         }
         let trust = &snapshot.trust;
         let (options, _) = options(loaded);
-        let manager = Manager::start(options, trust.certificates.clone(), trust.challenges.clone())
-            .map_err(|error| error.to_string())?;
+        let manager = Manager::start(options, trust.certificates.clone(), trust.challenges.clone())?;
         let manager = Arc::new(manager);
         let _ = trust.on_demand.set(manager.on_demand());
         Ok(Some(Self { manager }))
@@ -54,7 +55,15 @@ fn wanted(loaded: &Loaded) -> bool {
 
 /// What is wrong with what is said of certificates, or likely not meant so.
 pub(crate) fn findings(loaded: &Loaded) -> Vec<Diagnostic> {
-    if wanted(loaded) { options(loaded).1 } else { Vec::new() }
+    if !wanted(loaded) {
+        return Vec::new();
+    }
+    let (options, mut found) = options(loaded);
+    found.extend(files::findings(&loaded.config));
+    if found.iter().all(|one| !one.is_error()) {
+        found.extend(options.check().into_iter().map(Diagnostic::error));
+    }
+    found
 }
 
 struct Report(Arc<Manager>);
@@ -75,7 +84,7 @@ impl CertificateReport for Report {
         serde_json::Value::Array(all).to_string()
     }
 
-    fn renew(&self, name: &str) -> bool {
+    fn renew(&self, name: &str) -> Result<(), String> {
         self.0.renew(name)
     }
 }

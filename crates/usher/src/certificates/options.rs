@@ -145,3 +145,61 @@ fn propagation(provider: &DnsProvider, found: &mut Vec<Diagnostic>) -> Propagati
     }
     Propagation { limit: provider.propagation, resolvers, ..Propagation::default() }
 }
+
+/// The options of a DNS provider; or the name of a key that is missing.
+fn dns_options(provider: &DnsProvider) -> Result<DnsOptions, &'static str> {
+    let secret = |secret: &Option<Secret>, name| secret.as_ref().map(|text| text.expose().to_owned()).ok_or(name);
+    let base = provider.url.as_ref().map(|url| url.value.trim_end_matches('/').to_owned());
+    Ok(match provider.provider {
+        DnsProviderName::Command => {
+            let words = provider.command.as_ref().ok_or("command")?;
+            let (program, arguments) = words.split_first().ok_or("command")?;
+            let mut options = dns::CommandOptions::new(program);
+            options.arguments = arguments.to_vec();
+            DnsOptions::Command(options)
+        }
+        DnsProviderName::Cloudflare => {
+            let mut options = dns::CloudflareOptions::new(secret(&provider.token, "token")?);
+            options.zone_id.clone_from(&provider.zone);
+            options.base = base.unwrap_or(options.base);
+            DnsOptions::Cloudflare(options)
+        }
+        DnsProviderName::Desec => {
+            let mut options = dns::DeSecOptions::new(secret(&provider.token, "token")?);
+            options.base = base.unwrap_or(options.base);
+            DnsOptions::DeSec(options)
+        }
+        DnsProviderName::Route53 => {
+            let key = provider.access_key_id.as_ref().ok_or("access_key_id")?;
+            let mut options =
+                dns::Route53Options::new(key, secret(&provider.secret_access_key, "secret_access_key")?);
+            options.zone_id.clone_from(&provider.zone);
+            options.base = base.unwrap_or(options.base);
+            DnsOptions::Route53(options)
+        }
+        DnsProviderName::AcmeDns => DnsOptions::AcmeDns(dns::AcmeDnsOptions {
+            base: base.ok_or("url")?,
+            username: provider.username.clone().ok_or("username")?,
+            password: secret(&provider.password, "password")?,
+            subdomain: provider.subdomain.clone().ok_or("subdomain")?,
+        }),
+        DnsProviderName::Rfc2136 => DnsOptions::Rfc2136(rfc2136(provider)?),
+    })
+}
+
+fn rfc2136(provider: &DnsProvider) -> Result<dns::Rfc2136Options, &'static str> {
+    let server = provider.server.as_ref().ok_or("server")?;
+    let with_port = || format!("{}:53", server.value).parse();
+    let algorithm = match provider.key_algorithm {
+        None | Some(config::TsigAlgorithm::HmacSha256) => dns::TsigAlgorithm::HmacSha256,
+        Some(config::TsigAlgorithm::HmacSha384) => dns::TsigAlgorithm::HmacSha384,
+        Some(config::TsigAlgorithm::HmacSha512) => dns::TsigAlgorithm::HmacSha512,
+    };
+    Ok(dns::Rfc2136Options {
+        server: server.value.parse().or_else(|_| with_port()).map_err(|_| "server = \"192.0.2.1:53\"")?,
+        zone: provider.zone.clone(),
+        key_name: provider.key_name.clone().ok_or("key_name")?,
+        secret: provider.key.as_ref().ok_or("key")?.expose().to_owned(),
+        algorithm,
+    })
+}

@@ -58,7 +58,7 @@ fn the_port_that_nobody_named_is_told() {
     let dir = tempdir().unwrap();
     let done = check(dir.path(), "[[route]]\nto = \"127.0.0.1:1\"\n");
     assert_eq!(done.code, Some(0), "{done:?}");
-    assert!(done.err.contains("no `[[listener]]` is given, so it is `:80`, on all addresses"), "{done:?}");
+    assert!(done.err.contains("no `[[listener]]` is given, so there is `:80`, on all addresses"), "{done:?}");
 }
 
 /// What loading finds (an unknown key, a wrong value), what building finds (files, variables, balancers), and what the

@@ -1,7 +1,8 @@
 //! Early data (0-RTT).
 
 use super::{
-    Connection, Pair, StreamError, Tls, accept, ask, echo, handshake, options, read, run, send, write,
+    Connection, Pair, QuicOptions, StreamError, Tls, accept, ask, echo, handshake, options, read, run, send,
+    write,
 };
 
 fn early_tls() -> Tls {
@@ -39,6 +40,16 @@ fn early_request_is_served_before_the_handshake_and_told() {
         first(&pair).await;
         let (client, answer) = second(&pair).await;
         assert_eq!(answer, b"was early");
+        handshake(&client).await.expect("a handshake");
+    });
+}
+
+#[test]
+fn early_request_outlives_a_retry() {
+    run(async {
+        let pair = Pair::with(&QuicOptions { retry_from: 0, ..options() }, early_tls());
+        first(&pair).await;
+        let (client, _) = second(&pair).await;
         handshake(&client).await.expect("a handshake");
     });
 }

@@ -8,6 +8,7 @@ use crate::testing::{read_all, run, shutdown, write_all};
 
 mod clients;
 mod resumption;
+mod tampering;
 
 /// The kind of error of the server, if any, and what the client says.
 fn outcome(

@@ -48,7 +48,8 @@ fn facts(bytes: &[u8]) -> (Option<String>, Vec<String>) {
 #[test]
 fn reads_names_and_protocols() {
     let key_share = extension(51, &[5; 1300]);
-    let cases: [(Option<Vec<Vec<u8>>>, Option<&str>, &[&str]); 6] = [
+    type Case<'a> = (Option<Vec<Vec<u8>>>, Option<&'a str>, &'a [&'a str]);
+    let cases: [Case<'_>; 6] = [
         (None, None, &[]),
         (Some(vec![]), None, &[]),
         (Some(vec![name("Example.COM")]), Some("example.com"), &[]),

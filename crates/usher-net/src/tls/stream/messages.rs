@@ -54,6 +54,9 @@ const MALFORMED: Failure = Failure::Broken(AlertDescription::DecodeError, "a mal
 const TOO_MANY: Failure =
     Failure::Broken(AlertDescription::UnexpectedMessage, "too many records without application data");
 
+/// Type, body, and what is behind.
+type Message<'a> = (u8, &'a [u8], &'a [u8]);
+
 impl Messages {
     pub(super) fn new(kernel: Option<Kernel>, is_server: bool) -> Self {
         Self { kernel, is_server, partial: Vec::new(), idle_records: 0 }
@@ -132,8 +135,8 @@ impl Messages {
         Ok(effect)
     }
 
-    /// The next message, if it is complete: type, body, and what is behind.
-    fn split<'a>(&self, bytes: &'a [u8]) -> Result<Option<(u8, &'a [u8], &'a [u8])>, Failure> {
+    /// The next message, if it is complete.
+    fn split<'a>(&self, bytes: &'a [u8]) -> Result<Option<Message<'a>>, Failure> {
         let typ = *bytes.first().ok_or(MALFORMED)?;
         match typ {
             KEY_UPDATE => {}

@@ -1,4 +1,6 @@
 mod peer;
+mod violations;
+mod writing;
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -23,7 +25,12 @@ fn noise(len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Each suite: name and whether it is of TLS 1.2.
+/// Polls once.
+async fn once<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
+    poll_fn(|cx| Poll::Ready(poll(cx))).await
+}
+
+/// Three of TLS 1.3, and three of TLS 1.2.
 const SUITES: [&str; 6] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
@@ -180,7 +187,7 @@ fn answers_a_request_for_a_new_key_while_it_only_waits() {
         assert_eq!(read(&mut client, &mut buf).await.expect("read"), 1);
         assert!(client.owes_key);
         // The wait sends the answer.
-        poll_fn(|cx| Poll::Ready(assert!(client.poll_read(cx, &mut buf).is_pending()))).await;
+        assert!(once(|cx| client.poll_read(cx, &mut buf)).await.is_pending());
         assert!(!client.owes_key && client.output.is_empty());
         write_all(&mut client, b"yz").await.expect("sent");
         assert_eq!(read(&mut server, &mut buf).await.expect("read"), 2);
@@ -221,95 +228,6 @@ fn a_stream_that_just_ends_is_truncated() {
     }
 }
 
-/// Sends `wire` to a server behind the handshake; the error that reading gives, and the alert that is sent.
-fn answer_to(suite: &str, wire: impl Fn(&mut TlsStream<MemoryStream>) -> Vec<u8>) -> (io::ErrorKind, String) {
-    let (acceptor, connector, _) = with_suite(suite);
-    run(async {
-        let (mut server, mut client) = shaken(&acceptor, &connector, "example.com").await;
-        let wire = wire(&mut client);
-        write_all(&mut client.stream, &wire).await.expect("sent");
-        let mut buf = [0; 20_000];
-        let error = loop {
-            match read(&mut server, &mut buf).await {
-                Ok(1..) => {}
-                Ok(0) => return (io::ErrorKind::Other, "the end".to_owned()),
-                Err(error) => break error,
-            }
-        };
-        drop(server);
-        let alert = read(&mut client, &mut buf).await.expect_err("an alert");
-        (error.kind(), alert.to_string())
-    })
-}
-
-#[test]
-fn what_breaks_the_protocol_ends_in_its_alert() {
-    fn sealed(client: &mut TlsStream<MemoryStream>, typ: u8, content: &[u8]) -> Vec<u8> {
-        let mut out = vec![0; content.len() + 100];
-        let len = client.sealer.seal(typ, keys::Plain::Elsewhere(content), &mut out).expect("sealed");
-        out.truncate(len);
-        out
-    }
-    type Wire = fn(&mut TlsStream<MemoryStream>) -> Vec<u8>;
-    let both: [(Wire, &str); 9] = [
-        (
-            |client| {
-                let mut wire = sealed(client, 23, b"abc");
-                wire[9] ^= 1;
-                wire
-            },
-            "bad_record_mac",
-        ),
-        (|_| [&[23, 3, 3, 0, 40][..], &[0; 40]].concat(), "bad_record_mac"),
-        (|_| vec![23, 3, 3, 0xff, 0xff], "record_overflow"),
-        (|_| vec![23, 3, 3, 0, 3, 1, 2, 3], "record_overflow"),
-        (|_| b"GET / HTTP/1.1\r\n".to_vec(), "decode_error"),
-        (|client| sealed(client, 24, b"heartbeat"), "unexpected_message"),
-        (|client| sealed(client, 20, &[1]), "unexpected_message"),
-        (|client| sealed(client, 21, &[1]), "decode_error"),
-        (|client| (0..33).flat_map(|_| sealed(client, 23, b"")).collect(), "unexpected_message"),
-    ];
-    for suite in [SUITES[0], SUITES[3], SUITES[5]] {
-        for (index, (wire, alert)) in both.iter().enumerate() {
-            let found = answer_to(suite, wire);
-            let expected = (io::ErrorKind::InvalidData, format!("the peer sent the TLS alert `{alert}`"));
-            assert_eq!(found, expected, "{suite} {index}");
-        }
-    }
-    let tls13: [(Wire, &str); 8] = [
-        (|_| vec![20, 3, 3, 0, 1, 1], "unexpected_message"),
-        (|_| vec![21, 3, 3, 0, 2, 2, 40], "unexpected_message"),
-        (|client| sealed(client, 22, b""), "unexpected_message"),
-        (|client| sealed(client, 22, &[1, 0, 0, 0]), "unexpected_message"),
-        (|client| sealed(client, 22, &[24, 0, 0, 1, 2]), "illegal_parameter"),
-        (|client| sealed(client, 22, &[24, 0, 0, 2, 0, 0]), "decode_error"),
-        (|client| sealed(client, 22, &[24, 0, 0, 1, 0, 24, 0, 0, 1, 0]), "unexpected_message"),
-        (|client| [sealed(client, 22, &[24, 0, 0]), sealed(client, 23, b"a")].concat(), "unexpected_message"),
-    ];
-    for (index, (wire, alert)) in tls13.iter().enumerate() {
-        let found = answer_to(SUITES[0], wire);
-        assert_eq!(found.1, format!("the peer sent the TLS alert `{alert}`"), "{index}");
-    }
-    // A second hello of the client: renegotiation.
-    let found = answer_to(SUITES[3], |client| sealed(client, 22, &[1, 0, 0, 0]));
-    assert_eq!(found.1, "the peer sent the TLS alert `handshake_failure`");
-}
-
-#[test]
-fn a_fatal_alert_of_the_peer_is_an_error() {
-    let (acceptor, connector) = usual();
-    run(async {
-        let (mut server, client) = shaken(&acceptor, &connector, "example.com").await;
-        client.refuse(AlertDescription::AccessDenied).await;
-        let error = read_all(&mut server).await.expect_err("an alert");
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (io::ErrorKind::ConnectionAborted, "the peer sent the TLS alert `access_denied`")
-        );
-        assert!(write_all(&mut server, b"x").await.is_err());
-    });
-}
-
 #[test]
 fn what_is_behind_the_end_is_ignored() {
     let (acceptor, connector) = usual();
@@ -331,9 +249,9 @@ fn owns_no_buffer_while_it_waits() {
         let mut wire = vec![0; 1000];
         let len = client.sealer.seal(23, keys::Plain::Elsewhere(b"hello"), &mut wire).expect("sealed");
         write_all(&mut client.stream, &wire[..10]).await.expect("sent");
-        poll_fn(|cx| Poll::Ready(assert!(server.poll_read(cx, &mut buf).is_pending()))).await;
+        assert!(once(|cx| server.poll_read(cx, &mut buf)).await.is_pending());
         assert_eq!((server.input.held(), server.output.held()), (10, 0));
-        poll_fn(|cx| Poll::Ready(assert!(server.poll_read_ready(cx).is_pending()))).await;
+        assert!(once(|cx| server.poll_read_ready(cx)).await.is_pending());
         write_all(&mut client.stream, &wire[10..len]).await.expect("sent");
         assert_eq!(read(&mut server, &mut buf).await.expect("read"), 5);
         assert_eq!((server.input.held(), server.output.held()), (0, 0));
@@ -346,63 +264,8 @@ fn owns_no_buffer_while_it_waits() {
             assert!(server.leave_runtime().is_none());
             assert_eq!(read(&mut server, &mut buf).await.expect("read"), left);
         }
-        poll_fn(|cx| Poll::Ready(assert!(server.poll_read_ready(cx).is_pending()))).await;
+        assert!(once(|cx| server.poll_read_ready(cx)).await.is_pending());
         assert_eq!(server.input.held(), 0);
-    });
-}
-
-#[test]
-fn a_writer_that_has_to_wait_gives_the_same_bytes_again() {
-    let (acceptor, connector) = usual();
-    run(async {
-        let (server, client) = shake(&acceptor, &connector, "example.com", 2000).await;
-        let (mut server, mut client) = (server.expect("accepted"), client.expect("connected"));
-        let bytes = noise(10_000);
-        poll_fn(|cx| Poll::Ready(assert!(server.poll_write(cx, &bytes).is_pending()))).await;
-        let mut got = Vec::new();
-        let (sent, ()) = tokio::join!(
-            async {
-                // In other pieces than before.
-                let mut rest = &bytes[..];
-                while !rest.is_empty() {
-                    let piece = rest.len().min(777);
-                    let (a, b) = rest[..piece].split_at(piece / 3);
-                    let parts = [IoSlice::new(a), IoSlice::new(b)];
-                    let len = poll_fn(|cx| server.poll_write_vectored(cx, &parts)).await.expect("written");
-                    assert!(len > 0);
-                    rest = &rest[len..];
-                }
-                shutdown(&mut server).await
-            },
-            async { got = read_all(&mut client).await.expect("read") }
-        );
-        sent.expect("closed");
-        assert!(got == bytes);
-    });
-}
-
-#[test]
-fn parts_that_come_together_are_one_record() {
-    let (acceptor, connector) = usual();
-    run(async {
-        let (mut server, mut client) = shaken(&acceptor, &connector, "example.com").await;
-        let parts = [&b"head"[..], b"", &[1; 3000], &[2; 5000]];
-        let slices = parts.map(IoSlice::new);
-        let len = poll_fn(|cx| server.poll_write_vectored(cx, &slices)).await.expect("written");
-        assert_eq!(len, 8004);
-        let mut buf = vec![0; 20_000];
-        // The server's tickets come first.
-        assert_eq!(read(&mut client, &mut buf).await.expect("read"), 8004);
-        assert_eq!(buf[..8004], parts.concat());
-        // Full records, and the rest in the last.
-        let big = noise(40_000);
-        let slices = [IoSlice::new(&big[..10]), IoSlice::new(&big[10..])];
-        assert_eq!(poll_fn(|cx| server.poll_write_vectored(cx, &slices)).await.expect("written"), 40_000);
-        let mut lens = Vec::new();
-        while lens.iter().sum::<usize>() < 40_000 {
-            lens.push(read(&mut client, &mut buf[..16_385]).await.expect("read"));
-        }
-        assert_eq!(lens, [16_384, 16_384, 7232]);
     });
 }
 

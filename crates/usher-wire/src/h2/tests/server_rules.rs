@@ -77,7 +77,11 @@ fn section_4_frames() {
         ("the reserved bit is ignored", vec![one(kind::PING, 0, 1 << 31, &[0; 8])], Goes),
         ("undefined flags are ignored", vec![one(kind::PING, 0x16, 0, &[0; 8])], Goes),
         ("4.2 the largest DATA", vec![post(1, "/", &[]), data(1, true, &[0; 16384])], Goes),
-        ("4.2 DATA that is larger", vec![post(1, "/", &[]), data(1, true, &[0; 16385])], Ends(Code::FrameSize)),
+        (
+            "4.2 DATA that is larger",
+            vec![post(1, "/", &[]), data(1, true, &[0; 16385])],
+            Ends(Code::FrameSize),
+        ),
         ("4.2 HEADERS that are larger", vec![headers(1, true, &[0; 16385])], Ends(Code::FrameSize)),
         ("4.3 a block that cannot be decoded", vec![headers(1, true, &[0x7f])], Ends(Code::Compression)),
         (
@@ -116,8 +120,16 @@ fn section_5_1_states() {
         ("half-closed: WINDOW_UPDATE", vec![get(1, "/hold"), window(1, 100)], Goes),
         ("half-closed: PRIORITY", vec![get(1, "/hold"), one(kind::PRIORITY, 0, 1, &[0, 0, 0, 0, 1])], Goes),
         ("half-closed: RST_STREAM", vec![get(1, "/hold"), reset(1)], Goes),
-        ("reset by the client: DATA", vec![post(1, "/", &[]), reset(1), data(1, true, b"x")], Resets(1, Code::StreamClosed)),
-        ("reset by the client: HEADERS", vec![post(1, "/", &[]), reset(1), get(1, "/")], Resets(1, Code::StreamClosed)),
+        (
+            "reset by the client: DATA",
+            vec![post(1, "/", &[]), reset(1), data(1, true, b"x")],
+            Resets(1, Code::StreamClosed),
+        ),
+        (
+            "reset by the client: HEADERS",
+            vec![post(1, "/", &[]), reset(1), get(1, "/")],
+            Resets(1, Code::StreamClosed),
+        ),
         ("reset by the client: WINDOW_UPDATE", vec![get(1, "/hold"), reset(1), window(1, 1)], Goes),
         ("reset by the client: RST_STREAM", vec![get(1, "/hold"), reset(1), reset(1)], Goes),
         (
@@ -155,7 +167,10 @@ fn section_5_1_closed() {
             let goaway = frames.iter().find(|frame| frame.kind == kind::GOAWAY).map(|frame| frame.number(4));
             match then {
                 Ends(code) => assert_eq!(goaway, Some(code as u32), "{what}"),
-                _ => assert!(frames.iter().all(|frame| frame.kind != kind::RST_STREAM) && goaway.is_none(), "{what}"),
+                _ => assert!(
+                    frames.iter().all(|frame| frame.kind != kind::RST_STREAM) && goaway.is_none(),
+                    "{what}"
+                ),
             }
         });
     }
@@ -182,13 +197,21 @@ fn section_5_3_priorities_are_checked_and_ignored() {
     check_all(vec![
         ("HEADERS with a priority", vec![with([0x80, 0, 0, 0])], Goes),
         ("HEADERS that depend on their own stream", vec![with([0, 0, 0, 1])], Resets(1, Code::Protocol)),
-        ("PRIORITY that depends on its own stream", vec![get(1, "/hold"), priority(1, &[0, 0, 0, 1, 1])], Resets(1, Code::Protocol)),
+        (
+            "PRIORITY that depends on its own stream",
+            vec![get(1, "/hold"), priority(1, &[0, 0, 0, 1, 1])],
+            Resets(1, Code::Protocol),
+        ),
         ("the same on a stream that never began", vec![priority(3, &[0, 0, 0, 3, 1])], Ends(Code::Protocol)),
         ("PRIORITY of 4 bytes", vec![get(1, "/hold"), priority(1, &[0; 4])], Resets(1, Code::FrameSize)),
         ("PRIORITY on 0", vec![priority(0, &[0; 5])], Ends(Code::Protocol)),
         ("PRIORITY_UPDATE", vec![get(1, "/hold"), one(16, 0, 0, b"\0\0\0\x01u=1, i")], Goes),
         ("PRIORITY_UPDATE for a stream to come", vec![one(16, 0, 0, b"\0\0\0\x09u=1")], Goes),
-        ("PRIORITY_UPDATE on a stream", vec![get(1, "/hold"), one(16, 0, 1, b"\0\0\0\x01u=1")], Ends(Code::Protocol)),
+        (
+            "PRIORITY_UPDATE on a stream",
+            vec![get(1, "/hold"), one(16, 0, 1, b"\0\0\0\x01u=1")],
+            Ends(Code::Protocol),
+        ),
         ("PRIORITY_UPDATE for stream 0", vec![one(16, 0, 0, b"\0\0\0\0u=1")], Ends(Code::Protocol)),
         ("PRIORITY_UPDATE of 3 bytes", vec![one(16, 0, 0, b"\0\0\0")], Ends(Code::FrameSize)),
     ]);
@@ -196,12 +219,17 @@ fn section_5_3_priorities_are_checked_and_ignored() {
 
 #[test]
 fn section_6_1_data() {
-    let padded = |stream: u32, payload: &[u8]| one(kind::DATA, flag::PADDED | flag::END_STREAM, stream, payload);
+    let padded =
+        |stream: u32, payload: &[u8]| one(kind::DATA, flag::PADDED | flag::END_STREAM, stream, payload);
     check_all(vec![
         ("on 0", vec![data(0, true, b"x")], Ends(Code::Protocol)),
         ("padded", vec![post(1, "/", &[]), padded(1, &[2, b'x', 0, 0])], Goes),
         ("nothing but padding", vec![post(1, "/", &[]), padded(1, &[2, 0, 0])], Goes),
-        ("padding as long as the payload", vec![post(1, "/", &[]), padded(1, &[3, 0, 0])], Ends(Code::Protocol)),
+        (
+            "padding as long as the payload",
+            vec![post(1, "/", &[]), padded(1, &[3, 0, 0])],
+            Ends(Code::Protocol),
+        ),
         ("padded without a length", vec![post(1, "/", &[]), padded(1, &[])], Ends(Code::FrameSize)),
     ]);
 }
@@ -229,7 +257,11 @@ fn section_6_4_reset() {
         ("on 0", vec![reset(0)], Ends(Code::Protocol)),
         ("of 3 bytes", vec![get(1, "/hold"), one(kind::RST_STREAM, 0, 1, &[0; 3])], Ends(Code::FrameSize)),
         ("of 5 bytes", vec![get(1, "/hold"), one(kind::RST_STREAM, 0, 1, &[0; 5])], Ends(Code::FrameSize)),
-        ("with a code that is not known", vec![get(1, "/hold"), one(kind::RST_STREAM, 0, 1, &[0x77; 4])], Goes),
+        (
+            "with a code that is not known",
+            vec![get(1, "/hold"), one(kind::RST_STREAM, 0, 1, &[0x77; 4])],
+            Goes,
+        ),
     ]);
 }
 
@@ -260,7 +292,11 @@ fn section_6_5_settings() {
 fn section_6_6_to_6_8() {
     let goaway = |stream: u32, payload: &[u8]| one(kind::GOAWAY, 0, stream, payload);
     check_all(vec![
-        ("PUSH_PROMISE", vec![get(1, "/hold"), one(kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2])], Ends(Code::Protocol)),
+        (
+            "PUSH_PROMISE",
+            vec![get(1, "/hold"), one(kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2])],
+            Ends(Code::Protocol),
+        ),
         ("PING on a stream", vec![one(kind::PING, 0, 1, &[0; 8])], Ends(Code::Protocol)),
         ("PING of 6 bytes", vec![one(kind::PING, 0, 0, &[0; 6])], Ends(Code::FrameSize)),
         ("PING that answers nothing", vec![one(kind::PING, flag::ACK, 0, &[7; 8])], Goes),
@@ -288,7 +324,11 @@ fn section_6_9_windows() {
             vec![get(1, "/hold"), window(1, most - 65_535), setting(4, 65_536)],
             Ends(Code::FlowControl),
         ),
-        ("up to the largest", vec![get(1, "/hold"), window(1, most - 65_535), window(0, most - 65_535)], Goes),
+        (
+            "up to the largest",
+            vec![get(1, "/hold"), window(1, most - 65_535), window(0, most - 65_535)],
+            Goes,
+        ),
     ]);
 }
 
@@ -299,11 +339,19 @@ fn section_6_10_continuation() {
     let more = |flags: u8, stream: u32, payload: &[u8]| one(kind::CONTINUATION, flags, stream, payload);
     check_all(vec![
         ("one", vec![begin(1), more(4, 1, &rest)], Goes),
-        ("several, empty ones too", vec![begin(1), more(0, 1, &rest[..3]), more(0, 1, &[]), more(4, 1, &rest[3..])], Goes),
+        (
+            "several, empty ones too",
+            vec![begin(1), more(0, 1, &rest[..3]), more(0, 1, &[]), more(4, 1, &rest[3..])],
+            Goes,
+        ),
         ("on another stream", vec![begin(1), more(4, 3, &rest)], Ends(Code::Protocol)),
         ("on 0", vec![begin(1), more(4, 0, &rest)], Ends(Code::Protocol)),
         ("behind a whole block", vec![get(1, "/hold"), more(4, 1, &rest)], Ends(Code::Protocol)),
-        ("behind DATA", vec![post(1, "/", &[]), data(1, false, b"x"), more(4, 1, &rest)], Ends(Code::Protocol)),
+        (
+            "behind DATA",
+            vec![post(1, "/", &[]), data(1, false, b"x"), more(4, 1, &rest)],
+            Ends(Code::Protocol),
+        ),
     ]);
 }
 
@@ -315,12 +363,29 @@ fn section_8_messages() {
         ("trailers", vec![post(1, "/", &[]), data(1, false, b"x"), trailers(&[("a", "b")], true)], Goes),
         ("trailers without a body", vec![post(1, "/", &[]), trailers(&[("a", "b")], true)], Goes),
         ("trailers that do not end", vec![post(1, "/", &[]), trailers(&[("a", "b")], false)], malformed),
-        ("trailers with a pseudo-field", vec![post(1, "/", &[]), trailers(&[(":method", "GET")], true)], malformed),
-        ("trailers with a name in upper case", vec![post(1, "/", &[]), trailers(&[("A", "b")], true)], malformed),
-        ("content-length that fits", vec![post(1, "/", &[("content-length", "3")]), data(1, true, b"abc")], Goes),
+        (
+            "trailers with a pseudo-field",
+            vec![post(1, "/", &[]), trailers(&[(":method", "GET")], true)],
+            malformed,
+        ),
+        (
+            "trailers with a name in upper case",
+            vec![post(1, "/", &[]), trailers(&[("A", "b")], true)],
+            malformed,
+        ),
+        (
+            "content-length that fits",
+            vec![post(1, "/", &[("content-length", "3")]), data(1, true, b"abc")],
+            Goes,
+        ),
         (
             "content-length that fits over several frames",
-            vec![post(1, "/", &[("content-length", "3")]), data(1, false, b"ab"), data(1, false, b"c"), data(1, true, b"")],
+            vec![
+                post(1, "/", &[("content-length", "3")]),
+                data(1, false, b"ab"),
+                data(1, false, b"c"),
+                data(1, true, b""),
+            ],
             Goes,
         ),
         ("body too short", vec![post(1, "/", &[("content-length", "4")]), data(1, true, b"abc")], malformed),
@@ -333,13 +398,25 @@ fn section_8_messages() {
         ("body missing", vec![headers(1, true, &asked("POST", "/", &[("content-length", "1")]))], malformed),
         (
             "body too short before trailers",
-            vec![post(1, "/", &[("content-length", "2")]), data(1, false, b"a"), trailers(&[("a", "b")], true)],
+            vec![
+                post(1, "/", &[("content-length", "2")]),
+                data(1, false, b"a"),
+                trailers(&[("a", "b")], true),
+            ],
             malformed,
         ),
         ("content-length that is no number", vec![post(1, "/", &[("content-length", "+1")])], malformed),
-        ("content-length twice", vec![post(1, "/", &[("content-length", "1"), ("content-length", "1")])], malformed),
+        (
+            "content-length twice",
+            vec![post(1, "/", &[("content-length", "1"), ("content-length", "1")])],
+            malformed,
+        ),
         ("no fields at all", vec![headers(1, true, &[])], malformed),
-        ("a field that only HTTP/1 has", vec![headers(1, true, &asked("GET", "/", &[("connection", "x")]))], malformed),
+        (
+            "a field that only HTTP/1 has",
+            vec![headers(1, true, &asked("GET", "/", &[("connection", "x")]))],
+            malformed,
+        ),
         ("a name in upper case", vec![headers(1, true, &asked("GET", "/", &[("Accept", "x")]))], malformed),
         ("te: trailers", vec![headers(1, true, &asked("GET", "/", &[("te", "trailers")]))], Goes),
         ("te: gzip", vec![headers(1, true, &asked("GET", "/", &[("te", "trailers, gzip")]))], malformed),
@@ -394,12 +471,17 @@ fn what_the_server_says_first() {
         let pairs: Vec<(u16, u32)> = settings
             .payload
             .chunks(6)
-            .map(|pair| (u16::from_be_bytes([pair[0], pair[1]]), frame::number(&pair[2..]).expect("four bytes")))
+            .map(|pair| {
+                (u16::from_be_bytes([pair[0], pair[1]]), frame::number(&pair[2..]).expect("four bytes"))
+            })
             .collect();
         assert_eq!(pairs, [(3, 100), (8, 1), (9, 1), (4, 256 << 10), (6, 4000)]);
         let window = wire.frame().await.expect("a frame");
         assert_eq!((window.kind, window.number(0)), (kind::WINDOW_UPDATE, (1 << 20) - 65_535));
-        assert_eq!(wire.frame().await.map(|frame| (frame.kind, frame.flags)), Some((kind::SETTINGS, flag::ACK)));
+        assert_eq!(
+            wire.frame().await.map(|frame| (frame.kind, frame.flags)),
+            Some((kind::SETTINGS, flag::ACK))
+        );
     });
 }
 

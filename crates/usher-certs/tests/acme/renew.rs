@@ -1,0 +1,93 @@
+//! Renewal by lifetime, and another CA when one fails.
+
+use std::time::Duration;
+
+use usher_certs::{Authority, ChallengeKind, State};
+
+use crate::pebble::{Pebble, Settings};
+use crate::site::Site;
+use crate::world::{World, eventually, failed, free_address, status};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[test]
+fn renews_in_time_and_serves_the_old_one_until_then() {
+    let Some(pebble) = Pebble::start(&Settings::default()) else { return };
+    let world = World::new();
+    let site = Site::http(&world, pebble.http);
+    let mut options = world.options(&["a.example.com"]);
+    options.authorities = vec![pebble.authority()];
+    options.challenges = vec![ChallengeKind::Http01];
+    let manager = world.start(options);
+    let first = world.obtained("a.example.com");
+    let valid = eventually("it is valid", || {
+        Some(status(&manager, "acme:a.example.com")).filter(|status| status.state == State::Valid)
+    });
+    let life = first.not_after().duration_since(first.not_before()).unwrap();
+    let left = first.not_after().duration_since(valid.next_attempt.unwrap()).unwrap();
+    assert!(left >= life / 3 && left < life * 2 / 5, "{left:?} of {life:?}");
+    // The time has come, but nobody answers: the old one is served on.
+    drop(site);
+    world.pass(life * 7 / 10);
+    let failure = failed(&manager, "acme:a.example.com", 1);
+    assert_eq!(failure.not_after, Some(first.not_after()));
+    assert_eq!(world.served("a.example.com").unwrap().fingerprint(), first.fingerprint());
+    let _site = Site::http(&world, pebble.http);
+    world.pass(Duration::from_secs(120));
+    let second = eventually("another certificate", || {
+        world.served("a.example.com").filter(|found| found.fingerprint() != first.fingerprint())
+    });
+    assert_eq!(second.names(), first.names());
+    assert_eq!(pebble.accounts(), 1);
+}
+
+#[test]
+fn another_key_type_or_another_ca_is_a_reason_to_renew() {
+    let Some(pebble) = Pebble::start(&Settings::default()) else { return };
+    let world = World::new();
+    let _site = Site::http(&world, pebble.http);
+    let mut options = world.options(&["a.example.com"]);
+    options.authorities = vec![pebble.authority()];
+    options.challenges = vec![ChallengeKind::Http01];
+    let manager = world.start(options.clone());
+    let first = world.obtained("a.example.com");
+    // The same options change nothing.
+    manager.update(options.clone());
+    options.key_type = usher_certs::KeyType::EcdsaP384;
+    manager.update(options.clone());
+    eventually("another certificate", || {
+        world.served("a.example.com").filter(|found| found.fingerprint() != first.fingerprint())
+    });
+    assert_eq!(pebble.orders(), 2);
+    options.managed.clear();
+    manager.update(options);
+    eventually("it is gone", || world.served("a.example.com").is_none().then_some(()));
+    assert!(manager.status().is_empty());
+}
+
+#[test]
+fn another_authority_is_asked_when_one_fails() {
+    let Some(pebble) = Pebble::start(&Settings::default()) else { return };
+    let world = World::new();
+    let _site = Site::http(&world, pebble.http);
+    let mut options = world.options(&["a.example.com"]);
+    let mut dead = Authority::named(&format!("https://{}/dir", free_address()));
+    dead.roots = pebble.authority().roots;
+    options.authorities = vec![dead, pebble.authority()];
+    options.challenges = vec![ChallengeKind::Http01];
+    let manager = world.start(options);
+    let error = failed(&manager, "acme:a.example.com", 1).last_error.unwrap();
+    assert!(error.contains("cannot be reached"), "{error}");
+    world.pass(Duration::from_secs(120));
+    failed(&manager, "acme:a.example.com", 2);
+    assert_eq!(pebble.orders(), 0);
+    world.pass(Duration::from_secs(240));
+    world.obtained("a.example.com");
+    let fine = eventually("it is valid", || {
+        Some(status(&manager, "acme:a.example.com")).filter(|status| status.state == State::Valid)
+    });
+    assert_eq!(fine.authority, pebble.authority().label());
+    // It is renewed in time, and the first one is asked for it again.
+    world.pass(DAY);
+    assert_eq!(status(&manager, "acme:a.example.com").state, State::Valid);
+}

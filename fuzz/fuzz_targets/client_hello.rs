@@ -1,0 +1,44 @@
+//! The first bytes of a TLS connection: more bytes never change an answer, how the message is spread over records does
+//! not matter, and an answer comes within the limit.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use usher_net::tls::{MAX_CLIENT_HELLO, Peek, peek};
+
+/// The handshake messages in whole records at the front.
+fn payload(mut records: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let [22, 3, _, high, low, rest @ ..] = records {
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some(part) = rest.get(..len) else { break };
+        out.extend_from_slice(part);
+        records = &rest[len..];
+    }
+    out
+}
+
+/// The same in records of `size` bytes.
+fn respread(message: &[u8], size: usize) -> Vec<u8> {
+    let record = |part: &[u8]| [&[22, 3, 3][..], &(part.len() as u16).to_be_bytes(), part].concat();
+    message.chunks(size).flat_map(record).collect()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let whole = peek(data);
+    for cut in 0..data.len().min(2000) {
+        match peek(&data[..cut]) {
+            Peek::NeedMore => assert!(cut < MAX_CLIENT_HELLO),
+            answer => return assert_eq!(answer, whole, "after {cut} bytes"),
+        }
+    }
+    if data.len() >= MAX_CLIENT_HELLO {
+        assert_ne!(whole, Peek::NeedMore);
+    }
+    let Peek::Hello(hello) = whole else { return };
+    if let Some(name) = hello.server_name() {
+        assert!(name.len() < 255 && !name.contains(|letter: char| letter.is_ascii_uppercase() || !letter.is_ascii()));
+    }
+    assert!(hello.alpn().all(|protocol| !protocol.is_empty()));
+    let size = data.len() % 700 + 60;
+    assert_eq!(peek(&respread(&payload(data), size)), Peek::Hello(hello), "in records of {size}");
+});
