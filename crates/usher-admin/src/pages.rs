@@ -96,7 +96,9 @@ async fn reload(State(site): State<Site>) -> Response {
 }
 
 async fn certificates(State(site): State<Site>) -> Response {
-    let json = off_thread(move || site.registry.certificates().map_or("[]".to_owned(), |report| report.json())).await;
+    let json =
+        off_thread(move || site.registry.certificates().map_or("[]".to_owned(), |report| report.json()))
+            .await;
     json.map_or_else(IntoResponse::into_response, |text| {
         ([(header::CONTENT_TYPE, "application/json")], text).into_response()
     })

@@ -34,6 +34,8 @@ pub(crate) struct HttpError {
     /// Whom was asked.
     pub(crate) host: String,
     pub(crate) what: String,
+    /// The response's status, if there was one.
+    pub(crate) status: Option<u16>,
     /// The response said to come back then.
     pub(crate) retry_after: Option<SystemTime>,
 }
@@ -91,7 +93,8 @@ impl Http {
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
+        let config =
+            config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_LIMIT));
@@ -105,7 +108,7 @@ impl Http {
     /// Sends a request and reads the whole response, both bounded.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, HttpError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let error = |what: String| HttpError { host: host.clone(), what, retry_after: None };
+        let error = |what: String| HttpError { host: host.clone(), what, status: None, retry_after: None };
         let exchange = async {
             let response = self.inner.request(request).await.map_err(|cause| error(unreachable(&cause)))?;
             let (parts, body) = response.into_parts();
@@ -128,7 +131,7 @@ impl Http {
         body: Vec<u8>,
     ) -> Result<Reply, HttpError> {
         let uri: Result<Uri, _> = url.parse();
-        let broken = |cause: String| HttpError { host: url.to_owned(), what: cause, retry_after: None };
+        let broken = |cause: String| HttpError { host: url.to_owned(), what: cause, status: None, retry_after: None };
         let uri = uri.map_err(|cause| broken(format!("is not a URL: {cause}")))?;
         let mut request = Request::builder().method(method).uri(uri).header("user-agent", USER_AGENT);
         for (name, value) in fields {
@@ -156,7 +159,8 @@ fn unreachable(error: &dyn Error) -> String {
 fn own_roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| format!("the root certificates cannot be read: {error}"))?;
+        let certificate =
+            certificate.map_err(|error| format!("the root certificates cannot be read: {error}"))?;
         roots.add(certificate).map_err(|error| format!("a root certificate cannot be used: {error}"))?;
     }
     if roots.is_empty() { Err("there is no root certificate in the file".to_owned()) } else { Ok(roots) }

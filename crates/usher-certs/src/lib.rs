@@ -32,7 +32,7 @@ mod worker;
 pub use internal::internal_root;
 pub use manager::Manager;
 pub use options::{
-    Authority, By, CertificateFile, ChallengeKind, Clock, ExternalAccount, InternalOptions, KeyType, Level, Logger,
-    Managed, OnDemandOptions, Options, Propagation,
+    Authority, By, CertificateFile, ChallengeKind, Clock, ExternalAccount, InternalOptions, KeyType, Level,
+    Logger, Managed, OnDemandOptions, Options, Propagation,
 };
 pub use status::{State, Status};

@@ -109,8 +109,12 @@ impl Manager {
     pub fn renew(&self, name: &str) -> Result<(), String> {
         let name = normalize(name).map_err(|error| error.to_string())?;
         let known = self.status().into_iter().filter(|status| !status.source.starts_with("file:"));
-        let Some(status) = known.into_iter().find(|status| covers(&status.names, &name) || status.names.contains(&name)) else {
-            return Err(format!("no certificate for `{name}` is managed here; `usher certs` lists those that are"));
+        let Some(status) =
+            known.into_iter().find(|status| covers(&status.names, &name) || status.names.contains(&name))
+        else {
+            return Err(format!(
+                "no certificate for `{name}` is managed here; `usher certs` lists those that are"
+            ));
         };
         let mut inbox = self.shared.inbox();
         if inbox.renew.len() >= MAX_RENEWALS {

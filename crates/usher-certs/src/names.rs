@@ -119,7 +119,8 @@ pub(crate) fn reverse(address: IpAddr) -> String {
             format!("{d}.{c}.{b}.{a}.in-addr.arpa")
         }
         IpAddr::V6(v6) => {
-            let nibbles = v6.octets().into_iter().rev().map(|byte| format!("{:x}.{:x}.", byte & 15, byte >> 4));
+            let nibbles =
+                v6.octets().into_iter().rev().map(|byte| format!("{:x}.{:x}.", byte & 15, byte >> 4));
             format!("{}ip6.arpa", nibbles.collect::<String>())
         }
     }
@@ -145,8 +146,23 @@ mod tests {
         }
         let long = format!("{}.example.com", "a".repeat(64));
         let bad = [
-            "", ".", "a..b", "-a.com", "a-.com", "a_b.com", "../etc", "a/b", "*", "a.*.com", "*.*.com", "bücher.example",
-            "1.2.3", "1.2.3.4.5", "a b.com", "a\0.com", &long,
+            "",
+            ".",
+            "a..b",
+            "-a.com",
+            "a-.com",
+            "a_b.com",
+            "../etc",
+            "a/b",
+            "*",
+            "a.*.com",
+            "*.*.com",
+            "bücher.example",
+            "1.2.3",
+            "1.2.3.4.5",
+            "a b.com",
+            "a\0.com",
+            &long,
         ];
         for name in bad {
             assert!(normalize(name).is_err(), "{name}");
@@ -155,7 +171,16 @@ mod tests {
 
     #[test]
     fn knows_internal_names() {
-        for name in ["localhost", "a.localhost", "*.localhost", "x.internal", "printer", "10.0.0.1", "::1", "n.home.arpa"] {
+        for name in [
+            "localhost",
+            "a.localhost",
+            "*.localhost",
+            "x.internal",
+            "printer",
+            "10.0.0.1",
+            "::1",
+            "n.home.arpa",
+        ] {
             assert!(is_internal(name), "{name}");
         }
         for name in ["example.com", "notlocalhost.com", "mylocal.example", "xinternal.de", "arpa.home"] {
@@ -166,9 +191,13 @@ mod tests {
     #[test]
     fn wildcards_cover_one_label() {
         let have = ["*.example.com".to_owned(), "b.org".to_owned()];
-        for (name, covered) in
-            [("a.example.com", true), ("example.com", false), ("a.b.example.com", false), ("b.org", true), ("a.b.org", false)]
-        {
+        for (name, covered) in [
+            ("a.example.com", true),
+            ("example.com", false),
+            ("a.b.example.com", false),
+            ("b.org", true),
+            ("a.b.org", false),
+        ] {
             assert_eq!(covers(&have, name), covered, "{name}");
         }
     }

@@ -152,7 +152,9 @@ impl Authority {
 
     /// Its name in messages: the known name, or the host of the directory.
     pub fn label(&self) -> &str {
-        if let Some((name, _)) = Self::KNOWN.iter().find(|(name, url)| self.directory == *name || self.directory == *url) {
+        if let Some((name, _)) =
+            Self::KNOWN.iter().find(|(name, url)| self.directory == *name || self.directory == *url)
+        {
             return name;
         }
         let rest = self.directory.split_once("://").map_or(self.directory.as_str(), |(_, rest)| rest);

@@ -64,7 +64,8 @@ pub(crate) fn targets(options: &Options) -> (BTreeMap<String, Target>, Vec<Strin
     let mut groups = groups(options, &mut problems);
     let wildcards = usable_wildcards(options, &groups);
     groups.retain(|(names, signer)| {
-        let covered = |name| covering_wildcard(name).is_some_and(|wildcard| wildcards.contains(&(wildcard, *signer)));
+        let covered =
+            |name| covering_wildcard(name).is_some_and(|wildcard| wildcards.contains(&(wildcard, *signer)));
         !names.iter().all(|name| covered(name))
     });
     let mut found = BTreeMap::new();
@@ -148,7 +149,8 @@ pub(crate) fn check(options: &Options) -> Vec<String> {
     if let Some(share) = options.renewal_share
         && !(0.05..=0.9).contains(&share)
     {
-        problems.push(format!("the share of lifetime that is left at renewal must be 0.05 to 0.9, not {share}"));
+        problems
+            .push(format!("the share of lifetime that is left at renewal must be 0.05 to 0.9, not {share}"));
     }
     if let Some(on_demand) = &options.on_demand
         && on_demand.ask.is_none()
@@ -168,7 +170,8 @@ pub(crate) fn has_dns(options: &Options) -> bool {
 
 fn check_authority(authority: &Authority, problems: &mut Vec<String>) {
     let url = authority.url();
-    let local = ["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|start| url.starts_with(start));
+    let local =
+        ["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|start| url.starts_with(start));
     if !url.starts_with("https://") && !local {
         problems.push(format!("`{url}` is neither a known certificate authority nor a URL with `https://`"));
     }
@@ -198,18 +201,29 @@ mod tests {
 
     #[test]
     fn one_certificate_per_name_and_internal_names_apart() {
-        let options = options(&[&["example.com"], &["EXAMPLE.com."], &["a.org", "localhost", "b.org"], &["10.0.0.1"]]);
+        let options =
+            options(&[&["example.com"], &["EXAMPLE.com."], &["a.org", "localhost", "b.org"], &["10.0.0.1"]]);
         assert_eq!(ids(&options), ["_internal._ip.10.0.0.1", "_internal.localhost", "a.org+", "example.com"]);
     }
 
     #[test]
     fn a_name_below_a_usable_wildcard_needs_none() {
-        let mut options = options(&[&["*.example.com"], &["a.example.com"], &["example.com"], &["*.b.localhost"], &["a.b.localhost"]]);
-        let without = ["_internal._wildcard.b.localhost", "_wildcard.example.com", "a.example.com", "example.com"];
+        let mut options = options(&[
+            &["*.example.com"],
+            &["a.example.com"],
+            &["example.com"],
+            &["*.b.localhost"],
+            &["a.b.localhost"],
+        ]);
+        let without =
+            ["_internal._wildcard.b.localhost", "_wildcard.example.com", "a.example.com", "example.com"];
         assert_eq!(ids(&options), without);
         assert_eq!(check(&options).len(), 1);
         options.dns = Some(DnsOptions::Command(CommandOptions::new("/bin/true")));
-        assert_eq!(ids(&options), ["_internal._wildcard.b.localhost", "_wildcard.example.com", "example.com"]);
+        assert_eq!(
+            ids(&options),
+            ["_internal._wildcard.b.localhost", "_wildcard.example.com", "example.com"]
+        );
         assert_eq!(check(&options), Vec::<String>::new());
     }
 
@@ -229,7 +243,8 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         let mut options = options(&[&["a_b.org"]]);
-        options.authorities = vec![Authority::named("http://example.com/directory"), Authority::named("zerossl")];
+        options.authorities =
+            vec![Authority::named("http://example.com/directory"), Authority::named("zerossl")];
         options.on_demand = Some(Default::default());
         options.renewal_share = Some(0.99);
         let problems = check(&options);

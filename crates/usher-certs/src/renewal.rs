@@ -66,7 +66,9 @@ pub(crate) fn choose(
 ) -> Option<Window> {
     let length = end.duration_since(start).ok().filter(|length| !length.is_zero())?;
     let same = before.filter(|window| window.start == start && window.end == end);
-    let chosen = same.map_or_else(|| start + part(length, fraction), |window| window.chosen);
+    // To the second, as it is kept in storage.
+    let length = Duration::from_secs(part(length, fraction).as_secs());
+    let chosen = same.map_or_else(|| start + length, |window| window.chosen);
     Some(Window { start, end, chosen, check })
 }
 
@@ -137,7 +139,8 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_day() {
-        let plain: Vec<u64> = [1, 2, 3, 11, 12, 50, u32::MAX].iter().map(|n| backoff(*n, 0.5).as_secs()).collect();
+        let plain: Vec<u64> =
+            [1, 2, 3, 11, 12, 50, u32::MAX].iter().map(|n| backoff(*n, 0.5).as_secs()).collect();
         assert_eq!(plain, [60, 120, 240, 61_440, 86_400, 86_400, 86_400]);
         assert_eq!(backoff(1, 0.0), Duration::from_secs(48));
         assert!(backoff(1, 0.999) > Duration::from_secs(70));

@@ -18,5 +18,9 @@ pub trait Transform {
     ///
     /// # Errors
     /// The body is not complete.
-    fn finish(&mut self, trailers: Option<&Fields>, out: &mut Vec<u8>) -> Result<Option<Fields>, Untransformable>;
+    fn finish(
+        &mut self,
+        trailers: Option<&Fields>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Fields>, Untransformable>;
 }

@@ -10,16 +10,33 @@ use crate::{Outcome, generate, invariants, paths, tools};
 /// Programs that tests start, and the packages that bring them.
 const PROGRAMS: &[tools::Package] = &[
     ("ab", "apache2-utils"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("dnsmasq", "dnsmasq-base"),
     ("haproxy", "haproxy"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
+    ("nghttpd", "nghttp2-server"),
     ("nginx", "nginx"),
+    ("openssl", "openssl"),
+    ("pebble", "pebble"),
     ("python3", "python3"),
+    ("/usr/share/doc/python3-venv/copyright", "python3-venv"),
     ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
     ("rsyslogd", "rsyslog"),
+    ("testssl", "testssl.sh"),
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
+];
+
+/// Python modules that tests import, and the distributions that bring them; in an environment of their own.
+const MODULES: &[tools::Module] = &[
+    ("aioquic", "aioquic"),
+    ("cryptography", "cryptography"),
+    ("curl_cffi", "curl-cffi"),
+    ("grpc", "grpcio"),
+    ("h2", "h2"),
+    ("pycurl", "pycurl"),
 ];
 
 /// How long each fuzz target runs, unless told.
@@ -33,6 +50,10 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         let packages: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).collect();
         steps.run("packages", &format!("apt-get install {}", packages.join(" ")), || {
             tools::debian(PROGRAMS).map_or_else(Verdict::Skipped, |()| step::chore(Ok(())))
+        });
+        let wheels: Vec<&str> = MODULES.iter().map(|(_, distribution)| *distribution).collect();
+        steps.run("python modules", &format!("pip install {}", wheels.join(" ")), || {
+            tools::pypi(MODULES).map_or_else(Verdict::Skipped, |()| step::chore(Ok(())))
         });
     }
     inner_loop(&mut steps);

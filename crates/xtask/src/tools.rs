@@ -1,5 +1,5 @@
-//! What the chores need besides Rust: Debian packages, cargo subcommands, a nightly toolchain. Each is looked for
-//! first, installed where that is possible, and otherwise named in the reason why a step is skipped.
+//! What the chores need besides Rust: Debian packages, Python modules, cargo subcommands, a nightly toolchain. Each is
+//! looked for first, installed where that is possible, and otherwise named in the reason why a step is skipped.
 
 use std::env;
 use std::ffi::OsString;
@@ -40,6 +40,37 @@ pub(crate) fn debian(packages: &[Package]) -> Result<(), String> {
     still.map_or(Ok(()), |(program, package)| {
         Err(format!("`{package}` is installed but brings no `{program}`"))
     })
+}
+
+/// A Python module, and the distribution on PyPI that brings it.
+pub(crate) type Module = (&'static str, &'static str);
+
+/// Installs Python modules as wheels into `target/tools/python`, a virtual environment where the tests look for them.
+pub(crate) fn pypi(modules: &[Module]) -> Result<(), String> {
+    let environment = folder().join("python");
+    let python = environment.join("bin/python3");
+    let has = |module: &str| {
+        let mut import = Command::new(&python);
+        succeeds(import.args(["-c", &format!("import {module}")]).stdout(Stdio::null()).stderr(Stdio::null()))
+    };
+    let missing: Vec<&str> =
+        modules.iter().filter(|(module, _)| !has(module)).map(|(_, wheel)| *wheel).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    println!("installing {names} into {}", environment.display());
+    if !python.is_file() && !succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment)) {
+        return Err(format!("missing: {names}; `python3 -m venv {}` failed", environment.display()));
+    }
+    // Wheels only: what must be built would ask for compilers and headers.
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+    if !succeeds(install.args(&missing).stdin(Stdio::null())) {
+        return Err(format!("`{} -m pip install {names}` failed", python.display()));
+    }
+    let still = modules.iter().find(|(module, _)| !has(module));
+    still.map_or(Ok(()), |(module, wheel)| Err(format!("`{wheel}` is installed but brings no `{module}`")))
 }
 
 /// Makes `cargo NAME` available: from the path, from `target/tools`, or installed there.

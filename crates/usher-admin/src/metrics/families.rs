@@ -75,13 +75,19 @@ pub(super) fn certificates(out: &mut Exposition, registry: &Registry) {
     if readings.is_empty() {
         return;
     }
-    out.gauge("usher_certificate_expiry_timestamp_seconds", "When a certificate expires, in seconds since 1970.");
+    out.gauge(
+        "usher_certificate_expiry_timestamp_seconds",
+        "When a certificate expires, in seconds since 1970.",
+    );
     for one in &readings {
         if let Some(after) = one.not_after.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) {
             out.sample(&[("source", &one.source)], after.as_secs());
         }
     }
-    out.gauge("usher_certificate_failures", "Attempts to obtain a certificate that failed since the last success.");
+    out.gauge(
+        "usher_certificate_failures",
+        "Attempts to obtain a certificate that failed since the last success.",
+    );
     for one in &readings {
         out.sample(&[("source", &one.source)], one.failures);
     }

@@ -39,7 +39,8 @@ impl Session {
 /// The folder of a CA's account: readable, and unique for its directory.
 pub(super) fn folder(directory: &str) -> String {
     let host = Authority::named(directory);
-    let host: String = host.label().chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect();
+    let host: String =
+        host.label().chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect();
     let hash = digest(&SHA256, directory.as_bytes());
     format!("accounts/{}-{}", host.trim_start_matches('.'), hex(hash.as_ref().get(..4).unwrap_or_default()))
 }
@@ -52,7 +53,8 @@ pub(super) async fn open(
 ) -> Result<Session, Failure> {
     let transport = Transport::new(around.client(authority)?, authority.url(), around.directories.clone());
     let folder = folder(authority.url());
-    let opening = Opening { around, authority, email, transport: &transport, file: format!("{folder}/account.json") };
+    let opening =
+        Opening { around, authority, email, transport: &transport, file: format!("{folder}/account.json") };
     let lock = opening.lock(&format!("{folder}/lock")).await?;
     let account = opening.account().await?;
     drop(lock);
@@ -78,7 +80,8 @@ impl Opening<'_> {
     async fn lock(&self, file: &str) -> Result<Lock, Failure> {
         let waited = tokio::time::timeout(LOCK_LIMIT, async {
             loop {
-                let lock = self.around.storage.lock(file).map_err(|error| Failure::local(error.to_string()))?;
+                let lock =
+                    self.around.storage.lock(file).map_err(|error| Failure::local(error.to_string()))?;
                 match lock {
                     Some(lock) => return Ok(lock),
                     None => tokio::time::sleep(LOCK_EVERY).await,
@@ -119,7 +122,10 @@ impl Opening<'_> {
     async fn restore(&self, kept: Value) -> Result<Account, Failure> {
         let unreadable = |error: serde_json::Error| {
             let path = self.around.storage.path(&self.file);
-            Failure::local(format!("the account in `{}` cannot be read: {error}; move it away", path.display()))
+            Failure::local(format!(
+                "the account in `{}` cannot be read: {error}; move it away",
+                path.display()
+            ))
         };
         let read = || serde_json::from_value::<AccountCredentials>(kept["credentials"].clone());
         let credentials = read().map_err(unreadable)?;
@@ -158,12 +164,17 @@ impl Opening<'_> {
     }
 
     async fn create_bound(&self) -> Result<Account, Failure> {
-        let Some(external) = &self.authority.external_account else { return Err(Failure::local("no external account")) };
-        let no_key = || Failure::local(format!("the external account key of `{}` is not base64", self.authority.label()));
+        let Some(external) = &self.authority.external_account else {
+            return Err(Failure::local("no external account"));
+        };
+        let no_key = || {
+            Failure::local(format!("the external account key of `{}` is not base64", self.authority.label()))
+        };
         let secret = base64_any(&external.hmac_key).ok_or_else(no_key)?;
         let contact: Vec<String> = self.email.map(|email| format!("mailto:{email}")).into_iter().collect();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+        let new =
+            NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let made = steady!(async {
             let key = ExternalAccountKey::new(external.key_id.clone(), &secret);
             self.builder().create(&new, self.authority.url().to_owned(), Some(&key)).await

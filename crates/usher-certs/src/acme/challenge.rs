@@ -68,7 +68,8 @@ impl<'a> Answers<'a> {
     }
 
     fn give_certificate(&mut self, question: &Question) -> Result<(), Failure> {
-        let broken = |error: String| Failure::local(format!("cannot make the certificate of a challenge: {error}"));
+        let broken =
+            |error: String| Failure::local(format!("cannot make the certificate of a challenge: {error}"));
         let (chain, key) =
             keys::challenge(&question.name, &question.digest).map_err(|error| broken(error.to_string()))?;
         let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes());
@@ -84,7 +85,8 @@ impl<'a> Answers<'a> {
 
     fn provider(&mut self) -> Result<&dyn DnsProvider, Failure> {
         if self.provider.is_none() {
-            let none = || Failure::local("DNS-01 is needed, but nothing says how records are written (`dns`)");
+            let none =
+                || Failure::local("DNS-01 is needed, but nothing says how records are written (`dns`)");
             let options = self.options.dns.as_ref().ok_or_else(none)?;
             self.provider = Some(dns::provider(options, &self.around.plain_client()?));
         }
@@ -118,7 +120,9 @@ impl<'a> Answers<'a> {
                 Err(failure) => Err(failure.sentence),
             };
             if let Err(error) = removed {
-                self.options.log.write(Level::Warn, &format!("cannot remove the TXT record `{name}`: {error}"));
+                self.options
+                    .log
+                    .write(Level::Warn, &format!("cannot remove the TXT record `{name}`: {error}"));
             }
         }
     }

@@ -53,6 +53,17 @@ pub(crate) fn is_problem(error: &Error, kind: &str) -> bool {
     matches!(error, Error::Api(problem) if problem_type(problem) == kind)
 }
 
+/// Whether what was asked for is not there, or not ours: by a problem document or by a bare status.
+pub(crate) fn is_unknown(error: &Error) -> bool {
+    let status = match error {
+        Error::Api(problem) if matches!(problem_type(problem), "rateLimited" | "serverInternal") => return false,
+        Error::Api(problem) => problem.status.unwrap_or(400),
+        Error::Other(other) => other.downcast_ref::<HttpError>().and_then(|http| http.status).unwrap_or_default(),
+        _ => 0,
+    };
+    (400..500).contains(&status) && status != 429
+}
+
 /// The CA's own words, with those for each name.
 fn detail(problem: &Problem) -> String {
     let mut text = problem.detail.clone().unwrap_or_else(|| problem_type(problem).to_owned());
@@ -66,7 +77,12 @@ fn detail(problem: &Problem) -> String {
 }
 
 /// A request to the CA failed, while `doing` something ("order a certificate").
-pub(crate) fn request(authority: &str, doing: &str, error: &Error, retry_after: Option<SystemTime>) -> Failure {
+pub(crate) fn request(
+    authority: &str,
+    doing: &str,
+    error: &Error,
+    retry_after: Option<SystemTime>,
+) -> Failure {
     match error {
         Error::Api(problem) => refused(authority, doing, problem, retry_after),
         Error::Other(other) => match other.downcast_ref::<HttpError>() {
@@ -99,7 +115,9 @@ fn refused(authority: &str, doing: &str, problem: &Problem, retry_after: Option<
             FailureKind::Refused,
             "this CA wants an external account: set its key id and HMAC key, which its web page gives out",
         ),
-        "rejectedIdentifier" => (FailureKind::Refused, "it does not sign this name: use another CA, or the internal one"),
+        "rejectedIdentifier" => {
+            (FailureKind::Refused, "it does not sign this name: use another CA, or the internal one")
+        }
         "caa" => (FailureKind::Refused, "add this CA to the CAA records of the domain, or use another"),
         "userActionRequired" => (FailureKind::Refused, "its terms have changed: see the link in its message"),
         "invalidContact" | "unsupportedContact" => (FailureKind::Refused, "correct the email address"),
@@ -110,12 +128,21 @@ fn refused(authority: &str, doing: &str, problem: &Problem, retry_after: Option<
         _ if problem.status == Some(503) => (FailureKind::Unavailable, "it is tried again"),
         _ => (FailureKind::Refused, "it is tried again, less and less often"),
     };
-    let sentence = format!("cannot {doing}: `{authority}` says: {} ({}); {advice}", detail(problem), problem_type(problem));
+    let sentence = format!(
+        "cannot {doing}: `{authority}` says: {} ({}); {advice}",
+        detail(problem),
+        problem_type(problem)
+    );
     Failure { kind, sentence, retry_after }
 }
 
 /// A challenge was not seen by the CA.
-pub(crate) fn validation(authority: &str, name: &str, challenge: ChallengeKind, problem: Option<&Problem>) -> Failure {
+pub(crate) fn validation(
+    authority: &str,
+    name: &str,
+    challenge: ChallengeKind,
+    problem: Option<&Problem>,
+) -> Failure {
     let what = match problem {
         Some(problem) => format!("{} ({})", detail(problem), problem_type(problem)),
         None => "no reason given".to_owned(),
@@ -147,7 +174,10 @@ pub(crate) fn validation(authority: &str, name: &str, challenge: ChallengeKind, 
     };
     Failure {
         kind: FailureKind::Validation(challenge),
-        sentence: format!("`{authority}` could not validate `{name}` by {}: {what}; {advice}", challenge.as_str()),
+        sentence: format!(
+            "`{authority}` could not validate `{name}` by {}: {what}; {advice}",
+            challenge.as_str()
+        ),
         retry_after: None,
     }
 }
@@ -174,7 +204,9 @@ mod tests {
         for (challenge, kind, part) in cases {
             let failure = validation("ca", "a.example", challenge, Some(&problem(kind, "Words of the CA")));
             assert!(failure.sentence.contains(part), "{}", failure.sentence);
-            assert!(failure.sentence.contains("Words of the CA") && failure.sentence.contains(challenge.as_str()));
+            assert!(
+                failure.sentence.contains("Words of the CA") && failure.sentence.contains(challenge.as_str())
+            );
             assert_eq!(failure.kind, FailureKind::Validation(challenge));
         }
     }
@@ -189,7 +221,8 @@ mod tests {
             ("strange", FailureKind::Refused),
         ];
         for (kind, wanted) in cases {
-            let failure = request("ca", "order a certificate", &Error::Api(problem(kind, "x\n\u{1b}[31m")), None);
+            let failure =
+                request("ca", "order a certificate", &Error::Api(problem(kind, "x\n\u{1b}[31m")), None);
             assert_eq!(failure.kind, wanted, "{kind}");
             assert!(!failure.sentence.contains(char::is_control));
         }

@@ -25,15 +25,25 @@ const DUPLICATES_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 fn limited(sentence: String, moments: &[SystemTime], (count, time): (usize, Duration)) -> Failure {
     // Below the limit again when the oldest of the last `count` is out of the time.
     let oldest = moments.iter().rev().nth(count.saturating_sub(1)).copied();
-    Failure { kind: FailureKind::RateLimited, sentence, retry_after: oldest.map(|at| at + time + Duration::from_secs(1)) }
+    Failure {
+        kind: FailureKind::RateLimited,
+        sentence,
+        retry_after: oldest.map(|at| at + time + Duration::from_secs(1)),
+    }
 }
 
 /// Whether this certificate may be ordered now.
 pub(super) fn check_certificate(meta: &Meta, now: SystemTime) -> Result<(), Failure> {
     if count_since(&meta.failed_validations, now, FAILED_VALIDATIONS_TIME) >= FAILED_VALIDATIONS {
         let last = meta.last_error.as_deref().unwrap_or("see the log");
-        let sentence = format!("{FAILED_VALIDATIONS} validations failed within an hour, so the CA is not asked for now; {last}");
-        return Err(limited(sentence, &meta.failed_validations, (FAILED_VALIDATIONS, FAILED_VALIDATIONS_TIME)));
+        let sentence = format!(
+            "{FAILED_VALIDATIONS} validations failed within an hour, so the CA is not asked for now; {last}"
+        );
+        return Err(limited(
+            sentence,
+            &meta.failed_validations,
+            (FAILED_VALIDATIONS, FAILED_VALIDATIONS_TIME),
+        ));
     }
     if count_since(&meta.issued, now, DUPLICATES_TIME) >= DUPLICATES {
         let sentence = format!(
@@ -52,10 +62,13 @@ pub(super) fn count_order(storage: &Storage, folder: &str, now: SystemTime) -> R
     let bytes = storage.read(&file).map_err(local)?.unwrap_or_default();
     let seconds: Vec<i64> = serde_json::from_slice(&bytes).unwrap_or_default();
     let since = now.checked_sub(ORDERS_TIME);
-    let moments = seconds.into_iter().filter_map(from_unix).filter(|at| since.is_none_or(|since| *at > since));
+    let moments =
+        seconds.into_iter().filter_map(from_unix).filter(|at| since.is_none_or(|since| *at > since));
     let mut moments: Vec<SystemTime> = moments.collect();
     if moments.len() >= ORDERS {
-        let sentence = format!("{ORDERS} orders were placed within 3 hours: the rest waits, as CAs limit how many there may be");
+        let sentence = format!(
+            "{ORDERS} orders were placed within 3 hours: the rest waits, as CAs limit how many there may be"
+        );
         return Err(limited(sentence, &moments, (ORDERS, ORDERS_TIME)));
     }
     moments.push(now);

@@ -53,7 +53,11 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(crate) fn new(storage: Storage, certificates: Arc<Certificates>, challenges: Arc<HttpChallenges>) -> Self {
+    pub(crate) fn new(
+        storage: Storage,
+        certificates: Arc<Certificates>,
+        challenges: Arc<HttpChallenges>,
+    ) -> Self {
         let clients = RefCell::default();
         Self { storage, certificates, challenges, directories: Directories::default(), clients }
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use instant_acme::{
-    AuthorizationStatus, ChallengeHandle, ChallengeType, Error, Identifier, NewOrder, OrderStatus, RetryPolicy,
+    AuthorizationStatus, ChallengeHandle, ChallengeType, Error, Identifier, NewOrder, OrderStatus,
+    RetryPolicy,
 };
 use usher_net::tls::Certificate;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -23,8 +24,10 @@ use crate::plan::{Target, has_dns};
 use crate::storage::{Meta, PendingOrder, remember};
 
 /// How long a CA may take to look at the answers, and to sign.
-const POLL: RetryPolicy =
-    RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.5).timeout(Duration::from_secs(120));
+const POLL: RetryPolicy = RetryPolicy::new()
+    .initial_delay(Duration::from_millis(250))
+    .backoff(1.5)
+    .timeout(Duration::from_secs(120));
 
 /// An order of a certificate.
 pub(crate) struct Order<'a> {
@@ -81,7 +84,11 @@ impl Order<'_> {
         Ok(kinds)
     }
 
-    async fn run_with(&mut self, session: &Session, kinds: &[ChallengeKind]) -> Result<Arc<Certificate>, Failure> {
+    async fn run_with(
+        &mut self,
+        session: &Session,
+        kinds: &[ChallengeKind],
+    ) -> Result<Arc<Certificate>, Failure> {
         let mut resumed = self.resume(session).await?;
         let mut last = Failure::local("no challenge is allowed");
         for kind in kinds {
@@ -125,12 +132,13 @@ impl Order<'_> {
                 Ok(mut order) => {
                     let status = order.state().status;
                     if self.can_go_on(status) {
-                        let line = format!("certificate `{}`: going on with an earlier order", self.target.source());
+                        let line =
+                            format!("certificate `{}`: going on with an earlier order", self.target.source());
                         self.options.log.write(Level::Info, &line);
                         return Ok(Some(order));
                     }
                 }
-                Err(Error::Api(_)) => {}
+                Err(error) if explain::is_unknown(&error) => {}
                 Err(error) => return Err(session.failure("find an earlier order", &error)),
             }
         }
@@ -190,7 +198,9 @@ impl Order<'_> {
             }
             match steady!(session.account.new_order(&replacing)) {
                 Ok(order) => return Ok(order),
-                Err(error) if is_problem(&error, "rateLimited") => return Err(session.failure("order a certificate", &error)),
+                Err(error) if is_problem(&error, "rateLimited") => {
+                    return Err(session.failure("order a certificate", &error));
+                }
                 // It was replaced already, or the CA thinks otherwise about it: then an order like any other.
                 Err(_) => {}
             }
@@ -237,11 +247,13 @@ impl Order<'_> {
         answers.settle().await?;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
-            let mut authorization = authorization.map_err(|error| session.failure("read a challenge", &error))?;
+            let mut authorization =
+                authorization.map_err(|error| session.failure("read a challenge", &error))?;
             if authorization.status == AuthorizationStatus::Pending
                 && let Some(mut challenge) = authorization.challenge(kind_of(kind))
             {
-                steady!(challenge.set_ready()).map_err(|error| session.failure("begin a challenge", &error))?;
+                steady!(challenge.set_ready())
+                    .map_err(|error| session.failure("begin a challenge", &error))?;
             }
         }
         match steady!(order.poll_ready(&POLL)) {
@@ -262,11 +274,13 @@ impl Order<'_> {
         order: &mut instant_acme::Order,
         kind: ChallengeKind,
     ) -> Result<Vec<Question>, Failure> {
-        steady!(fetch_authorizations(order)).map_err(|error| session.failure("read the challenges", &error))?;
+        steady!(fetch_authorizations(order))
+            .map_err(|error| session.failure("read the challenges", &error))?;
         let mut questions = Vec::new();
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
-            let mut authorization = authorization.map_err(|error| session.failure("read a challenge", &error))?;
+            let mut authorization =
+                authorization.map_err(|error| session.failure("read a challenge", &error))?;
             if authorization.status != AuthorizationStatus::Pending {
                 continue;
             }
@@ -274,8 +288,11 @@ impl Order<'_> {
             match authorization.challenge(kind_of(kind)) {
                 Some(challenge) => questions.push(question(&name, &challenge)),
                 None => {
-                    let sentence =
-                        format!("`{}` does not offer {} for `{name}`: allow another challenge", session.label, kind.as_str());
+                    let sentence = format!(
+                        "`{}` does not offer {} for `{name}`: allow another challenge",
+                        session.label,
+                        kind.as_str()
+                    );
                     return Err(Failure { kind: FailureKind::Validation(kind), sentence, retry_after: None });
                 }
             }
@@ -284,7 +301,12 @@ impl Order<'_> {
     }
 
     /// Why the order became invalid: what the CA noted at the challenge.
-    async fn unseen(&mut self, session: &Session, order: &mut instant_acme::Order, kind: ChallengeKind) -> Failure {
+    async fn unseen(
+        &mut self,
+        session: &Session,
+        order: &mut instant_acme::Order,
+        kind: ChallengeKind,
+    ) -> Failure {
         remember(&mut self.meta.failed_validations, self.options.clock.now());
         let mut authorizations = order.authorizations();
         while let Some(Ok(mut authorization)) = authorizations.next().await {
@@ -312,12 +334,17 @@ impl Order<'_> {
         self.forget()
     }
 
-    async fn finalize(&mut self, session: &Session, mut order: instant_acme::Order) -> Result<Arc<Certificate>, Failure> {
+    async fn finalize(
+        &mut self,
+        session: &Session,
+        mut order: instant_acme::Order,
+    ) -> Result<Arc<Certificate>, Failure> {
         let storage = &self.around.storage;
         let local = |error: String| Failure::local(error);
         if order.state().status == OrderStatus::Pending || order.state().status == OrderStatus::Ready {
             let key = keys::generate(self.options.key_type).map_err(|error| local(error.to_string()))?;
-            let request = keys::request(&self.target.names, &key).map_err(|error| local(error.to_string()))?;
+            let request =
+                keys::request(&self.target.names, &key).map_err(|error| local(error.to_string()))?;
             let saved = storage.save_pending_key(&self.target.id, key.serialize_pem().as_bytes());
             saved.map_err(|error| local(error.to_string()))?;
             if let Err(error) = steady!(order.finalize_csr(&request)) {
@@ -347,14 +374,18 @@ impl Order<'_> {
         let id = &self.target.id;
         let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
         let key = storage.pending_key(id).map_err(local)?.unwrap_or_default();
-        let checked = Certificate::from_pem(chain.as_bytes(), &key).map_err(|error| error.to_string()).and_then(|found| {
-            let missing = self.target.names.iter().find(|name| !covers(found.names(), name));
-            match missing {
-                Some(name) => Err(format!("it is not for `{name}`")),
-                None if found.not_after() <= self.options.clock.now() => Err("it has expired already".to_owned()),
-                None => Ok(found),
-            }
-        });
+        let checked = Certificate::from_pem(chain.as_bytes(), &key)
+            .map_err(|error| error.to_string())
+            .and_then(|found| {
+                let missing = self.target.names.iter().find(|name| !covers(found.names(), name));
+                match missing {
+                    Some(name) => Err(format!("it is not for `{name}`")),
+                    None if found.not_after() <= self.options.clock.now() => {
+                        Err("it has expired already".to_owned())
+                    }
+                    None => Ok(found),
+                }
+            });
         let certificate = match checked {
             Ok(certificate) => Arc::new(certificate),
             Err(why) => {

@@ -125,6 +125,7 @@ fn check(reply: &Reply, host: String) -> Result<(), HttpError> {
     Err(HttpError {
         host,
         what: format!("answered with status {}", reply.status),
+        status: Some(reply.status),
         retry_after: http::retry_after(&reply.headers, SystemTime::now()),
     })
 }

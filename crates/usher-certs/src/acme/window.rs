@@ -28,7 +28,8 @@ pub(crate) async fn renewal_window(
     let session = account::open(around, authority, options.email.as_deref()).await?;
     match session.account.renewal_info(&identifier).await {
         Ok((info, retry_after)) => {
-            let window = (SystemTime::from(info.suggested_window.start), SystemTime::from(info.suggested_window.end));
+            let window =
+                (SystemTime::from(info.suggested_window.start), SystemTime::from(info.suggested_window.end));
             let check = window_check(options.clock.now(), retry_after);
             Ok(choose(window, check, before, fraction()))
         }

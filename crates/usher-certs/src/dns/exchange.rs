@@ -31,7 +31,8 @@ pub(super) async fn ask(server: SocketAddr, name: &str, kind: u16, recursive: bo
     let no_name = || io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not a DNS name"));
     let question = query(id, name, kind, recursive).ok_or_else(no_name)?;
     let asked = (name.to_ascii_lowercase(), kind);
-    let fits = |message: &Message| message.id == id && message.response && message.question.as_ref() == Some(&asked);
+    let fits =
+        |message: &Message| message.id == id && message.response && message.question.as_ref() == Some(&asked);
     let answer = send(server, &question, &fits).await?;
     Ok(answer.0)
 }

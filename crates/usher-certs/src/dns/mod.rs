@@ -99,7 +99,9 @@ pub(crate) fn provider(options: &DnsOptions, http: &Http) -> Box<dyn DnsProvider
     match options {
         DnsOptions::Command(options) => Box::new(command::Command::new(options.clone())),
         DnsOptions::Rfc2136(options) => Box::new(rfc2136::Rfc2136::new(options.clone())),
-        DnsOptions::Cloudflare(options) => Box::new(cloudflare::Cloudflare::new(options.clone(), http.clone())),
+        DnsOptions::Cloudflare(options) => {
+            Box::new(cloudflare::Cloudflare::new(options.clone(), http.clone()))
+        }
         DnsOptions::Route53(options) => Box::new(route53::Route53::new(options.clone(), http.clone())),
         DnsOptions::DeSec(options) => Box::new(desec::DeSec::new(options.clone(), http.clone())),
         DnsOptions::AcmeDns(options) => Box::new(acme_dns::AcmeDns::new(options.clone(), http.clone())),
@@ -108,7 +110,8 @@ pub(crate) fn provider(options: &DnsOptions, http: &Http) -> Box<dyn DnsProvider
 
 /// The zones that a name may be in, the longest first: all its parents but the root, without those of one label.
 fn parents(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, rest)| rest)).filter(|name| name.contains('.'))
+    std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, rest)| rest))
+        .filter(|name| name.contains('.'))
 }
 
 #[cfg(test)]

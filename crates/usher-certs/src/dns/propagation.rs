@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::DnsError;
 use super::exchange::ask;
 use super::wire::{Data, Message, TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_NS, TYPE_TXT};
-use super::DnsError;
 use crate::http::excerpt;
 use crate::options::Propagation;
 
@@ -52,7 +52,9 @@ pub(crate) async fn wait(options: &Propagation, name: &str, value: &str) -> Resu
     }
     let seconds = options.limit.as_secs();
     match last {
-        Look::Silent(why) => Ok(Some(format!("cannot look whether `{name}` is there ({why}); the CA is told to look anyway"))),
+        Look::Silent(why) => {
+            Ok(Some(format!("cannot look whether `{name}` is there ({why}); the CA is told to look anyway")))
+        }
         Look::NotYet(server) => Err(DnsError::new(format!(
             "the TXT record `{name}` was written, but the name server {server} does not have it after {seconds} s: is it \
              the right zone, or does it need longer (`propagation`)?"
@@ -93,7 +95,8 @@ async fn authoritative(name: &str) -> Result<(Vec<SocketAddr>, String), String> 
     let resolver = *resolvers.first().ok_or("no name server in /etc/resolv.conf")?;
     let mut name = name.to_owned();
     for _ in 0..MAX_ALIASES {
-        let answer = ask(resolver, &name, TYPE_CNAME, true).await.map_err(|error| format!("{resolver}: {error}"))?;
+        let answer =
+            ask(resolver, &name, TYPE_CNAME, true).await.map_err(|error| format!("{resolver}: {error}"))?;
         let alias = answer.of_type(TYPE_CNAME).find(|record| record.name == name);
         match alias.map(|record| &record.data) {
             Some(Data::Name(target)) => name = target.clone(),
@@ -103,7 +106,8 @@ async fn authoritative(name: &str) -> Result<(Vec<SocketAddr>, String), String> 
     for zone in super::parents(&name) {
         let Ok(answer) = ask(resolver, zone, TYPE_NS, true).await else { continue };
         let of_zone = answer.of_type(TYPE_NS).filter(|record| record.name == zone);
-        let names: BTreeSet<String> = of_zone.filter_map(|record| target(&record.data)).take(MAX_SERVERS).collect();
+        let names: BTreeSet<String> =
+            of_zone.filter_map(|record| target(&record.data)).take(MAX_SERVERS).collect();
         if !names.is_empty() {
             let servers = addresses(resolver, &names).await;
             let none = || format!("the name servers of `{}` have no address", excerpt(zone));
@@ -147,7 +151,10 @@ fn system_resolvers() -> Vec<SocketAddr> {
 
 fn resolvers(text: &str) -> Vec<SocketAddr> {
     let lines = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-    lines.filter_map(|rest| rest.trim().parse::<IpAddr>().ok()).map(|address| SocketAddr::new(address, 53)).collect()
+    lines
+        .filter_map(|rest| rest.trim().parse::<IpAddr>().ok())
+        .map(|address| SocketAddr::new(address, 53))
+        .collect()
 }
 
 #[cfg(test)]

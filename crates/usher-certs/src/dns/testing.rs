@@ -83,8 +83,9 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let answers: Arc<Mutex<VecDeque<(u16, String)>>> =
-            Arc::new(Mutex::new(answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect()));
+        let answers: Arc<Mutex<VecDeque<(u16, String)>>> = Arc::new(Mutex::new(
+            answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect(),
+        ));
         let seen = asked.clone();
         tokio::spawn(async move {
             loop {
@@ -101,7 +102,11 @@ impl Api {
     }
 }
 
-async fn serve(stream: TcpStream, answers: Arc<Mutex<VecDeque<(u16, String)>>>, seen: Arc<Mutex<Vec<Asked>>>) {
+async fn serve(
+    stream: TcpStream,
+    answers: Arc<Mutex<VecDeque<(u16, String)>>>,
+    seen: Arc<Mutex<Vec<Asked>>>,
+) {
     let mut stream = BufReader::new(stream);
     while let Some(asked) = read(&mut stream).await {
         seen.lock().unwrap().push(asked);

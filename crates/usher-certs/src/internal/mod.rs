@@ -11,7 +11,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use usher_net::tls::Certificate;
 
@@ -112,7 +113,8 @@ fn open_intermediate(
     if let Some(pair) = read(storage, INTERMEDIATE, INTERMEDIATE_KEY)?.filter(good) {
         return Ok(pair);
     }
-    let lifetime = INTERMEDIATE_LIFETIME.max(leaf * 4).min(root.not_after.duration_since(now).unwrap_or_default());
+    let lifetime =
+        INTERMEDIATE_LIFETIME.max(leaf * 4).min(root.not_after.duration_since(now).unwrap_or_default());
     make(storage, (INTERMEDIATE, INTERMEDIATE_KEY), now + lifetime, |key| {
         let issuer = Issuer::from_ca_cert_pem(&root.chain, KeyPair::from_pem(&root.key)?)?;
         let name = format!("{}, intermediate", options.name);
@@ -133,7 +135,11 @@ fn lock(storage: &Storage) -> Result<Option<crate::storage::Lock>, Failure> {
     Err(Failure::local("another process has held the lock of the internal CA for 2 s"))
 }
 
-fn authority(name: &str, constraints: BasicConstraints, (now, lifetime): (SystemTime, Duration)) -> CertificateParams {
+fn authority(
+    name: &str,
+    constraints: BasicConstraints,
+    (now, lifetime): (SystemTime, Duration),
+) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = rcgen::DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, name);
@@ -150,8 +156,10 @@ fn make(
     not_after: SystemTime,
     sign: impl FnOnce(&KeyPair) -> Result<rcgen::Certificate, rcgen::Error>,
 ) -> Result<Pair, Failure> {
-    let made = keys::generate(KeyType::EcdsaP256).and_then(|key| Ok((sign(&key)?.pem(), key.serialize_pem())));
-    let (chain, key) = made.map_err(|error| Failure::local(format!("the internal CA cannot be made: {error}")))?;
+    let made =
+        keys::generate(KeyType::EcdsaP256).and_then(|key| Ok((sign(&key)?.pem(), key.serialize_pem())));
+    let (chain, key) =
+        made.map_err(|error| Failure::local(format!("the internal CA cannot be made: {error}")))?;
     let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
     // The old pair, if there is one, is kept for a look: people may have trusted it.
     for file in [chain_file, key_file] {
@@ -167,7 +175,8 @@ fn make(
 /// None if there is none, or none that can be used: a new one takes its place then.
 fn read(storage: &Storage, chain: &str, key: &str) -> Result<Option<Pair>, Failure> {
     let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
-    let (Some(chain), Some(key)) = (storage.read(chain).map_err(local)?, storage.read(key).map_err(local)?) else {
+    let (Some(chain), Some(key)) = (storage.read(chain).map_err(local)?, storage.read(key).map_err(local)?)
+    else {
         return Ok(None);
     };
     let Ok(certificate) = Certificate::from_pem(&chain, &key) else { return Ok(None) };
@@ -177,6 +186,8 @@ fn read(storage: &Storage, chain: &str, key: &str) -> Result<Option<Pair>, Failu
 
 /// Whether the certificate was signed by this root's key.
 fn signed_by(chain: &str, root: &str) -> bool {
-    let (Some(one), Some(root)) = (crate::ocsp::first_der(chain), crate::ocsp::first_der(root)) else { return false };
+    let (Some(one), Some(root)) = (crate::ocsp::first_der(chain), crate::ocsp::first_der(root)) else {
+        return false;
+    };
     crate::ocsp::is_signed_by(&one, &root)
 }

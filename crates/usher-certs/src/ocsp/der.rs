@@ -39,7 +39,8 @@ impl<'a> Der<'a> {
         let (length, after) = if first < 0x80 {
             (usize::from(first), after)
         } else {
-            let (bytes, after) = after.split_at_checked(usize::from(first & 0x7f)).filter(|(bytes, _)| bytes.len() <= 4)?;
+            let (bytes, after) =
+                after.split_at_checked(usize::from(first & 0x7f)).filter(|(bytes, _)| bytes.len() <= 4)?;
             let length = bytes.iter().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
             (Some(length).filter(|length| *length >= 0x80 && bytes.first() != Some(&0))?, after)
         };

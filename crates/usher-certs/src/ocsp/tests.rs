@@ -80,7 +80,17 @@ impl World {
         std::fs::write(self.path("index.txt"), line).unwrap();
         let output = Command::new("/usr/bin/openssl")
             .current_dir(self.folder.path())
-            .args(["ocsp", "-index", "index.txt", "-CA", "ca.pem", "-reqin", "request.der", "-respout", "response.der"])
+            .args([
+                "ocsp",
+                "-index",
+                "index.txt",
+                "-CA",
+                "ca.pem",
+                "-reqin",
+                "request.der",
+                "-respout",
+                "response.der",
+            ])
             .args(["-rsigner", &format!("{signer}.pem"), "-rkey", &format!("{signer}.key"), "-ndays", "4"])
             .output()
             .unwrap();
@@ -124,7 +134,10 @@ fn refuses_what_is_not_good() {
         changed[position] ^= 1;
         // Whatever is not signed (the algorithm's parameters, the outer lengths) may still read; it must not say more.
         if let Ok(staple) = world.check(&changed, now) {
-            assert_eq!(Ok((staple.since, staple.until)), world.check(&der, now).map(|good| (good.since, good.until)));
+            assert_eq!(
+                Ok((staple.since, staple.until)),
+                world.check(&der, now).map(|good| (good.since, good.until))
+            );
         }
         assert!(world.check(&der[..position], now).is_err());
     }

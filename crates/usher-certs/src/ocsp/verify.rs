@@ -49,14 +49,22 @@ pub(super) fn split(basic: &[u8]) -> Option<(Value<'_>, Signature<'_>)> {
 }
 
 /// Whether the issuer itself has signed, or a responder that it has named for that (section 4.2.2.2).
-pub(super) fn is_genuine(data: &Value<'_>, signature: &Signature<'_>, issuer: &[u8], now: SystemTime) -> bool {
+pub(super) fn is_genuine(
+    data: &Value<'_>,
+    signature: &Signature<'_>,
+    issuer: &[u8],
+    now: SystemTime,
+) -> bool {
     let signed = |certificate: &[u8]| {
         let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
         let key = &certificate.public_key().subject_public_key.data;
         verify(signature.algorithm, key, data.whole, signature.bytes)
     };
     signed(issuer)
-        || signature.certificates.iter().any(|responder| is_responder(responder, issuer, now) && signed(responder))
+        || signature
+            .certificates
+            .iter()
+            .any(|responder| is_responder(responder, issuer, now) && signed(responder))
 }
 
 /// Whether the issuer has made this a responder, for now.
@@ -70,7 +78,8 @@ fn is_responder(certificate: &[u8], issuer: &[u8], now: SystemTime) -> bool {
 
 /// Whether a certificate (DER) was issued by the subject and signed by the key of another.
 pub(crate) fn is_signed_by(certificate: &[u8], issuer: &[u8]) -> bool {
-    let (Ok((_, parsed)), Ok((_, issuer))) = (X509Certificate::from_der(certificate), X509Certificate::from_der(issuer))
+    let (Ok((_, parsed)), Ok((_, issuer))) =
+        (X509Certificate::from_der(certificate), X509Certificate::from_der(issuer))
     else {
         return false;
     };

@@ -76,7 +76,8 @@ pub(crate) fn count_since(moments: &[SystemTime], now: SystemTime, time: Duratio
 impl Meta {
     pub(crate) fn to_json(&self) -> Value {
         let moments = |list: &[SystemTime]| list.iter().map(|at| unix_seconds(*at)).collect::<Vec<_>>();
-        let blocked: BTreeMap<&String, i64> = self.blocked.iter().map(|(url, at)| (url, unix_seconds(*at))).collect();
+        let blocked: BTreeMap<&String, i64> =
+            self.blocked.iter().map(|(url, at)| (url, unix_seconds(*at))).collect();
         json!({
             "version": 1,
             "names": self.names,
@@ -117,7 +118,10 @@ impl Meta {
             authority: text("authority"),
             key_type: text("key_type"),
             on_demand: value["on_demand"].as_bool().unwrap_or_default(),
-            failures: value["failures"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
+            failures: value["failures"]
+                .as_u64()
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or_default(),
             next_attempt: moment(&value["next_attempt"]),
             last_error: value["last_error"].as_str().map(str::to_owned),
             last_error_at: moment(&value["last_error_at"]),

@@ -89,7 +89,11 @@ impl Storage {
     fn make_folder(&self, relative: &str) -> Result<(), StorageError> {
         let path = self.path(relative);
         let error = |what| move |cause| StorageError { what, path: self.path(relative), cause };
-        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&path).map_err(error("make the folder"))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER_MODE)
+            .create(&path)
+            .map_err(error("make the folder"))?;
         let mode = fs::metadata(&path).map_err(error("look at"))?.permissions().mode();
         if mode & 0o077 != 0 {
             let permissions = fs::Permissions::from_mode(FOLDER_MODE);
@@ -164,7 +168,8 @@ impl Storage {
         }
         let error = |cause| StorageError { what: "lock", path: self.path(relative), cause };
         let mut options = OpenOptions::new();
-        let file = options.create(true).append(true).mode(FILE_MODE).open(self.path(relative)).map_err(error)?;
+        let file =
+            options.create(true).append(true).mode(FILE_MODE).open(self.path(relative)).map_err(error)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -126,7 +126,8 @@ pub fn install(root: &str, file: &Path, machine: &Machine) -> Result<Plan, Strin
     let name = name(root)?;
     let mut plan = Plan::default();
     if let Some(store) = store(machine) {
-        plan.steps.push(Step::Write(store.folder.join(format!("{name}.{}", store.extension)), root.to_owned()));
+        plan.steps
+            .push(Step::Write(store.folder.join(format!("{name}.{}", store.extension)), root.to_owned()));
         plan.steps.push(Step::Run(store.update, store.arguments));
     }
     if plan.steps.is_empty() {

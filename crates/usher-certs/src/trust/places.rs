@@ -48,7 +48,8 @@ pub(super) fn browsers(machine: &Machine) -> Vec<PathBuf> {
         let entries = fs::read_dir(home.join(folder)).into_iter().flatten();
         entries.flatten().map(|entry| entry.path()).take(MAX_PROFILES)
     });
-    let mut found: Vec<PathBuf> = shared.into_iter().chain(profiles).filter(|folder| folder.join("cert9.db").is_file()).collect();
+    let mut found: Vec<PathBuf> =
+        shared.into_iter().chain(profiles).filter(|folder| folder.join("cert9.db").is_file()).collect();
     found.sort();
     found
 }

@@ -42,7 +42,9 @@ fn knows_the_stores_of_distributions() {
     for (folder, program, extension) in cases {
         let fake = fake(&[folder], &[program]);
         let plan = install(&fake.root, &fake.file, &fake.machine).unwrap();
-        let [Step::Write(path, content), Step::Run(run, _)] = plan.steps.as_slice() else { panic!("{plan:?}") };
+        let [Step::Write(path, content), Step::Run(run, _)] = plan.steps.as_slice() else {
+            panic!("{plan:?}")
+        };
         assert!(path.starts_with(fake.folder.path().join(folder)), "{path:?}");
         assert!(path.to_str().unwrap().ends_with(extension));
         assert_eq!(*content, fake.root);
@@ -67,7 +69,8 @@ fn says_what_it_cannot_do() {
     assert!(plan.steps.is_empty());
     assert_eq!(plan.notes.len(), 2, "{plan:?}");
     assert!(install("no certificate", &fake.file, &fake.machine).is_err());
-    let failing = Plan { steps: vec![Step::Write("/nonexistent/x".into(), String::new())], notes: Vec::new() };
+    let failing =
+        Plan { steps: vec![Step::Write("/nonexistent/x".into(), String::new())], notes: Vec::new() };
     assert!(failing.apply()[0].contains("cannot write `/nonexistent/x`"));
 }
 
@@ -80,7 +83,8 @@ fn browsers_trust_the_root_and_forget_it() {
     };
     let mut fake = fake(&["home/.pki/nssdb", "home/.mozilla/firefox/x.default"], &[]);
     fake.machine.programs.push(certutil.parent().unwrap().to_owned());
-    let databases = ["home/.pki/nssdb", "home/.mozilla/firefox/x.default"].map(|one| fake.folder.path().join(one));
+    let databases =
+        ["home/.pki/nssdb", "home/.mozilla/firefox/x.default"].map(|one| fake.folder.path().join(one));
     let run = |arguments: &[&str]| {
         let output = Command::new(&certutil).args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()

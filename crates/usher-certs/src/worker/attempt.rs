@@ -78,7 +78,10 @@ impl Worker {
         }
         let mut entries = self.entries.borrow_mut();
         let Some(entry) = entries.get_mut(id) else { return Ok(None) };
-        let served = entry.served.as_ref().map(|served| (served.certificate.fingerprint(), served.certificate.not_before()));
+        let served = entry
+            .served
+            .as_ref()
+            .map(|served| (served.certificate.fingerprint(), served.certificate.not_before()));
         let newer = kept.certificate.filter(|kept| {
             served.is_none_or(|(print, since)| kept.fingerprint() != print && kept.not_before() >= since)
         });
@@ -138,13 +141,18 @@ impl Worker {
             Ok(certificate) => {
                 succeed(&mut meta, &options);
                 let (from, until) = (certificate.issuer(), rfc3339(certificate.not_after()));
-                let line = format!("certificate `{}`: obtained from `{from}`, valid until {until}", target.source());
+                let line =
+                    format!("certificate `{}`: obtained from `{from}`, valid until {until}", target.source());
                 self.log(Level::Info, &line);
             }
             Err((authority, failure)) => {
                 fail(&mut meta, (authority, failure), &options, now);
                 let next = meta.next_attempt.map(rfc3339).unwrap_or_default();
-                let line = format!("certificate `{}`: {}; next attempt at {next}", target.source(), failure.sentence);
+                let line = format!(
+                    "certificate `{}`: {}; next attempt at {next}",
+                    target.source(),
+                    failure.sentence
+                );
                 self.log(Level::Warn, &line);
             }
         }
@@ -154,7 +162,7 @@ impl Worker {
         if let Some(entry) = self.entries.borrow_mut().get_mut(id) {
             entry.meta = meta;
             entry.busy = Busy::No;
-            entry.forced = false;
+            entry.forced &= outcome.is_err();
             if let Ok(certificate) = outcome {
                 let served = Served::new(certificate, &self.around.storage, (now, options.ocsp));
                 served.install(&target.source(), &self.around.certificates);
@@ -188,7 +196,8 @@ fn fail(meta: &mut Meta, (authority, failure): (&str, &Failure), options: &Optio
     }
     meta.blocked.retain(|_, until| *until > now);
     let backoff = now + backoff(meta.failures, fraction());
-    let unblocked = options.authorities.iter().map(|one| meta.blocked.get(one.url()).copied().unwrap_or(now)).min();
+    let unblocked =
+        options.authorities.iter().map(|one| meta.blocked.get(one.url()).copied().unwrap_or(now)).min();
     meta.next_attempt = Some(backoff.max(unblocked.unwrap_or(now)));
 }
 
@@ -198,16 +207,24 @@ fn choose<'a>(options: &'a Options, meta: &Meta) -> Result<&'a Authority, (Strin
     let count = options.authorities.len();
     let first = (meta.failures / FAILURES_PER_AUTHORITY) as usize;
     let in_turn = (0..count).filter_map(|step| options.authorities.get((first + step) % count));
-    let is_open = |authority: &&Authority| meta.blocked.get(authority.url()).is_none_or(|until| *until <= now);
+    let is_open =
+        |authority: &&Authority| meta.blocked.get(authority.url()).is_none_or(|until| *until <= now);
     if let Some(authority) = in_turn.clone().find(is_open) {
         return Ok(authority);
     }
-    let soonest = in_turn.filter_map(|authority| Some((authority.url(), *meta.blocked.get(authority.url())?)));
+    let soonest =
+        in_turn.filter_map(|authority| Some((authority.url(), *meta.blocked.get(authority.url())?)));
     let Some((url, until)) = soonest.min_by_key(|(_, until)| *until) else {
-        return Err((String::new(), Failure::local("there is no certificate authority to ask: name one, such as `letsencrypt`")));
+        return Err((
+            String::new(),
+            Failure::local("there is no certificate authority to ask: name one, such as `letsencrypt`"),
+        ));
     };
     let last = meta.last_error.clone().unwrap_or_else(|| format!("`{url}` said to come back later"));
-    Err((url.to_owned(), Failure { kind: FailureKind::RateLimited, sentence: last, retry_after: Some(until) }))
+    Err((
+        url.to_owned(),
+        Failure { kind: FailureKind::RateLimited, sentence: last, retry_after: Some(until) },
+    ))
 }
 
 #[cfg(test)]
@@ -230,7 +247,10 @@ mod tests {
     fn the_next_authority_is_asked_after_some_failures() {
         let (options, _) = options();
         let asked = |failures| choose(&options, &Meta { failures, ..Meta::default() }).unwrap().label();
-        assert_eq!([0, 1, 2, 3, 4].map(asked), ["letsencrypt", "letsencrypt", "zerossl", "zerossl", "letsencrypt"]);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(asked),
+            ["letsencrypt", "letsencrypt", "zerossl", "zerossl", "letsencrypt"]
+        );
     }
 
     #[test]
@@ -249,7 +269,12 @@ mod tests {
         assert_eq!(meta.next_attempt, Some(now + hour));
         assert_eq!((blocked.sentence.as_str(), meta.failures), ("no", 2));
         // Nobody may stop us for longer than a week.
-        fail(&mut meta, (second, &failure(FailureKind::RateLimited, Some(now + hour * 10_000))), &options, now);
+        fail(
+            &mut meta,
+            (second, &failure(FailureKind::RateLimited, Some(now + hour * 10_000))),
+            &options,
+            now,
+        );
         assert_eq!(meta.blocked[second], now + RETRY_MAX);
     }
 

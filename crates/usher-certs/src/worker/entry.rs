@@ -29,7 +29,7 @@ pub(super) struct Entry {
     pub(super) next: Option<SystemTime>,
     /// When to ask the CA for its window.
     pub(super) window_next: SystemTime,
-    /// An operator wants it renewed.
+    /// An operator wants it renewed, and it was not yet.
     pub(super) forced: bool,
 }
 
@@ -53,7 +53,9 @@ impl Entry {
         let keyed = self.meta.key_type.is_empty() || self.meta.key_type == options.key_type.as_str();
         let signed = match self.target.signer {
             Signer::Internal => self.meta.authority == INTERNAL,
-            Signer::Acme => options.authorities.iter().any(|authority| authority.url() == self.meta.authority),
+            Signer::Acme => {
+                options.authorities.iter().any(|authority| authority.url() == self.meta.authority)
+            }
         };
         named && keyed && signed
     }
@@ -61,7 +63,7 @@ impl Entry {
     /// Decides when it is obtained next.
     pub(super) fn schedule(&mut self, options: &Options) {
         let due = match &self.served {
-            Some(served) if self.fits(options) => {
+            Some(served) if self.fits(options) && !self.forced => {
                 served.lifetime().due(options.renewal_share, self.meta.window.as_ref())
             }
             _ => UNIX_EPOCH,
@@ -69,13 +71,7 @@ impl Entry {
         let waits = self.meta.next_attempt.filter(|_| self.meta.failures > 0).unwrap_or(UNIX_EPOCH);
         // Nobody may want a certificate any more that was never there: handshakes say.
         let unwanted = self.target.on_demand && self.served.is_none() && self.meta.failures > 0;
-        self.next = if self.forced {
-            Some(UNIX_EPOCH)
-        } else if unwanted {
-            None
-        } else {
-            Some(due.max(waits))
-        };
+        self.next = (!unwanted).then(|| due.max(waits));
     }
 
     fn state(&self, now: SystemTime) -> State {
@@ -93,7 +89,9 @@ impl Entry {
         let certificate = self.served.as_ref().map(|served| &served.certificate);
         let authority = match (self.target.signer, self.meta.authority.as_str()) {
             (Signer::Internal, _) => INTERNAL.to_owned(),
-            (Signer::Acme, "") => options.authorities.first().map_or_else(String::new, |first| first.label().to_owned()),
+            (Signer::Acme, "") => {
+                options.authorities.first().map_or_else(String::new, |first| first.label().to_owned())
+            }
             (Signer::Acme, url) => Authority::named(url).label().to_owned(),
         };
         let staple = self.served.as_ref().and_then(|served| served.staple.as_ref());

@@ -40,7 +40,9 @@ fn source(file: &CertificateFile) -> String {
 }
 
 fn read(file: &CertificateFile) -> Result<Certificate, String> {
-    let text = |path: &Path| read_bounded(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()));
+    let text = |path: &Path| {
+        read_bounded(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+    };
     let (chain, key) = (text(&file.chain)?, text(&file.key)?);
     Certificate::from_pem(&chain, &key).map_err(|error| {
         let path = if error.is_about_key() { &file.key } else { &file.chain };
@@ -69,8 +71,13 @@ impl Worker {
             let source = source(file);
             if !self.files.borrow().contains_key(&source) {
                 let looked = Instant::now();
-                let watched =
-                    WatchedFile { file: file.clone(), stamps: (None, None), looked, served: None, error: None };
+                let watched = WatchedFile {
+                    file: file.clone(),
+                    stamps: (None, None),
+                    looked,
+                    served: None,
+                    error: None,
+                };
                 self.files.borrow_mut().insert(source.clone(), watched);
                 self.load_file(&source);
             }
@@ -110,10 +117,13 @@ impl Worker {
                 let swapped = watched.served.replace(served).is_some();
                 watched.error = None;
                 let what = if swapped { "replaced, without a reload" } else { "loaded" };
-                options.log.write(Level::Info, &format!("certificate `{source}`: {what}, valid until {until}"));
+                options
+                    .log
+                    .write(Level::Info, &format!("certificate `{source}`: {what}, valid until {until}"));
             }
             Err(error) => {
-                let stays = if watched.served.is_some() { "; the certificate of before is still served" } else { "" };
+                let stays =
+                    if watched.served.is_some() { "; the certificate of before is still served" } else { "" };
                 let error = format!("{error}{stays}");
                 options.log.write(Level::Error, &format!("certificate `{source}`: {error}"));
                 watched.error = Some((error, now));

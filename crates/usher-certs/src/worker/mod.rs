@@ -82,7 +82,9 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
-            Err(error) => return self.log(Level::Error, &format!("certificates are not renewed: no runtime: {error}")),
+            Err(error) => {
+                return self.log(Level::Error, &format!("certificates are not renewed: no runtime: {error}"));
+            }
         };
         let tasks = LocalSet::new();
         tasks.block_on(&runtime, self.clone().turn());

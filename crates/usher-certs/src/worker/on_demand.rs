@@ -114,7 +114,9 @@ impl Worker {
                 continue;
             }
             let Ok(kept) = self.around.storage.load(&id) else { continue };
-            let (true, [name], true) = (kept.meta.on_demand, kept.meta.names.as_slice(), kept.certificate.is_some()) else {
+            let (true, [name], true) =
+                (kept.meta.on_demand, kept.meta.names.as_slice(), kept.certificate.is_some())
+            else {
                 continue;
             };
             let target = target(name);
@@ -197,14 +199,20 @@ impl Worker {
         let target = target(name);
         let id = target.id.clone();
         self.take_up(target);
-        let missing = self.entries.borrow().get(&id).is_some_and(|entry| entry.served.is_none() && entry.busy == Busy::No);
+        let missing = self
+            .entries
+            .borrow()
+            .get(&id)
+            .is_some_and(|entry| entry.served.is_none() && entry.busy == Busy::No);
         if missing { self.begin(&id) } else { self.wake_waiting(&id) }
     }
 
     /// Whether there may be a certificate for this name.
     async fn is_allowed(&self, name: &str) -> Answer {
         let options = self.options();
-        let Some(on_demand) = &options.on_demand else { return Answer::No("it is not configured".to_owned()) };
+        let Some(on_demand) = &options.on_demand else {
+            return Answer::No("it is not configured".to_owned());
+        };
         if covers(&on_demand.allow, name) {
             return Answer::Yes;
         }
@@ -254,7 +262,11 @@ impl Worker {
             let entries = self.entries.borrow();
             let over = entries.iter().filter(|(_, entry)| {
                 let later = entry.meta.next_attempt.is_some_and(|next| next <= now);
-                entry.target.on_demand && entry.served.is_none() && entry.busy == Busy::No && entry.meta.failures > 0 && later
+                entry.target.on_demand
+                    && entry.served.is_none()
+                    && entry.busy == Busy::No
+                    && entry.meta.failures > 0
+                    && later
             });
             over.map(|(id, entry)| (id.clone(), entry.target.source())).collect()
         };

@@ -18,7 +18,10 @@ impl Worker {
         let before = self.options();
         if options.storage != before.storage {
             let (old, new) = (before.storage.display(), options.storage.display());
-            self.log(Level::Error, &format!("certificates stay in `{old}`: it takes a restart to keep them in `{new}`"));
+            self.log(
+                Level::Error,
+                &format!("certificates stay in `{old}`: it takes a restart to keep them in `{new}`"),
+            );
             options.storage.clone_from(&before.storage);
         }
         let mended = before.authorities != options.authorities
@@ -40,7 +43,9 @@ impl Worker {
         let options = self.options();
         let ids: Vec<String> = self.entries.borrow().keys().cloned().collect();
         for id in ids {
-            if let Some(entry) = self.entries.borrow_mut().get_mut(&id).filter(|entry| entry.meta.failures > 0) {
+            if let Some(entry) =
+                self.entries.borrow_mut().get_mut(&id).filter(|entry| entry.meta.failures > 0)
+            {
                 entry.meta.next_attempt = None;
                 entry.meta.blocked.retain(|url, _| options.authorities.iter().any(|one| one.url() == url));
                 entry.schedule(&options);
@@ -58,7 +63,8 @@ impl Worker {
         }
         let gone: Vec<(String, String)> = {
             let entries = self.entries.borrow();
-            let gone = entries.iter().filter(|(id, entry)| !wanted.contains_key(*id) && !entry.target.on_demand);
+            let gone =
+                entries.iter().filter(|(id, entry)| !wanted.contains_key(*id) && !entry.target.on_demand);
             gone.map(|(id, entry)| (id.clone(), entry.target.source())).collect()
         };
         gone.iter().for_each(|(id, source)| self.forget(id, source));
@@ -157,13 +163,11 @@ impl Worker {
 
     /// Renews a certificate whatever its age, and whatever failed before.
     pub(super) fn renew_now(&self, source: &str) {
-        let options = self.options();
         let mut entries = self.entries.borrow_mut();
         let found = entries.iter_mut().find(|(_, entry)| entry.target.source() == source);
         let Some(id) = found.map(|(id, entry)| {
             entry.forced = true;
             entry.next = Some(UNIX_EPOCH);
-            entry.schedule(&options);
             id.clone()
         }) else {
             return;

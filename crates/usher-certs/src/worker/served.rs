@@ -28,7 +28,11 @@ pub(super) fn staple_file(certificate: &Certificate) -> String {
 
 impl Served {
     /// With the response that was kept, if it is still good.
-    pub(super) fn new(certificate: Arc<Certificate>, storage: &Storage, (now, ocsp): (SystemTime, bool)) -> Self {
+    pub(super) fn new(
+        certificate: Arc<Certificate>,
+        storage: &Storage,
+        (now, ocsp): (SystemTime, bool),
+    ) -> Self {
         let asks = ocsp && certificate.ocsp_responder().is_some_and(|url| url.starts_with("http://"));
         let kept = if asks { storage.read(&staple_file(&certificate)).ok().flatten() } else { None };
         let staple = kept.and_then(|der| ocsp::check_kept(&der, &certificate, now));
@@ -47,7 +51,11 @@ impl Served {
 
     pub(super) fn lifetime(&self) -> Lifetime {
         let spread = f64::from(self.certificate.fingerprint()[0]) / 256.0;
-        Lifetime { not_before: self.certificate.not_before(), not_after: self.certificate.not_after(), spread }
+        Lifetime {
+            not_before: self.certificate.not_before(),
+            not_after: self.certificate.not_after(),
+            spread,
+        }
     }
 
     pub(super) fn is_expired(&self, now: SystemTime) -> bool {

@@ -27,7 +27,10 @@ impl Worker {
                 due.push(source.to_owned());
             }
         };
-        self.entries.borrow_mut().values_mut().for_each(|entry| look(&entry.target.source(), &mut entry.served));
+        self.entries
+            .borrow_mut()
+            .values_mut()
+            .for_each(|entry| look(&entry.target.source(), &mut entry.served));
         self.files.borrow_mut().iter_mut().for_each(|(source, file)| look(source, &mut file.served));
         for source in due {
             if self.in_flight.get() >= MAX_IN_FLIGHT / 2 {
@@ -82,7 +85,12 @@ impl Worker {
 
     /// Shows the state of a source to the rest of the process.
     fn publish_source(&self, source: &str) {
-        let found = self.entries.borrow().iter().find(|(_, entry)| entry.target.source() == source).map(|(id, _)| id.clone());
+        let found = self
+            .entries
+            .borrow()
+            .iter()
+            .find(|(_, entry)| entry.target.source() == source)
+            .map(|(id, _)| id.clone());
         match found {
             Some(id) => self.publish(&id),
             None => self.publish_file(source),

@@ -62,7 +62,8 @@ impl Worker {
         entry.busy = Busy::No;
         match answer {
             Ok(window) => {
-                let changed = window.map(|window| window.chosen) != entry.meta.window.map(|window| window.chosen);
+                let changed =
+                    window.map(|window| window.chosen) != entry.meta.window.map(|window| window.chosen);
                 entry.window_next = window.map_or_else(|| later(UNSUPPORTED), |window| window.check);
                 let save = entry.meta.window != window;
                 entry.meta.window = window;
@@ -71,7 +72,10 @@ impl Worker {
                 }
                 if let Some(window) = window.filter(|_| changed) {
                     let at = crate::time::rfc3339(window.chosen);
-                    options.log.write(Level::Debug, &format!("certificate `{source}`: the CA suggests to renew it at {at}"));
+                    options.log.write(
+                        Level::Debug,
+                        &format!("certificate `{source}`: the CA suggests to renew it at {at}"),
+                    );
                 }
             }
             Err(failure) => {

@@ -143,7 +143,8 @@ fn a_broken_answer_is_a_failure_like_any_other() {
     world.obtained("a.example.com");
     assert_eq!(fake.script.lock().unwrap().orders[1]["profile"], "shortlived");
     // Half of six days.
-    let shown = eventually("it is valid", || Some(status(&manager, SOURCE)).filter(|one| one.state == State::Valid));
+    let shown =
+        eventually("it is valid", || Some(status(&manager, SOURCE)).filter(|one| one.state == State::Valid));
     let left = shown.not_after.unwrap().duration_since(shown.next_attempt.unwrap()).unwrap();
     assert!(left > HOUR * 71 && left < HOUR * 77, "{left:?}");
 }

@@ -52,7 +52,8 @@ fn names_that_the_endpoint_allows_get_one_at_once() {
     let fake = Fake::start();
     let world = World::new();
     let (url, asked) = ask_endpoint();
-    let manager = start(&world, &fake, OnDemandOptions { ask: Some(url.clone()), ..OnDemandOptions::default() });
+    let manager =
+        start(&world, &fake, OnDemandOptions { ask: Some(url.clone()), ..OnDemandOptions::default() });
     let waiters: Vec<_> = (0..10).map(|_| manager.on_demand().want("a.example.com").unwrap()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for waiter in waiters {
@@ -87,13 +88,19 @@ fn the_rate_and_the_number_of_names_are_limited() {
     let fake = Fake::start();
     let world = World::new();
     let allow = vec!["*.example.com".to_owned(), "one.example.org".to_owned()];
-    let limits = OnDemandOptions { allow, rate: 2, per: Duration::from_secs(3600), ..OnDemandOptions::default() };
+    let limits =
+        OnDemandOptions { allow, rate: 2, per: Duration::from_secs(3600), ..OnDemandOptions::default() };
     let manager = start(&world, &fake, limits.clone());
     for name in ["one.example.org", "a.example.com", "b.example.com", "two.example.org"] {
         assert!(want(&manager, name));
     }
     let served = |name: &str| world.served(name).is_some();
-    assert!(served("one.example.org") && served("a.example.com") && !served("b.example.com") && !served("two.example.org"));
+    assert!(
+        served("one.example.org")
+            && served("a.example.com")
+            && !served("b.example.com")
+            && !served("two.example.org")
+    );
     assert_eq!(fake.orders(), 2);
     manager.stop();
     let few = World::new();

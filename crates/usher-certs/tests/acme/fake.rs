@@ -9,7 +9,9 @@ use std::thread;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair,
+};
 use serde_json::{Value, json};
 use usher_certs::Authority;
 
@@ -91,7 +93,8 @@ fn serve(stream: TcpStream, own: SocketAddr, script: &Mutex<Script>, signer: &Is
         let payload: Value = serde_json::from_slice(&payload).unwrap_or_default();
         let answer = answer(&path, &payload, (own, &mut script.lock().unwrap(), signer));
         let length = if method == "HEAD" { 0 } else { answer.body.len() };
-        let mut text = format!("HTTP/1.1 {} X\r\nreplay-nonce: n\r\ncontent-length: {length}\r\n", answer.status);
+        let mut text =
+            format!("HTTP/1.1 {} X\r\nreplay-nonce: n\r\ncontent-length: {length}\r\n", answer.status);
         for (name, value) in &answer.fields {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -143,8 +146,11 @@ fn answer(
     payload: &Value,
     (own, script, signer): (SocketAddr, &mut Script, &Issuer<'static, KeyPair>),
 ) -> Answer {
-    let (kind, number) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
-    let replaces = |script: &Script| script.orders.get(number.parse().unwrap_or(0)).map_or(Value::Null, |one| one["replaces"].clone());
+    let (kind, number) =
+        path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
+    let replaces = |script: &Script| {
+        script.orders.get(number.parse().unwrap_or(0)).map_or(Value::Null, |one| one["replaces"].clone())
+    };
     match kind {
         "directory" => {
             let url = |what: &str| format!("http://{own}/{what}");
@@ -154,9 +160,8 @@ fn answer(
             }
             Answer::json(200, &directory)
         }
-        "account" => {
-            Answer::json(201, &json!({ "status": "valid" })).with("location", format!("http://{own}/account/1"))
-        }
+        "account" => Answer::json(201, &json!({ "status": "valid" }))
+            .with("location", format!("http://{own}/account/1")),
         "window" => {
             script.asked.push(number.to_owned());
             let (start, end, retry) = script.window.clone().unwrap();

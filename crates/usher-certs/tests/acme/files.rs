@@ -113,15 +113,33 @@ fn ocsp_responses_are_stapled_kept_and_refreshed() {
     let folder = world.folder.path();
     write_world(folder, address.port());
     let mut options = world.options(&[]);
-    options.files = vec![CertificateFile { chain: folder.join("chain.pem"), key: folder.join("key.pem"), default: false }];
+    options.files = vec![CertificateFile {
+        chain: folder.join("chain.pem"),
+        key: folder.join("key.pem"),
+        default: false,
+    }];
     let source = format!("file:{}", folder.join("chain.pem").display());
     let manager = world.start(options.clone());
     // Without a responder: reported, and served all the same.
-    eventually("it is reported", || world.logged("browsers refuse this certificate without it").then_some(()));
+    eventually("it is reported", || {
+        world.logged("browsers refuse this certificate without it").then_some(())
+    });
     assert!(world.served("a.example.com").unwrap().ocsp().is_none());
     let responder = Command::new("/usr/bin/openssl")
         .current_dir(folder)
-        .args(["ocsp", "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "ca.pem", "-rkey", "ca.key", "-ndays", "4"])
+        .args([
+            "ocsp",
+            "-index",
+            "index.txt",
+            "-CA",
+            "ca.pem",
+            "-rsigner",
+            "ca.pem",
+            "-rkey",
+            "ca.key",
+            "-ndays",
+            "4",
+        ])
         .args(["-port", &address.port().to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -130,8 +148,13 @@ fn ocsp_responses_are_stapled_kept_and_refreshed() {
     let responder = Responder(responder);
     eventually("the responder listens", || std::net::TcpStream::connect(address).ok());
     world.pass(std::time::Duration::from_secs(120));
-    let stapled = eventually("it is stapled", || world.served("a.example.com").filter(|one| one.ocsp().is_some()));
-    let shown = eventually("it is shown", || Some(status(&manager, &source)).filter(|one| one.ocsp_until.is_some()));
+    let stapled =
+        eventually("it is stapled", || {
+        eprintln!("{:?}", status(&manager, &source).last_error);
+        world.served("a.example.com").filter(|one| one.ocsp().is_some())
+    });
+    let shown =
+        eventually("it is shown", || Some(status(&manager, &source)).filter(|one| one.ocsp_until.is_some()));
     assert_eq!(shown.last_error, None);
     drop(responder);
     manager.stop();

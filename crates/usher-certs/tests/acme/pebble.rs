@@ -54,7 +54,8 @@ fn identity(folder: &Path) -> String {
     let pem = root.self_signed(&key).unwrap().pem();
     let issuer = Issuer::new(root, key);
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let leaf =
+        CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
     std::fs::write(folder.join("cert.pem"), leaf.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
     pem
@@ -70,7 +71,9 @@ impl Pebble {
         let folder = tempfile::tempdir().unwrap();
         let root = identity(folder.path());
         let [address, management_of_pebble, http, tls, dns, management] = [(); 6].map(|()| free_address());
-        let keys = settings.external.map(|(id, key)| format!("\"externalAccountMACKeys\": {{ \"{id}\": \"{key}\" }},"));
+        let keys = settings
+            .external
+            .map(|(id, key)| format!("\"externalAccountMACKeys\": {{ \"{id}\": \"{key}\" }},"));
         let config = format!(
             "{{ \"pebble\": {{ \"listenAddress\": \"{address}\", \"managementListenAddress\": \"{management_of_pebble}\",\
              \"certificate\": \"{path}/cert.pem\", \"privateKey\": \"{path}/key.pem\", \"httpPort\": {}, \"tlsPort\": {},\
@@ -83,7 +86,18 @@ impl Pebble {
         );
         std::fs::write(folder.path().join("config.json"), config).unwrap();
         let names = Command::new(NAMES)
-            .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", ""])
+            .args([
+                "-defaultIPv4",
+                "127.0.0.1",
+                "-defaultIPv6",
+                "",
+                "-http01",
+                "",
+                "-https01",
+                "",
+                "-tlsalpn01",
+                "",
+            ])
             .args(["-dns01", &dns.to_string(), "-management", &management.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

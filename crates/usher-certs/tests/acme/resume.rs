@@ -19,7 +19,8 @@ fn dns_options(world: &World, pebble: &Pebble) -> Options {
 }
 
 fn meta(world: &World) -> serde_json::Value {
-    let text = std::fs::read(world.storage().join("certificates/a.example.com/meta.json")).unwrap_or_default();
+    let text =
+        std::fs::read(world.storage().join("certificates/a.example.com/meta.json")).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
@@ -94,9 +95,12 @@ fn an_account_that_the_ca_has_lost_is_made_again() {
     // A first attempt makes the folder; then the account in it is replaced by one that the CA does not know.
     let manager = world.start(options.clone());
     eventually("the other CA has signed", || (other.orders() == 1).then_some(()));
-    let folder = std::fs::read_dir(&accounts).unwrap().map(|entry| entry.unwrap().path()).find(|path| *path != before);
+    let folder =
+        std::fs::read_dir(&accounts).unwrap().map(|entry| entry.unwrap().path()).find(|path| *path != before);
     let file = folder.unwrap().join("account.json");
-    eventually("it is over", || (manager.status()[0].failures == 0 && manager.status()[0].state.as_str() == "valid").then_some(()));
+    eventually("it is over", || {
+        (manager.status()[0].failures == 0 && manager.status()[0].state.as_str() == "valid").then_some(())
+    });
     std::fs::write(&file, moved).unwrap();
     manager.renew("a.example.com").unwrap();
     eventually("the account is not known", || world.logged("a new account is made").then_some(()));

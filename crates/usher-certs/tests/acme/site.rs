@@ -97,6 +97,7 @@ async fn answer(mut stream: TcpStream, challenges: &HttpChallenges, answered: &A
         Some(answer) => (200, answer.as_ref()),
         None => (404, ""),
     };
-    let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    let text =
+        format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     let _ = stream.write_all(text.as_bytes()).await;
 }

@@ -61,7 +61,8 @@ impl World {
             log.lock().unwrap().push(line.to_owned());
         });
         let ahead = self.ahead.clone();
-        options.clock = Clock::new(move || SystemTime::now() + Duration::from_secs(ahead.load(Ordering::Relaxed)));
+        options.clock =
+            Clock::new(move || SystemTime::now() + Duration::from_secs(ahead.load(Ordering::Relaxed)));
         options
     }
 

@@ -66,7 +66,11 @@ impl Question {
     pub(super) fn listener(&self, snapshot: &Snapshot) -> Result<(Arc<ListenerSpec>, u32), QuestionError> {
         let listeners = &snapshot.listeners;
         let index = match &self.listener {
-            None => 0,
+            // Of several, the one that the URL's scheme leads to.
+            None => {
+                let fits = |listener: &Arc<ListenerSpec>| listener.tls.is_some() == self.is_https();
+                listeners.iter().position(fits).filter(|_| self.url.contains("://")).unwrap_or(0)
+            }
             Some(name) => {
                 listeners.iter().position(|listener| *listener.name == **name).ok_or_else(|| {
                     let known = listeners.iter().map(|listener| listener.name.to_string()).collect();

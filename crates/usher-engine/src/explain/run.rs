@@ -106,8 +106,10 @@ pub(super) fn run(
 fn begin(question: &Question, listener: &ListenerSpec, peer: Option<SocketAddr>) -> Explanation {
     let peer = peer.map(|peer| peer.ip());
     let mut notes = Vec::new();
-    if question.is_https() {
-        notes.push("explained as a request over http: this listener has no TLS".to_owned());
+    match (question.is_https(), listener.tls.is_some()) {
+        (true, false) => notes.push("explained as a request over http: this listener has no TLS".to_owned()),
+        (false, true) => notes.push("explained as a request over https: this listener has TLS".to_owned()),
+        _ => {}
     }
     if listener.proxy_protocol.is_some() {
         notes.push("on this listener the client's address is what the PROXY header says of it".to_owned());
@@ -133,7 +135,7 @@ fn understand(head: &[u8], listener: &ListenerSpec, exchange: &mut Exchange) -> 
     };
     read.map_err(|error| why::of_wire(&error))?;
     let request = &mut exchange.request;
-    request.scheme = "http";
+    request.scheme = if listener.tls.is_some() { "https" } else { "http" };
     let came = lines(&request.fields);
     let target = String::from_utf8_lossy(request.raw_target()).into_owned();
     let line = format!("{} {target} {}", request.method.as_str(), request.version.as_str());
@@ -181,6 +183,10 @@ fn serve(
     };
     exchange.record.route = Some(index);
     let Some(route) = visit.local.shared.routes.get(index as usize) else { return };
+    if let Some(reply) = route::to_https(visit, exchange, route) {
+        told.reply = Some(own(visit, exchange, reply));
+        return;
+    }
     (told.limits, told.timeouts) = settings::of(visit.listener, route);
     let replied = match filters(visit, exchange, route, told) {
         Ok(replied) => replied,

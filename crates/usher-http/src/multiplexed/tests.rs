@@ -123,7 +123,10 @@ fn refuses_requests_that_are_malformed() {
     let mut builder = RequestBuilder::new(&mut request, Version::Http2, &LIMITS);
     malformed(builder.field(b"a:b", b""), "a colon in a name");
     malformed(RequestBuilder::new(&mut request, Version::Http2, &LIMITS).field(b"", b""), "no name");
-    malformed(RequestBuilder::new(&mut request, Version::Http2, &LIMITS).field(b"a", b"b\nc"), "a line's end");
+    malformed(
+        RequestBuilder::new(&mut request, Version::Http2, &LIMITS).field(b"a", b"b\nc"),
+        "a line's end",
+    );
 }
 
 #[test]
@@ -150,7 +153,10 @@ fn what_is_well_formed_may_still_be_refused() {
         (":method: GET\n:scheme: https\n:path: /", SanitizeError::HostMissing),
         (":method: GET\n:scheme: https\n:path: /\n:authority: a,b", SanitizeError::HostInvalid),
         (":method: GET\n:scheme: https\n:path: /\nhost: a\nhost: a", SanitizeError::HostRepeated),
-        (":method: GET\n:scheme: https\n:path: /\n:authority: a\nhost: a\nhost: a", SanitizeError::HostRepeated),
+        (
+            ":method: GET\n:scheme: https\n:path: /\n:authority: a\nhost: a\nhost: a",
+            SanitizeError::HostRepeated,
+        ),
         (":method: CONNECT\n:authority: a:443", SanitizeError::Connect),
         (&with("x_forwarded_for: 1.2.3.4"), SanitizeError::Disguise),
         (&with("expect: something"), SanitizeError::Expectation),
@@ -194,7 +200,8 @@ fn limits_hold_for_lists_too() {
 
 #[test]
 fn cookies_are_put_together() {
-    let (request, ..) = understood(&with("cookie: a=1\nx: y\ncookie: b=2\ncookie: c=3"), true).expect("a request");
+    let (request, ..) =
+        understood(&with("cookie: a=1\nx: y\ncookie: b=2\ncookie: c=3"), true).expect("a request");
     let cookies: Vec<&[u8]> = request.fields.all(FieldId::Cookie).collect();
     assert_eq!(cookies, [b"a=1; b=2; c=3"]);
     let (request, ..) = understood(&with("cookie: a=1"), true).expect("a request");
@@ -334,7 +341,10 @@ fn what_a_request_is_on_the_wire() {
     let plain = format!(":method: POST\n{first}{fields}sec-websocket-key: k\ncontent-length: 3");
     assert_eq!(emitted(|emit| each_request_field(&request, b"h:1", None, emit)), listed(&plain));
     let switch = format!(":method: CONNECT\n:protocol: websocket\n{first}{fields}content-length: 3");
-    assert_eq!(emitted(|emit| each_request_field(&request, b"h:1", Some(b"websocket"), emit)), listed(&switch));
+    assert_eq!(
+        emitted(|emit| each_request_field(&request, b"h:1", Some(b"websocket"), emit)),
+        listed(&switch)
+    );
     request.method = Method::Options;
     request.form = TargetForm::Asterisk;
     let all = emitted(|emit| each_request_field(&request, b"h", None, emit));
@@ -368,7 +378,8 @@ fn what_a_response_is_on_the_wire() {
 #[test]
 fn trailers_are_passed_on_with_care() {
     let mut fields = Fields::default();
-    for (name, value) in [("Grpc-Status", "0"), ("X-Held", "1"), ("Content-Length", "3"), ("Set-Cookie", "a")] {
+    for (name, value) in [("Grpc-Status", "0"), ("X-Held", "1"), ("Content-Length", "3"), ("Set-Cookie", "a")]
+    {
         fields.add(name.as_bytes(), value.as_bytes()).expect("a field");
     }
     let all = emitted(|emit| each_trailer(&fields, &["x-held".into()], emit));

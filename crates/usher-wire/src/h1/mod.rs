@@ -7,9 +7,9 @@ mod connection;
 mod receive;
 mod send;
 mod sides;
-mod websocket;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 pub use connection::Connection;
 pub use sides::{Downstream, NotTrailers, ReplyContext, RequestContext};

@@ -14,9 +14,10 @@ use usher_http::Response;
 use super::Limits;
 use super::end::Going;
 use super::flood::{Flood, Kind};
-use super::frame::{self, Code, PREFACE, Wrong, kind};
+use super::frame::{self, Code, MAX_PAYLOAD, PREFACE, Wrong, kind};
 use super::headers::Partial;
 use super::output::Output;
+use super::priority::DEFAULT_URGENCY;
 use super::settings::{self, DEFAULT_WINDOW, Settings};
 use super::stream::{Direction, Fault, Interest, Lately, Stream, Streams};
 use crate::hpack::{Decoder, Encoder, TABLE_SIZE};
@@ -54,8 +55,6 @@ pub(super) struct Core {
     pub(super) taken: u32,
     /// Streams that wait for their turn to send.
     pub(super) queue: VecDeque<u32>,
-    /// The number of the turn, and what each stream may send in it while others wait (bytes).
-    pub(super) turn: (u32, usize),
     pub(super) going: Going,
     /// Why the connection is over.
     pub(super) fault: Option<Fault>,
@@ -97,7 +96,6 @@ impl Core {
             receive_window: limits.connection_window.max(DEFAULT_WINDOW).into(),
             taken: 0,
             queue: VecDeque::new(),
-            turn: (0, usize::MAX),
             going: Going::default(),
             fault: None,
             ponged: false,
@@ -116,7 +114,9 @@ impl Core {
             id,
             send_window: self.peer.initial_window.into(),
             receive_window: self.limits.stream_window.max(DEFAULT_WINDOW).into(),
-            urgency: super::priority::DEFAULT_URGENCY,
+            urgency: DEFAULT_URGENCY,
+            // A small body need not wait for its turn behind large ones.
+            grant: MAX_PAYLOAD,
             ..Stream::default()
         }
     }

@@ -16,9 +16,6 @@ use crate::error::WireError;
 use crate::h1::NotTrailers;
 use crate::hpack::Encoder;
 
-/// Streams that get their turn at once.
-const AT_ONCE: usize = 8;
-
 impl Core {
     /// Appends a block of fields: HEADERS, and CONTINUATION where it is large.
     pub(super) fn push_block(
@@ -109,23 +106,19 @@ impl Core {
         let window = stream.send_window.min(self.send_window).clamp(0, MAX_PAYLOAD as i64) as usize;
         let output = FULL.saturating_sub(self.output.waiting());
         // While nobody waits there are no turns.
-        let (turn, quantum) = self.turn;
-        let used = if stream.turn.0 == turn { stream.turn.1 } else { 0 };
-        let share = if self.queue.is_empty() { usize::MAX } else { quantum.saturating_sub(used) };
+        let share = if self.queue.is_empty() { usize::MAX } else { stream.grant };
         window.min(output).min(share)
     }
 
     fn push_data(&mut self, slot: u32, data: &[u8]) {
         let at = self.output.end();
-        let turn = self.turn.0;
         let Some(stream) = self.streams.get_mut(slot) else { return };
         stream.send_window -= data.len() as i64;
         self.send_window -= data.len() as i64;
         if let Some(left) = &mut stream.left {
             *left -= (data.len() as u64).min(*left);
         }
-        stream.turn =
-            if stream.turn.0 == turn { (turn, stream.turn.1 + data.len()) } else { (turn, data.len()) };
+        stream.grant = stream.grant.saturating_sub(data.len());
         stream.last_data = Some(at);
         frame::push(self.output.begin(), kind::DATA, 0, stream.id, data);
         self.note_sent(slot, HEAD + data.len());
@@ -205,22 +198,25 @@ impl Core {
         if self.queue.is_empty() || self.output.waiting() >= LOW {
             return false;
         }
-        let number = self.queue.len().min(AT_ONCE);
-        self.turn = (self.turn.0.wrapping_add(1), (FULL / number).max(MAX_PAYLOAD));
+        // To each at least a whole frame.
+        let room = FULL - self.output.waiting();
+        let number = self.queue.len().min(room / MAX_PAYLOAD);
+        let grant = room / number;
         for _ in 0..number {
-            let Some(slot) = self.take_queued() else { break };
+            let Some(slot) = self.take_queued(grant) else { break };
             self.notify(slot, Interest::WRITE);
         }
         !self.queue.is_empty() && self.send_window > 0
     }
 
-    /// The stream whose turn it is.
-    fn take_queued(&mut self) -> Option<u32> {
+    /// The stream whose turn it is, which may send `grant` bytes now.
+    fn take_queued(&mut self, grant: usize) -> Option<u32> {
         let urgency = |slot: u32| self.streams.get(slot).map_or(0, |stream| stream.urgency);
         let (at, _) = self.queue.iter().enumerate().min_by_key(|(_, slot)| urgency(**slot))?;
         let slot = self.queue.remove(at)?;
         if let Some(stream) = self.streams.get_mut(slot) {
             stream.is_queued = false;
+            stream.grant = grant;
         }
         Some(slot)
     }

@@ -99,8 +99,8 @@ pub(super) struct Stream {
     pub(super) urgency: u8,
     /// It is in the queue of those that wait for their turn to send.
     pub(super) is_queued: bool,
-    /// The last turn in which it sent, and how much (bytes).
-    pub(super) turn: (u32, usize),
+    /// What it may send while others wait (bytes).
+    pub(super) grant: usize,
     /// Where its last DATA begins and its last frame ends in the output.
     pub(super) last_data: Option<u64>,
     pub(super) last_end: u64,

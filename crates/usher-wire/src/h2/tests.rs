@@ -14,8 +14,11 @@ use crate::error::WireError;
 use crate::h1::{Downstream, NotTrailers, ReplyContext};
 use crate::testing::{finish, receive, send, write_all};
 
+mod attacks;
+mod flow;
 mod interop;
 mod server_rules;
+mod stage;
 
 /// What the stream in between holds (bytes).
 const CAPACITY: usize = 1 << 20;

@@ -32,7 +32,11 @@ pub(super) fn wanted(config: &Config, automatic: &Automatic, found: &mut Vec<Dia
         }
     }
     // One certificate for all of them will do.
-    names.retain(|name, _| name.starts_with("*.") || !wildcards.iter().any(|pattern| covers(pattern, name)) || automatic.dns.is_none());
+    names.retain(|name, _| {
+        name.starts_with("*.")
+            || !wildcards.iter().any(|pattern| covers(pattern, name))
+            || automatic.dns.is_none()
+    });
     names.into_keys().collect()
 }
 

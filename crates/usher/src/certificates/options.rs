@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use usher_certs::dns::{self, DnsOptions};
 use usher_certs::{
-    Authority, CertificateFile, ChallengeKind, ExternalAccount, KeyType, Level, Logger, Managed, OnDemandOptions,
-    Options, Propagation,
+    Authority, CertificateFile, ChallengeKind, ExternalAccount, KeyType, Level, Logger, Managed,
+    OnDemandOptions, Options, Propagation,
 };
 use usher_config::config::{self, Automatic, DnsProvider, DnsProviderName};
 use usher_config::value::Secret;
@@ -86,7 +86,9 @@ fn automatic_options(automatic: &Automatic, options: &mut Options, found: &mut V
     options.on_demand = automatic.on_demand.as_ref().map(|on_demand| {
         if on_demand.ask.is_none() && on_demand.hosts.is_empty() {
             let error = Diagnostic::error("`on_demand` must say which hosts are ours").at(on_demand.span, "");
-            found.push(error.help("set `ask` or `hosts`: without them anybody could have certificates obtained"));
+            found.push(
+                error.help("set `ask` or `hosts`: without them anybody could have certificates obtained"),
+            );
         }
         OnDemandOptions {
             ask: on_demand.ask.as_ref().map(|url| url.value.clone()),
@@ -108,7 +110,9 @@ fn authority(ca: &config::CertificateAuthority, found: &mut Vec<Diagnostic>) -> 
     }
     let roots = ca.roots.as_ref().and_then(|path| {
         let read = std::fs::read(&path.value);
-        let error = |why| Diagnostic::error(format!("cannot read `{}`: {why}", path.value.display())).at(path.span, "");
+        let error = |why| {
+            Diagnostic::error(format!("cannot read `{}`: {why}", path.value.display())).at(path.span, "")
+        };
         read.map_err(|why| found.push(error(why))).ok()
     });
     let external_account = match (&ca.eab_key_id, &ca.eab_hmac_key) {
@@ -138,7 +142,8 @@ fn propagation(provider: &DnsProvider, found: &mut Vec<Diagnostic>) -> Propagati
         match server.value.parse().or_else(|_| with_port().parse()) {
             Ok(address) => resolvers.push(address),
             Err(_) => {
-                let error = Diagnostic::error(format!("`{}` is not the address of a name server", server.value));
+                let error =
+                    Diagnostic::error(format!("`{}` is not the address of a name server", server.value));
                 found.push(error.at(server.span, "").help("write `192.0.2.1` or `192.0.2.1:53`"));
             }
         }
@@ -148,7 +153,8 @@ fn propagation(provider: &DnsProvider, found: &mut Vec<Diagnostic>) -> Propagati
 
 /// The options of a DNS provider; or the name of a key that is missing.
 fn dns_options(provider: &DnsProvider) -> Result<DnsOptions, &'static str> {
-    let secret = |secret: &Option<Secret>, name| secret.as_ref().map(|text| text.expose().to_owned()).ok_or(name);
+    let secret =
+        |secret: &Option<Secret>, name| secret.as_ref().map(|text| text.expose().to_owned()).ok_or(name);
     let base = provider.url.as_ref().map(|url| url.value.trim_end_matches('/').to_owned());
     Ok(match provider.provider {
         DnsProviderName::Command => {

@@ -22,7 +22,12 @@ pub(super) fn show(control: &Control, demo: Option<&Demo>) {
         std::process::id(),
     );
     for held in &control.sockets.held {
-        let _ = writeln!(text, "  listener {}: {}", held.listener, link(&held.local));
+        let _ = writeln!(
+            text,
+            "  listener {}: {}",
+            held.listener,
+            link(&held.local, scheme(control, &held.listener))
+        );
     }
     if let Some(told) = assemble::default_listener(&control.loaded) {
         let _ = writeln!(text, "  {told}");
@@ -42,13 +47,20 @@ pub(super) fn show(control: &Control, demo: Option<&Demo>) {
     say(&text);
 }
 
+/// How a listener is spoken to.
+fn scheme(control: &Control, listener: &str) -> &'static str {
+    let listeners = &control.built.snapshot.listeners;
+    let secure = listeners.iter().any(|spec| *spec.name == *listener && spec.tls.is_some());
+    if secure { "https" } else { "http" }
+}
+
 /// As a browser takes it.
-fn link(address: &Address) -> String {
+fn link(address: &Address, scheme: &str) -> String {
     match address {
         Address::Ip(address) if address.ip().is_unspecified() => {
-            format!("http://localhost:{} (all addresses, {address})", address.port())
+            format!("{scheme}://localhost:{} (all addresses, {address})", address.port())
         }
-        Address::Ip(address) => format!("http://{address}"),
+        Address::Ip(address) => format!("{scheme}://{address}"),
         Address::Unix(_) => address.to_string(),
     }
 }

@@ -124,7 +124,8 @@ impl Sockets {
         let Some(local) = local else { return Err(io::ErrorKind::AddrNotAvailable.into()) };
         let udp = match &local {
             Address::Ip(local) if spec.protocols.h3 => {
-                let options = UdpOptions { shared: options.shared, only_v6: options.only_v6 && local.is_ipv6() };
+                let options =
+                    UdpOptions { shared: options.shared, only_v6: options.only_v6 && local.is_ipv6() };
                 bind_udp(*local, options, workers)?.into_iter().map(Some).collect()
             }
             _ => Vec::new(),

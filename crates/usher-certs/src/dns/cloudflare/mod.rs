@@ -72,10 +72,12 @@ impl Cloudflare {
 
     async fn add(&self, name: &str, value: &str) -> Result<(), DnsError> {
         let zone = self.zone(name).await?;
-        let record = json!({ "type": "TXT", "name": name, "content": format!("\"{value}\""), "ttl": RECORD_TTL });
+        let record =
+            json!({ "type": "TXT", "name": name, "content": format!("\"{value}\""), "ttl": RECORD_TTL });
         let reply = self.call("POST", &format!("/zones/{}/dns_records", escape(&zone)), Some(record)).await?;
         // 81058: an identical record is there already.
-        let known = reply.json()["errors"].as_array().into_iter().flatten().any(|error| error["code"] == 81058);
+        let known =
+            reply.json()["errors"].as_array().into_iter().flatten().any(|error| error["code"] == 81058);
         if reply.is_success() || known { Ok(()) } else { Err(DnsError::status(WHO, "add a record", &reply)) }
     }
 
@@ -89,7 +91,8 @@ impl Cloudflare {
         for record in reply.json()["result"].as_array().into_iter().flatten() {
             let same = record["content"].as_str().is_some_and(|content| content.trim_matches('"') == value);
             if let Some(id) = record["id"].as_str().filter(|_| same) {
-                let reply = self.call("DELETE", &format!("/zones/{zone}/dns_records/{}", escape(id)), None).await?;
+                let reply =
+                    self.call("DELETE", &format!("/zones/{zone}/dns_records/{}", escape(id)), None).await?;
                 if !reply.is_success() && reply.status != 404 {
                     return Err(DnsError::status(WHO, "remove a record", &reply));
                 }

@@ -8,15 +8,20 @@ fn provider(api: &Api) -> Cloudflare {
 
 #[tokio::test]
 async fn finds_the_zone_and_adds_beside_others() {
-    let api = Api::start(&[(200, r#"{"result":[]}"#), (200, r#"{"result":[{"id":"z1"}]}"#), (200, "{}")]).await;
+    let api =
+        Api::start(&[(200, r#"{"result":[]}"#), (200, r#"{"result":[{"id":"z1"}]}"#), (200, "{}")]).await;
     provider(&api).set("_acme-challenge.a.example.com", "v1").await.unwrap();
     let asked = api.asked();
     let targets: Vec<_> = asked.iter().map(|one| format!("{} {}", one.method, one.target)).collect();
-    let wanted = ["GET /zones?name=a.example.com", "GET /zones?name=example.com", "POST /zones/z1/dns_records"];
+    let wanted =
+        ["GET /zones?name=a.example.com", "GET /zones?name=example.com", "POST /zones/z1/dns_records"];
     assert_eq!(targets, wanted);
     assert!(asked.iter().all(|one| one.field("authorization") == "Bearer secret"));
     let body: Value = serde_json::from_str(&asked[2].body).unwrap();
-    assert_eq!(body, json!({"type":"TXT","name":"_acme-challenge.a.example.com","content":"\"v1\"","ttl":60}));
+    assert_eq!(
+        body,
+        json!({"type":"TXT","name":"_acme-challenge.a.example.com","content":"\"v1\"","ttl":60})
+    );
 }
 
 #[tokio::test]

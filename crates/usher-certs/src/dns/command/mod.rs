@@ -80,7 +80,8 @@ fn run(options: &CommandOptions, action: &str, name: &str, value: &str) -> Resul
     let failed = |what: String| DnsError::new(format!("the DNS program `{program}` {what}"));
     let mut child = command.spawn().map_err(|error| failed(format!("cannot be started: {error}")))?;
     let words = child.stderr.take().map(|pipe| thread::spawn(move || read_words(pipe)));
-    let status = wait(&mut child, options.limit).map_err(|error| failed(format!("cannot be waited for: {error}")))?;
+    let status =
+        wait(&mut child, options.limit).map_err(|error| failed(format!("cannot be waited for: {error}")))?;
     // Also what it left behind, which would keep the pipe open.
     kill_group(&child);
     let words = words.and_then(|thread| thread.join().ok()).unwrap_or_default();

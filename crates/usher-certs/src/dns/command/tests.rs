@@ -20,7 +20,9 @@ async fn gives_arguments_and_environment() {
     hook.remove("_acme-challenge.a.example", "-v$(id)").await.unwrap();
     let calls = std::fs::read_to_string(file).unwrap();
     let line = |action| {
-        format!("{action} _acme-challenge.a.example -v$(id) {action} _acme-challenge.a.example -v$(id) a.example\n")
+        format!(
+            "{action} _acme-challenge.a.example -v$(id) {action} _acme-challenge.a.example -v$(id) a.example\n"
+        )
     };
     assert_eq!(calls, line("set") + &line("remove"));
 }
@@ -29,13 +31,18 @@ async fn gives_arguments_and_environment() {
 async fn says_why_it_failed() {
     let error = shell("echo no such zone >&2; exit 3", LONG).set("n", "v").await.unwrap_err().to_string();
     assert!(error.contains("no such zone") && error.contains("exit status: 3"), "{error}");
-    let missing = Command::new(CommandOptions::new("/nonexistent/hook")).set("n", "v").await.unwrap_err().to_string();
+    let missing =
+        Command::new(CommandOptions::new("/nonexistent/hook")).set("n", "v").await.unwrap_err().to_string();
     assert!(missing.contains("cannot be started"), "{missing}");
 }
 
 #[tokio::test]
 async fn ends_with_its_time_even_if_children_hold_the_pipe() {
-    let error = shell("sleep 300 & sleep 300", Duration::from_millis(50)).set("n", "v").await.unwrap_err().to_string();
+    let error = shell("sleep 300 & sleep 300", Duration::from_millis(50))
+        .set("n", "v")
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("was killed"), "{error}");
     // A child that stays behind does not hold up a success.
     shell("sleep 300 & exit 0", LONG).set("n", "v").await.unwrap();

@@ -73,7 +73,8 @@ impl Rfc2136 {
 
     async fn update(&self, add: bool, name: &str, value: &str) -> Result<(), DnsError> {
         let options = &self.options;
-        let secret = base64_any(&options.secret).ok_or_else(|| DnsError::new("the TSIG secret is not base64"))?;
+        let secret =
+            base64_any(&options.secret).ok_or_else(|| DnsError::new("the TSIG secret is not base64"))?;
         let key = Key { name: &options.key_name, algorithm: options.algorithm, secret: &secret };
         let zone = match &options.zone {
             Some(zone) => zone.trim_end_matches('.').to_ascii_lowercase(),
@@ -87,12 +88,14 @@ impl Rfc2136 {
         let fits = |answer: &Message| answer.id == id && answer.response;
         let server = options.server;
         let answer = send(server, &message, &fits).await;
-        let (answer, bytes) = answer.map_err(|error| DnsError::new(format!("the name server {server} does not answer: {error}")))?;
+        let (answer, bytes) = answer
+            .map_err(|error| DnsError::new(format!("the name server {server} does not answer: {error}")))?;
         if answer.code != 0 {
             return Err(DnsError::new(refusal(&options.key_name, &zone, server, answer.code)));
         }
-        key.verify(&answer, &bytes, &mac, now)
-            .ok_or_else(|| DnsError::new(format!("the answer of the name server {server} is not signed by the TSIG key")))
+        key.verify(&answer, &bytes, &mac, now).ok_or_else(|| {
+            DnsError::new(format!("the answer of the name server {server} is not signed by the TSIG key"))
+        })
     }
 
     /// The zone that a name is in: the owner of the SOA record that the server gives for it.
@@ -101,7 +104,9 @@ impl Rfc2136 {
         let mut next = Some(name);
         while let Some(candidate) = next {
             let answer = ask(server, candidate, TYPE_SOA, false).await;
-            let answer = answer.map_err(|error| DnsError::new(format!("the name server {server} does not answer: {error}")))?;
+            let answer = answer.map_err(|error| {
+                DnsError::new(format!("the name server {server} does not answer: {error}"))
+            })?;
             if let Some(record) = answer.of_type(TYPE_SOA).next() {
                 return Ok(record.name.clone());
             }

@@ -44,7 +44,8 @@ fn start(algorithm: TsigAlgorithm) -> Option<Bind> {
     }
     let folder = tempfile::tempdir().unwrap();
     let server = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    std::fs::write(folder.path().join("named.conf"), config(folder.path(), server.port(), algorithm)).unwrap();
+    std::fs::write(folder.path().join("named.conf"), config(folder.path(), server.port(), algorithm))
+        .unwrap();
     let zone = "$TTL 60\n@ IN SOA ns hostmaster 1 60 60 60 60\n@ IN NS ns\nns IN A 127.0.0.1\n";
     std::fs::write(folder.path().join("zone"), zone).unwrap();
     let mut process = Command::new(NAMED)
@@ -61,7 +62,13 @@ fn start(algorithm: TsigAlgorithm) -> Option<Bind> {
 }
 
 fn options(server: SocketAddr, algorithm: TsigAlgorithm) -> Rfc2136Options {
-    Rfc2136Options { server, zone: None, key_name: "Usher-Key.".to_owned(), secret: SECRET.to_owned(), algorithm }
+    Rfc2136Options {
+        server,
+        zone: None,
+        key_name: "Usher-Key.".to_owned(),
+        secret: SECRET.to_owned(),
+        algorithm,
+    }
 }
 
 const NAME: &str = "_acme-challenge.a.example.com";

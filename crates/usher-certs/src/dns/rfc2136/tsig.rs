@@ -68,7 +68,13 @@ impl Key<'_> {
     }
 
     /// Whether the answer to a message with the signature `request` is signed (section 5.3). None if not.
-    pub(super) fn verify(&self, answer: &Message, bytes: &[u8], request: &[u8], now: SystemTime) -> Option<()> {
+    pub(super) fn verify(
+        &self,
+        answer: &Message,
+        bytes: &[u8],
+        request: &[u8],
+        now: SystemTime,
+    ) -> Option<()> {
         let record = answer.records.last().filter(|record| record.kind == TYPE_TSIG)?;
         let Data::Other(data) = &record.data else { return None };
         let mut name = Vec::new();

@@ -98,12 +98,15 @@ impl Route53 {
                 return Ok(id.rsplit('/').next().unwrap_or(id).to_owned());
             }
         }
-        Err(DnsError::new(format!("{WHO} has no public hosted zone for `{name}` that these credentials may see")))
+        Err(DnsError::new(format!(
+            "{WHO} has no public hosted zone for `{name}` that these credentials may see"
+        )))
     }
 
     async fn records(&self, zone: &str, name: &str) -> Result<Vec<String>, DnsError> {
         let query = format!("maxitems=1&name={}&type=TXT", escape(name));
-        let reply = self.call("GET", &format!("/2013-04-01/hostedzone/{}/rrset", escape(zone)), &query, "").await?;
+        let reply =
+            self.call("GET", &format!("/2013-04-01/hostedzone/{}/rrset", escape(zone)), &query, "").await?;
         if !reply.is_success() {
             return Err(DnsError::status(WHO, "list records", &reply));
         }
@@ -135,7 +138,10 @@ impl Route53 {
 
 fn change_batch(action: &str, name: &str, records: &[String]) -> String {
     let values = records.iter().map(|value| {
-        format!("<ResourceRecord><Value>{}</Value></ResourceRecord>", value.replace('&', "&amp;").replace('<', "&lt;"))
+        format!(
+            "<ResourceRecord><Value>{}</Value></ResourceRecord>",
+            value.replace('&', "&amp;").replace('<', "&lt;")
+        )
     });
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\

@@ -48,22 +48,32 @@ async fn adds_beside_the_others_of_the_name() {
     for one in &asked {
         let authorization = one.field("authorization");
         assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"), "{authorization}");
-        assert!(authorization.contains("SignedHeaders=host;x-amz-date;x-amz-security-token,"), "{authorization}");
+        assert!(
+            authorization.contains("SignedHeaders=host;x-amz-date;x-amz-security-token,"),
+            "{authorization}"
+        );
         assert_eq!(one.field("x-amz-security-token"), "temporary");
     }
     assert!(asked[3].body.contains("<Action>UPSERT</Action>"));
-    assert!(asked[3].body.contains("<Value>\"old\"</Value></ResourceRecord><ResourceRecord><Value>\"v1\"</Value>"));
+    assert!(
+        asked[3]
+            .body
+            .contains("<Value>\"old\"</Value></ResourceRecord><ResourceRecord><Value>\"v1\"</Value>")
+    );
 }
 
 #[tokio::test]
 async fn removes_the_set_with_its_last_record_only() {
     for (before, action) in [(vec!["v1"], "DELETE"), (vec!["v1", "old"], "UPSERT")] {
-        let api = Api::start(&[(200, &zone("a.example.com", false)), (200, &set(NAME, &before)), (200, "<R/>")]).await;
+        let api =
+            Api::start(&[(200, &zone("a.example.com", false)), (200, &set(NAME, &before)), (200, "<R/>")])
+                .await;
         provider(&api).remove(NAME, "v1").await.unwrap();
         assert!(api.asked()[2].body.contains(&format!("<Action>{action}</Action>")));
     }
     // Nothing of the name is there: nothing is changed.
-    let api = Api::start(&[(200, &zone("a.example.com", false)), (200, &set("z.example.com", &["v1"]))]).await;
+    let api =
+        Api::start(&[(200, &zone("a.example.com", false)), (200, &set("z.example.com", &["v1"]))]).await;
     provider(&api).remove(NAME, "v1").await.unwrap();
     assert_eq!(api.asked().len(), 2);
 }
