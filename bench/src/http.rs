@@ -3,6 +3,9 @@
 /// The largest head that either end accepts, in bytes.
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
 
+/// The host that every request names.
+pub(crate) const HOST: &str = "shop.example.com";
+
 /// The fields of a usual browser; with the request line about 400 bytes.
 const BROWSER: &str = "Host: shop.example.com\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
@@ -17,13 +20,32 @@ pub(crate) fn get(path: &str, close: bool) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{BROWSER}{close}\r\n").into_bytes()
 }
 
-/// A POST request with a body of `length` bytes.
+/// The head of a POST request with a body of `length` bytes.
 pub(crate) fn post(path: &str, length: usize) -> Vec<u8> {
     let kind = "Content-Type: application/octet-stream\r\n";
-    let mut request =
-        format!("POST {path} HTTP/1.1\r\n{BROWSER}{kind}Content-Length: {length}\r\n\r\n").into_bytes();
-    request.extend_from_slice(&body(length));
-    request
+    format!("POST {path} HTTP/1.1\r\n{BROWSER}{kind}Content-Length: {length}\r\n\r\n").into_bytes()
+}
+
+/// The path of the one gRPC method.
+pub(crate) const GRPC_PATH: &str = "/bench.Shop/Buy";
+/// Bytes of a gRPC message, in both directions.
+const GRPC_MESSAGE: usize = 100;
+
+/// The head of a unary gRPC call as HTTP/1.1 would write it; over HTTP/2 `te: trailers` is added.
+pub(crate) fn grpc() -> Vec<u8> {
+    format!(
+        "POST {GRPC_PATH} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/grpc\r\n\
+         User-Agent: grpc-go/1.66.0\r\nGrpc-Accept-Encoding: gzip\r\n\
+         Authorization: Bearer 5f2b9c1e7a3d4860b1c2d3e4f5a6b7c8\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// A message with its prefix: not compressed, and its length.
+pub(crate) fn grpc_message() -> Vec<u8> {
+    let message = body(GRPC_MESSAGE);
+    let length = u32::try_from(message.len()).unwrap_or_default();
+    [&[0][..], &length.to_be_bytes(), &message].concat()
 }
 
 /// The bytes of every body: a pattern that a shift or a repeated block would break.
@@ -150,7 +172,7 @@ mod tests {
 
     #[test]
     fn reads_request_heads() {
-        let request = post("/sink?x=1", 10);
+        let request = [post("/sink?x=1", 10), body(10)].concat();
         let head = request_head(&request).unwrap().unwrap();
         assert_eq!((head.path, head.length, head.close), (&b"/sink"[..], 10, false));
         assert_eq!(request.len(), head.size + 10);
@@ -162,5 +184,13 @@ mod tests {
     fn requests_look_like_a_browsers() {
         let size = get("/1k", false).len();
         assert!((300..=450).contains(&size), "{size}");
+        assert!(BROWSER.starts_with(&format!("Host: {HOST}\r\n")));
+    }
+
+    #[test]
+    fn a_grpc_message_has_its_length_in_front() {
+        let message = grpc_message();
+        assert_eq!(message[..5], [0, 0, 0, 0, 100]);
+        assert_eq!(message.len(), 105);
     }
 }

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use rustix::event::epoll::EventFlags;
 
 use super::Job;
+use super::tls::Session;
 use crate::http::{self, ResponseHead};
 
 /// What became of a connection when it went on as far as it could.
@@ -35,6 +36,7 @@ enum Phase {
 
 pub(super) struct Connection {
     stream: TcpStream,
+    tls: Option<Box<Session>>,
     phase: Phase,
     /// Bytes of a head that came in pieces.
     head: Vec<u8>,
@@ -45,8 +47,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Starts to connect; the first write waits for the handshake.
-    pub(super) fn open(target: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<Self> {
+    /// Starts to connect; the first write waits for the handshake, and begins that of `tls`.
+    pub(super) fn open(
+        target: SocketAddr,
+        source: Option<Ipv4Addr>,
+        tls: Option<Box<Session>>,
+    ) -> io::Result<Self> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -60,7 +66,7 @@ impl Connection {
             _ => {}
         }
         let stream = socket.into();
-        Ok(Self { stream, phase: Phase::Idle, head: Vec::new(), readable: false, hangup: false })
+        Ok(Self { stream, tls, phase: Phase::Idle, head: Vec::new(), readable: false, hangup: false })
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -86,6 +92,9 @@ impl Connection {
 
     /// Goes on until the socket would block or the response is complete.
     pub(super) fn advance(&mut self, job: &Job, scratch: &mut [u8]) -> io::Result<Step> {
+        if let (true, Some(tls)) = (self.busy(), &mut self.tls) {
+            tls.flush(&mut self.stream)?;
+        }
         loop {
             let moved = match self.phase {
                 Phase::Idle if self.hangup => return Err(io::Error::other("closed while idle")),
@@ -101,10 +110,13 @@ impl Connection {
                     return Ok(Step::Done { reusable: true });
                 }
                 Phase::Body { left, close } => self.read_body(left, close, scratch)?,
-                Phase::Ending => match self.read(&mut scratch[..1])? {
-                    Some(0) => return Ok(Step::Done { reusable: false }),
-                    Some(_) => return Err(io::Error::other("bytes after the response")),
-                    None => false,
+                Phase::Ending => match self.read(&mut scratch[..1]) {
+                    Ok(Some(0)) => return Ok(Step::Done { reusable: false }),
+                    // Without close_notify: that nothing is missing is known from the length.
+                    Err(_) if self.tls.is_some() => return Ok(Step::Done { reusable: false }),
+                    Ok(Some(_)) => return Err(io::Error::other("bytes after the response")),
+                    Ok(None) => false,
+                    Err(error) => return Err(error),
                 },
             };
             if !moved {
@@ -114,7 +126,11 @@ impl Connection {
     }
 
     fn write(&mut self, job: &Job, sent: usize) -> io::Result<bool> {
-        match self.stream.write(&job.request[sent..]) {
+        let written = match &mut self.tls {
+            Some(tls) => tls.write(&mut self.stream, &job.request[sent..]),
+            None => self.stream.write(&job.request[sent..]),
+        };
+        match written {
             Ok(count) if sent + count < job.request.len() => {
                 self.phase = Phase::Sending { sent: sent + count }
             }
@@ -137,6 +153,9 @@ impl Connection {
         let bytes = if whole { &scratch[..count] } else { &self.head[..] };
         match http::response_head(bytes).map_err(io::Error::other)? {
             Some(head) => {
+                if let Some(tls) = &self.tls {
+                    tls.check()?;
+                }
                 self.phase = begin_body(&head, &bytes[head.size..], job)?;
                 self.head.clear();
             }
@@ -161,9 +180,14 @@ impl Connection {
         if !self.readable {
             return Ok(None);
         }
-        match self.stream.read(buffer) {
+        let read = match &mut self.tls {
+            Some(tls) => tls.read(&mut self.stream, buffer),
+            None => self.stream.read(buffer),
+        };
+        match read {
             Ok(count) => {
-                self.readable = self.hangup || count == buffer.len();
+                // A short read over TLS is a record's end, not the socket's.
+                self.readable = self.hangup || count == buffer.len() || self.tls.is_some();
                 Ok(Some(count))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -1,50 +1,69 @@
 //! The load: one thread that keeps a number of connections busy and verifies every response.
 //!
-//! `Load::batch` is the closed loop (each connection sends its next request when the last response is complete);
-//! `open.rs` sends at a fixed rate. A response counts when its status is 200 and its body has the right length and
-//! begins with the right bytes; everything else is an error, and the first one is kept to be shown.
+//! A batch is a closed loop (each connection or stream sends its next request when the last response is complete);
+//! `open.rs` sends at a fixed rate. A response counts when its status is 200 and its body has the right length and the
+//! right bytes; everything else is an error, and the first one is kept to be shown.
+//!
+//! - `http1.rs`, `connection.rs`, `tls.rs`: HTTP/1.1 over TCP and TLS, with epoll.
+//! - `streams.rs`, `carrier.rs`: HTTP/2 and HTTP/3, with Usher's own clients.
 
+mod carrier;
 mod connection;
+mod http1;
 mod open;
+mod streams;
+mod tls;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::time::Timespec;
-
-use self::connection::{Connection, Step};
+pub(crate) use self::http1::Load;
+use self::streams::Streams;
+use self::tls::Tls;
 use crate::http;
 use crate::options::Flags;
+use crate::works::{Door, Handshake};
 
-/// Bytes read at once.
-const READ_SIZE: usize = 256 * 1024;
 /// A batch with more errors than this ends: the proxy is broken, not slow.
 const MAX_ERRORS: u64 = 1000;
-/// Connections from one source address; the next 127.0.0.x takes over, so that ports never run out.
-const PER_SOURCE: usize = 5000;
 
 /// One kind of request and what its response must be.
+#[derive(Clone, Debug)]
 pub(crate) struct Job {
+    /// Head and body as HTTP/1.1 has them.
     request: Vec<u8>,
+    /// Where in that the body begins.
+    head: usize,
     /// The body that must come back.
     body: Vec<u8>,
     /// Whether each request has a connection of its own.
     close: bool,
+    /// Whether it is a gRPC call: lengths are not known before, and the status comes in the trailers.
+    grpc: bool,
 }
 
 impl Job {
+    fn new(request: Vec<u8>, upload: &[u8], body: Vec<u8>) -> Self {
+        let head = request.len();
+        Self { request: [&request, upload].concat(), head, body, close: false, grpc: false }
+    }
+
     /// GET of a body of `size` bytes; with `close`, on a connection of its own.
     pub(crate) fn get(path: &str, size: usize, close: bool) -> Self {
-        Self { request: http::get(path, close), body: http::body(size), close }
+        Self { close, ..Self::new(http::get(path, close), &[], http::body(size)) }
     }
 
     /// POST of a body of `size` bytes to `/sink`.
     pub(crate) fn upload(size: usize) -> Self {
-        Self { request: http::post("/sink", size), body: b"ok".to_vec(), close: false }
+        Self::new(http::post("/sink", size), &http::body(size), b"ok".to_vec())
+    }
+
+    /// A unary gRPC call.
+    pub(crate) fn grpc() -> Self {
+        let message = http::grpc_message();
+        Self { grpc: true, ..Self::new(http::grpc(), &message, message.clone()) }
     }
 }
 
@@ -66,153 +85,89 @@ impl Batch {
         self.errors += 1;
         self.first_error.get_or_insert_with(|| error.to_string());
     }
-}
 
-/// Connections to one proxy.
-pub(crate) struct Load {
-    target: SocketAddr,
-    epoll: OwnedFd,
-    connections: Vec<Connection>,
-    events: Vec<Event>,
-    scratch: Vec<u8>,
-}
-
-impl Load {
-    /// Opens `count` connections to `target`.
-    pub(crate) fn open(target: SocketAddr, count: usize) -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let (connections, events) = (Vec::with_capacity(count), Vec::with_capacity(512));
-        let mut load = Self { target, epoll, connections, events, scratch: vec![0; READ_SIZE] };
-        for index in 0..count {
-            let connection = load.connect(index)?;
-            load.connections.push(connection);
+    /// Counts what of `total` has not come.
+    fn lose(&mut self, total: u64) {
+        let lost = total.saturating_sub(self.done + self.errors);
+        if lost > 0 {
+            self.first_error.get_or_insert_with(|| format!("{lost} responses did not come in time"));
+            self.errors += lost;
         }
-        Ok(load)
+    }
+}
+
+/// Where a proxy is, and how to speak with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) door: Door,
+    /// The certificate that it shows (PEM), where the door has TLS.
+    pub(crate) certificate: PathBuf,
+}
+
+/// Connections to one proxy, over whichever protocol.
+pub(crate) enum Client {
+    /// HTTP/1.1.
+    Single(Load),
+    /// HTTP/2 and HTTP/3.
+    Streams(Streams),
+}
+
+impl Client {
+    /// Opens `connections` to `target`; each carries `streams` requests at once, where the protocol can do that.
+    pub(crate) fn open(target: &Target, connections: usize, streams: usize) -> io::Result<Self> {
+        let tls = |handshake| Tls::new(&target.certificate, handshake, connections);
+        Ok(match target.door {
+            Door::Http => Self::Single(Load::open(target.address, connections)?),
+            Door::Https(handshake) => {
+                Self::Single(Load::open_with(target.address, connections, Some(tls(handshake)?))?)
+            }
+            Door::H2 | Door::H2c | Door::H3 => Self::Streams(Streams::open(target, connections, streams)?),
+        })
     }
 
-    fn connect(&self, index: usize) -> io::Result<Connection> {
-        let source = 1 + u8::try_from(index / PER_SOURCE).unwrap_or(u8::MAX - 1);
-        let source = (source > 1).then(|| Ipv4Addr::new(127, 0, 0, source));
-        let connection = Connection::open(self.target, source)?;
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(&self.epoll, connection.stream(), EventData::new_u64(index as u64), flags)?;
-        Ok(connection)
-    }
-
-    /// Sends `total` requests over all connections, each the next as its response is complete, until `deadline`.
+    /// Sends `total` requests, until `deadline`.
     pub(crate) fn batch(&mut self, job: &Job, total: u64, deadline: Instant) -> io::Result<Batch> {
-        self.batch_over(job, total, deadline, 0..self.connections.len())
+        match self {
+            Self::Single(load) => load.batch(job, total, deadline),
+            Self::Streams(streams) => Ok(streams.batch(job, total, deadline)),
+        }
     }
 
     /// One request on each connection, at most `at_once` at a time.
     pub(crate) fn one_each(&mut self, job: &Job, at_once: usize, deadline: Instant) -> io::Result<Batch> {
-        let mut sum = Batch::default();
-        for start in (0..self.connections.len()).step_by(at_once) {
-            let end = self.connections.len().min(start + at_once);
-            let part = self.batch_over(job, (end - start) as u64, deadline, start..end)?;
-            sum.done += part.done;
-            sum.errors += part.errors;
-            sum.first_error = sum.first_error.or(part.first_error);
-            sum.elapsed += part.elapsed;
+        match self {
+            Self::Single(load) => load.one_each(job, at_once, deadline),
+            Self::Streams(streams) => Ok(streams.one_each(job, at_once, deadline)),
         }
-        Ok(sum)
-    }
-
-    fn batch_over(
-        &mut self,
-        job: &Job,
-        total: u64,
-        deadline: Instant,
-        over: std::ops::Range<usize>,
-    ) -> io::Result<Batch> {
-        let start = Instant::now();
-        let mut batch = Batch::default();
-        let mut left = total;
-        for index in over {
-            self.next(index, job, &mut left, &mut batch)?;
-        }
-        while batch.done + batch.errors < total {
-            if Instant::now() > deadline || batch.errors > MAX_ERRORS {
-                let lost = total - batch.done - batch.errors;
-                batch.first_error.get_or_insert_with(|| format!("{lost} responses did not come in time"));
-                batch.errors += lost;
-                break;
-            }
-            for index in self.wait()? {
-                self.advance(index, job, &mut left, &mut batch)?;
-            }
-        }
-        batch.elapsed = start.elapsed();
-        Ok(batch)
-    }
-
-    /// Goes on with one connection, and with its next requests for as long as they need no waiting.
-    fn advance(&mut self, index: usize, job: &Job, left: &mut u64, batch: &mut Batch) -> io::Result<()> {
-        match self.connections[index].advance(job, &mut self.scratch) {
-            Ok(Step::Pending) => return Ok(()),
-            Ok(Step::Done { reusable: true }) => batch.done += 1,
-            Ok(Step::Done { reusable: false }) => {
-                batch.done += 1;
-                self.connections[index] = self.connect(index)?;
-            }
-            Err(error) => {
-                if self.connections[index].busy() {
-                    batch.fail(&error);
-                }
-                self.connections[index] = self.connect(index)?;
-            }
-        }
-        self.next(index, job, left, batch)
-    }
-
-    fn next(&mut self, index: usize, job: &Job, left: &mut u64, batch: &mut Batch) -> io::Result<()> {
-        if *left == 0 {
-            return Ok(());
-        }
-        *left -= 1;
-        if let Err(error) = self.connections[index].send(job) {
-            batch.fail(&error);
-            self.connections[index] = self.connect(index)?;
-        }
-        Ok(())
-    }
-
-    /// Waits up to a second; marks which connections can go on, and names them.
-    fn wait(&mut self) -> io::Result<Vec<usize>> {
-        self.events.clear();
-        let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&tick)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut ready = Vec::with_capacity(self.events.len());
-        for event in &self.events {
-            let index = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
-            if let Some(connection) = self.connections.get_mut(index) {
-                connection.mark(event.flags);
-                ready.push(index);
-            }
-        }
-        Ok(ready)
     }
 }
 
 /// `usher-bench load ADDRESS …`: a closed loop by hand, for looking at one proxy with a profiler.
 pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let mut flags = Flags::new(arguments);
-    let connections = flags.number("--connections")?.unwrap_or(128);
-    let requests = flags.number("--requests")?.unwrap_or(100_000);
-    let seconds = flags.number("--seconds")?.unwrap_or(60);
     let name = flags.value("--work")?.unwrap_or_else(|| "1k-128".to_owned());
-    let target =
-        flags.positional().ok_or_else(|| io::Error::other("which address? `load 127.0.0.1:8080`"))?;
-    flags.finish()?;
-    let target = target.parse().map_err(|_| io::Error::other(format!("`{target}` is no socket address")))?;
     let work =
         crate::works::named(&name).ok_or_else(|| io::Error::other(format!("there is no work `{name}`")))?;
+    let usual = u64::try_from(work.connections).unwrap_or(u64::MAX);
+    let connections = flags.number("--connections")?.unwrap_or(usual);
+    let requests = flags.number("--requests")?.unwrap_or(work.requests);
+    let seconds = flags.number("--seconds")?.unwrap_or(60);
+    let certificate = flags.value("--certificate")?.map_or_else(PathBuf::new, PathBuf::from);
+    let address =
+        flags.positional().ok_or_else(|| io::Error::other("which address? `load 127.0.0.1:8080`"))?;
+    flags.finish()?;
+    let parsed = address.parse();
+    let address = parsed.map_err(|_| io::Error::other(format!("`{address}` is no socket address")))?;
     let connections = usize::try_from(connections).map_err(io::Error::other)?;
     let deadline = Instant::now() + Duration::from_secs(seconds);
-    let batch = Load::open(target, connections)?.batch(&work.job(), requests, deadline)?;
+    let target = Target { address, door: work.door, certificate };
+    let mut client = Client::open(&target, connections, work.streams)?;
+    if work.door == Door::Https(Handshake::Resumed) {
+        // Each connection needs a ticket first; what comes without counts as an error.
+        client.batch(&work.job(), usual.saturating_mul(2), deadline)?;
+    }
+    let batch = client.batch(&work.job(), requests, deadline)?;
     let rate = batch.done as f64 / batch.elapsed.as_secs_f64();
     println!("{} done, {} errors, {rate:.0} requests/s", batch.done, batch.errors);
     match batch.first_error {

@@ -12,7 +12,8 @@ use rustix::time::{
 };
 
 use super::connection::Step;
-use super::{Batch, Job, Load, MAX_ERRORS};
+use super::http1::Load;
+use super::{Batch, Job, MAX_ERRORS};
 
 /// The timer's name among the connections' indexes.
 const TIMER: u64 = u64::MAX;

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 
 use super::{MAX_CONNECTIONS, POOL, Place, Settings};
-use crate::works::Tuning;
+use crate::works::{Door, Tuning};
 
 /// Larger reads, and as much in a pipe as the kernel allows.
 const LARGE: &str = "  tune.bufsize 65536
@@ -26,6 +26,15 @@ pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Ve
     let (log_to, log) = if settings.access_log { ("log stdout format raw local0", LOG) } else { ("", "") };
     let large = settings.tuning == Tuning::LargeBodies;
     let (tune, splice) = if large { (LARGE, "splice-response") } else { ("", "splice-auto") };
+    let tls = format!(" ssl crt {} curves X25519", place.certificate.both.display());
+    let bind = match settings.door {
+        Door::Http => String::new(),
+        Door::Https(_) => format!("{tls} alpn http/1.1"),
+        Door::H2 => format!("{tls} alpn h2,http/1.1"),
+        Door::H2c => " proto h2".to_owned(),
+        Door::H3 => return Err(io::Error::other("this HAProxy speaks no HTTP/3")),
+    };
+    let (scheme, upstream) = (settings.scheme(), if settings.grpc { " proto h2" } else { "" });
     let text = format!(
         r#"global
   nbthread 1
@@ -41,9 +50,9 @@ defaults
   option {splice}
   http-reuse always
 frontend door
-  bind {listen}
+  bind {listen}{bind}
 {log}  http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto {scheme}
   http-request set-header X-Forwarded-Host %[req.hdr(Host)]
   http-request set-header X-Forwarded-Port %[dst_port]
   http-request set-header X-Real-IP %[src]
@@ -51,7 +60,7 @@ frontend door
   http-request set-header Via "1.1 haproxy"
   default_backend endpoint
 backend endpoint
-  server endpoint {endpoint} pool-max-conn {POOL} pool-purge-delay 300s
+  server endpoint {endpoint}{upstream} pool-max-conn {POOL} pool-purge-delay 300s
 "#
     );
     let file = place.file("haproxy.cfg");

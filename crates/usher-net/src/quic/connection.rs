@@ -12,9 +12,11 @@ use rustls::pki_types::CertificateDer;
 
 use super::error::ConnectionError;
 use super::options::LINGER;
+use super::session;
 use super::state::State;
 use super::stream::{RecvStream, SendStream};
 use crate::address::canonical;
+use crate::tls::Session;
 
 /// A QUIC connection. Clones are handles of the same; its streams are too.
 ///
@@ -64,18 +66,19 @@ impl Connection {
         Some(canonical(SocketAddr::new(ip, bound.port())))
     }
 
-    /// The server name that the client asked for, in its handshake (RFC 6066 section 3).
-    pub fn server_name(&self) -> Option<String> {
-        self.handshake_data()?.server_name
+    /// What the handshake agreed on. Of a server's connection; None before the client's greeting was read. The client's
+    /// certificate is in it once the handshake is complete.
+    pub fn session(&self) -> Option<Session> {
+        session::agreed(self.state().proto.borrow().crypto_session())
     }
 
     /// The protocol that the handshake agreed on (ALPN, RFC 7301).
     pub fn alpn(&self) -> Option<Vec<u8>> {
-        self.handshake_data()?.protocol
-    }
-
-    fn handshake_data(&self) -> Option<Box<HandshakeData>> {
-        self.state().proto.borrow().crypto_session().handshake_data()?.downcast().ok()
+        if let Some(session) = self.session() {
+            return session.alpn;
+        }
+        let data = self.state().proto.borrow().crypto_session().handshake_data()?;
+        data.downcast::<HandshakeData>().ok()?.protocol
     }
 
     /// The peer's certificates, its own first; none if it showed none.

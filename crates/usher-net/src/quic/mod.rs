@@ -21,6 +21,7 @@ mod hub;
 mod keys;
 mod listener;
 mod options;
+mod session;
 mod socket;
 mod state;
 mod stream;

@@ -241,6 +241,10 @@ fn alert_kind(alert: AlertDescription) -> HandshakeErrorKind {
 
 /// The name of an alert as the registry of IANA writes it.
 pub(super) fn alert_name(alert: AlertDescription) -> Cow<'static, str> {
+    if alert == AlertDescription::UnrecognisedName {
+        // rustls spells it otherwise.
+        return "unrecognized_name".into();
+    }
     let Some(name) = alert.as_str() else { return format!("{}", u8::from(alert)).into() };
     let mut out = String::with_capacity(name.len() + 4);
     for (index, letter) in name.char_indices() {

@@ -15,8 +15,12 @@ use crate::h1::{Downstream, NotTrailers, ReplyContext};
 use crate::testing::{finish, receive, send, write_all};
 
 mod attacks;
+mod client_rules;
 mod flow;
 mod interop;
+mod leaving;
+mod own;
+mod random;
 mod server_rules;
 mod stage;
 

@@ -12,6 +12,7 @@
 )]
 
 mod curl;
+mod curl_tls;
 mod dnsmasq;
 mod front;
 mod load;
@@ -19,4 +20,5 @@ mod nginx;
 mod peer;
 mod python;
 mod rsyslog;
+mod secure;
 mod websocket;

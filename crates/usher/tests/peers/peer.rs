@@ -34,20 +34,37 @@ pub(crate) fn find(program: &str, package: &str) -> Option<PathBuf> {
 
 /// A Python that has these modules; Debian's own first, as its packages are only for that one.
 pub(crate) fn python(imports: &str, package: &str) -> Option<PathBuf> {
-    let has_all = |python: &&str| {
-        let mut command = Command::new(python);
-        command.args(["-c", &format!("import {imports}")]).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let found = ["/usr/bin/python3", "python3"].into_iter().find(has_all).map(PathBuf::from);
+    let found = ["/usr/bin/python3", "python3"].into_iter().find(|python| has_all(python.as_ref(), imports));
     if found.is_none() {
         missing(&format!("python3 with {imports}"), package);
+    }
+    found.map(PathBuf::from)
+}
+
+/// A Python that has these modules from PyPI: that of the environment which `cargo xtask test` makes.
+pub(crate) fn wheels(imports: &str) -> Option<PathBuf> {
+    // Beside the folder for temporary files is that for tools.
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools/python/bin/python3");
+    let known = [environment, "python3".into()];
+    let found = known.into_iter().find(|python| has_all(python, imports));
+    if found.is_none() {
+        say_missing(&format!("python3 with {imports}"), "cargo xtask test");
     }
     found
 }
 
+fn has_all(python: &Path, imports: &str) -> bool {
+    let mut command = Command::new(python);
+    command.args(["-c", &format!("import {imports}")]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 fn missing(what: &str, package: &str) {
-    let message = format!("`{what}` is missing; try `apt-get install {package}`");
+    say_missing(what, &format!("apt-get install {package}"));
+}
+
+fn say_missing(what: &str, remedy: &str) {
+    let message = format!("`{what}` is missing; try `{remedy}`");
     assert!(std::env::var_os("CI").is_none(), "{message}");
     println!("skipped: {message}");
 }

@@ -1,6 +1,9 @@
 //! Handshakes, and how connections end.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::PrivateKeyDer;
 
 use super::{
     ConnectionError, Pair, QuicConnector, QuicListener, QuicOptions, Tls, accept, ask, bind, closed, echo,
@@ -12,7 +15,12 @@ fn handshake_tells_who_and_what() {
     run(async {
         let pair = Pair::new();
         let (client, server) = pair.connect().await;
-        assert_eq!(server.server_name().as_deref(), Some("localhost"));
+        let session = server.session().expect("what was agreed on");
+        assert_eq!(session.server_name.as_deref(), Some("localhost"));
+        assert_eq!(session.alpn.as_deref(), Some(&b"h3"[..]));
+        assert_eq!((session.version, session.resumed), ("TLSv1.3", false));
+        assert!(session.cipher.starts_with("TLS_") && !session.group.is_empty(), "{session:?}");
+        assert_eq!(session.client, None);
         assert_eq!(server.alpn().as_deref(), Some(&b"h3"[..]));
         assert_eq!(client.alpn().as_deref(), Some(&b"h3"[..]));
         assert_eq!(server.local(), Some(pair.listener.address()));
@@ -182,6 +190,55 @@ fn tls_alerts_are_told() {
         let client = pair.connector.connect(pair.listener.address(), "localhost", stranger).expect("begun");
         let error = handshake(&client).await.expect_err("an unknown certificate");
         assert!(error.alert().is_some(), "{error}");
+    });
+}
+
+#[test]
+fn certificate_of_the_client_is_told() {
+    run(async {
+        let made =
+            rcgen::generate_simple_self_signed(vec!["client.example".to_owned()]).expect("a certificate");
+        let (certificate, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
+        let key = PrivateKeyDer::try_from(key).expect("a key");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let verifier = verifier.build().expect("a verifier");
+        let mut own = None;
+        let signer = provider.key_provider.load_private_key(key).expect("a signer");
+        let resolver =
+            rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(vec![certificate], signer));
+        let tls = Tls::with(
+            |server| own = Some(server.clone()),
+            |client| client.client_auth_cert_resolver = Arc::new(resolver),
+        );
+        let mut server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("versions")
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(own.expect("a server").cert_resolver);
+        server.alpn_protocols = vec![b"h3".to_vec()];
+        let pair = Pair::with(&options(), Tls { server: Arc::new(server), client: tls.client });
+        for resumed in [false, true] {
+            let (client, server) = pair.connect().await;
+            echo(server.clone());
+            ask(&client, b"for the ticket").await.expect("an answer");
+            let session = server.session().expect("what was agreed on");
+            assert_eq!(session.resumed, resumed);
+            let shown = session.client.expect("the client's certificate");
+            assert_eq!(shown.sans, ["DNS:client.example"]);
+        }
+    });
+}
+
+#[test]
+fn tls_that_does_not_do_is_refused() {
+    run(async {
+        let limited = Tls::with(|server| server.max_early_data_size = 1000, |_| {});
+        let bound = bind(1).remove(0);
+        assert!(QuicListener::new(bound, limited.server, &options()).is_err());
     });
 }
 

@@ -40,7 +40,7 @@ fn shows_the_certificate_of_the_name() {
     let certificates = Arc::clone(&options.certificates);
     let acceptor = acceptor(options);
     let connector = connector(authority.connector());
-    let unknown = || (Some(Kind::UnknownName), Err("the peer sent the alert `unrecognised_name`".to_owned()));
+    let unknown = || (Some(Kind::UnknownName), Err("the peer sent the alert `unrecognized_name`".to_owned()));
     assert_eq!(outcome(&acceptor, &connector, "a.example"), (None, Ok(())));
     assert_eq!(outcome(&acceptor, &connector, "x.b.example"), (None, Ok(())));
     assert_eq!(outcome(&acceptor, &connector, "b.example"), unknown());

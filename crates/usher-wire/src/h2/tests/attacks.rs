@@ -234,7 +234,8 @@ fn output_is_bounded() {
     let wide = [&[0, 4][..], &0x7fff_ffffu32.to_be_bytes()].concat();
     stage.write(&one(kind::SETTINGS, 0, 0, &wide));
     stage.write(&one(kind::WINDOW_UPDATE, 0, 0, &0x7fff_0000u32.to_be_bytes()));
-    let mut streams: Vec<ServerStream> = (0..20).map(|number| stage.request(&get(2 * number + 1, "/"))).collect();
+    let mut streams: Vec<ServerStream> =
+        (0..20).map(|number| stage.request(&get(2 * number + 1, "/"))).collect();
     for stream in &mut streams {
         begin(stream);
         while push(stream, &[7; 50_000]) > 0 {}

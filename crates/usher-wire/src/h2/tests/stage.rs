@@ -77,7 +77,12 @@ impl Stage {
         while let Some(head) = FrameHead::read(&self.held[at..])
             && let Some(payload) = self.held.get(at + frame::HEAD..at + frame::HEAD + head.len)
         {
-            frames.push(Frame { kind: head.kind, flags: head.flags, stream: head.stream, payload: payload.to_vec() });
+            frames.push(Frame {
+                kind: head.kind,
+                flags: head.flags,
+                stream: head.stream,
+                payload: payload.to_vec(),
+            });
             at += frame::HEAD + head.len;
         }
         self.held.drain(..at);

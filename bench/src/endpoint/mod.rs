@@ -1,7 +1,9 @@
 //! The endpoint behind every proxy: one thread, epoll, bodies rendered in advance, so that it is never what is measured.
 //!
 //! It answers by path: `/1k`, `/100k` and `/10m` with bodies of that size, `/sink` after reading the request's body,
-//! `/echo` with the head that it received.
+//! `/echo` with the head that it received. `grpc.rs` answers gRPC calls, on a port and thread of its own.
+
+mod grpc;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -23,7 +25,7 @@ const READ_SIZE: usize = 256 * 1024;
 const LIFETIME_S: u64 = 3600;
 const LISTENER: u64 = u64::MAX;
 
-/// `usher-bench endpoint [--port N] [--seconds N]`: prints `listening ADDRESS`, then serves.
+/// `usher-bench endpoint [--port N] [--seconds N]`: prints `listening ADDRESS` and `grpc ADDRESS`, then serves.
 pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let mut flags = Flags::new(arguments);
     let port = flags.number("--port")?.unwrap_or(0);
@@ -31,7 +33,7 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     flags.finish()?;
     let port = u16::try_from(port).map_err(|_| io::Error::other(format!("`{port}` is no port")))?;
     let listener = listen(port)?;
-    println!("listening {}", listener.local_addr()?);
+    println!("listening {}\ngrpc {}", listener.local_addr()?, grpc::start()?);
     Endpoint::new(listener)?.serve(Instant::now() + Duration::from_secs(seconds))
 }
 
