@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::load::{Job, Load};
+use crate::load::{Client, Job, Load};
 use crate::peers::{self, Proxy, Running, Settings};
 use crate::report::Row;
 use crate::run::Bench;
 use crate::stats::Spread;
+use crate::works::{Door, Handshake};
 use crate::{cpu, http};
 
 /// What `--only` may name besides the works.
-pub(crate) const NAMES: &[&str] = &["latency", "memory", "startup", "reload"];
+pub(crate) const NAMES: &[&str] = &["latency", "memory", "memory-tls", "memory-h2", "startup", "reload"];
+/// The proxies that these rows have.
+pub(crate) const PROXIES: &[Proxy] = &[Proxy::Nginx, Proxy::Haproxy, Proxy::Usher];
 
 /// The fixed rate, as a share of what the slowest proxy carries.
 const RATE_SHARE: f64 = 0.4;
@@ -24,6 +27,12 @@ const LATENCY_CONNECTIONS: usize = 64;
 const LATENCY_WINDOW: Duration = Duration::from_secs(3);
 const CALIBRATION_REQUESTS: u64 = 20_000;
 const IDLE_CONNECTIONS: usize = 10_000;
+/// The same over TLS and HTTP/2, where each costs more.
+const IDLE_SESSIONS: usize = 2_000;
+/// Goal of an idle connection of HTTP/2, in KiB.
+const H2_GOAL_KIB: f64 = 20.0;
+/// Connections that have their one request at the same time.
+const AT_ONCE: usize = 64;
 /// How long connections are idle before memory is read: what a proxy gives back in that time is given back.
 const SETTLING: Duration = Duration::from_secs(2);
 const START_ROUNDS: u64 = 11;
@@ -41,13 +50,15 @@ pub(crate) fn all(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
     for (name, measure) in [
         ("latency", latency as fn(&Bench<'_>) -> io::Result<Vec<Row>>),
         ("memory", memory),
+        ("memory-tls", memory_tls),
+        ("memory-h2", memory_h2),
         ("startup", startup),
         ("reload", reload),
     ] {
         if bench.options.wants(name) {
             let found = measure(bench)?;
             for row in &found {
-                eprintln!("{}", row.line(&bench.options.proxies));
+                eprintln!("{}", row.line(PROXIES));
             }
             rows.extend(found);
         }
@@ -58,8 +69,8 @@ pub(crate) fn all(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
 /// How many fields the endpoint sees of a request through each proxy, and their names.
 fn fields(bench: &Bench<'_>) -> io::Result<Row> {
     let mut row = Row::new("fields", "fields that the endpoint received", "the same for all", "");
-    for &proxy in &bench.options.proxies {
-        let running = peers::start(proxy, &Settings::plain(bench.endpoint), bench.options)?;
+    for proxy in bench.options.usual_proxies() {
+        let running = peers::start(proxy, &Settings::plain(bench.endpoints), bench.options)?;
         let response = exchange(running.address, &http::get("/echo", true))?;
         let body = memchr::memmem::find(&response, b"\r\n\r\n").map_or(&[][..], |at| &response[at + 4..]);
         let mut names: Vec<String> =
@@ -75,8 +86,8 @@ fn fields(bench: &Bench<'_>) -> io::Result<Row> {
 fn latency(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
     let job = Job::get("/1k", 1024, false);
     let mut slowest = f64::INFINITY;
-    for &proxy in &bench.options.proxies {
-        let running = peers::start(proxy, &Settings::plain(bench.endpoint), bench.options)?;
+    for proxy in bench.options.usual_proxies() {
+        let running = peers::start(proxy, &Settings::plain(bench.endpoints), bench.options)?;
         let mut load = Load::open(running.address, LATENCY_CONNECTIONS)?;
         let batch = load.batch(&job, CALIBRATION_REQUESTS, Instant::now() + STEP_WITHIN)?;
         slowest = slowest.min(batch.done as f64 / batch.elapsed.as_secs_f64());
@@ -87,7 +98,7 @@ fn latency(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
         vec![format!("{rate:.0} requests/s, {:.0} % of what the slowest carries", RATE_SHARE * 100.0)];
     for round in 0..bench.options.rounds {
         for proxy in bench.turn(round) {
-            let running = peers::start(proxy, &Settings::plain(bench.endpoint), bench.options)?;
+            let running = peers::start(proxy, &Settings::plain(bench.endpoints), bench.options)?;
             let mut load = Load::open(running.address, LATENCY_CONNECTIONS)?;
             load.at_rate(&job, rate, LATENCY_WINDOW / 8)?;
             let window = if bench.options.quick { LATENCY_WINDOW / 4 } else { LATENCY_WINDOW };
@@ -116,26 +127,67 @@ fn memory(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
     let mut total =
         Row::new("memory", "resident memory with 10,000 idle connections", "no more than nginx", "MiB");
     let mut each = Row::new("memory-each", "of that, per connection", "", "KiB");
-    let job = Job::get("/1k", 1024, false);
-    for &proxy in &bench.options.proxies {
-        let running = peers::start(proxy, &Settings::plain(bench.endpoint), bench.options)?;
-        let before = cpu::resident_kib(running.worker())?;
-        let mut load = Load::open(running.address, IDLE_CONNECTIONS)?;
-        let first = load.one_each(&job, 64, Instant::now() + STEP_WITHIN)?;
-        std::thread::sleep(SETTLING);
-        let after = cpu::resident_kib(running.worker())?;
-        let again = load.one_each(&job, 64, Instant::now() + STEP_WITHIN)?;
-        for batch in [first, again] {
-            if batch.errors > 0 {
-                let error = batch.first_error.unwrap_or_default();
-                total.notes.push(format!("{}: {} of 10,000 failed ({error})", proxy.title(), batch.errors));
-            }
-        }
-        total.set(proxy, Spread::of([after as f64 / 1024.0]));
-        each.set(proxy, Spread::of([after.saturating_sub(before) as f64 / IDLE_CONNECTIONS as f64]));
+    for proxy in bench.options.usual_proxies() {
+        let idle = idle(bench, proxy, Door::Http, IDLE_CONNECTIONS)?;
+        total.set(proxy, Spread::of([idle.after as f64 / 1024.0]));
+        each.set(proxy, Spread::of([idle.each_kib]));
+        total.notes.extend(idle.notes);
     }
     total.met = total.no_more_than(&[Proxy::Nginx]);
     Ok(vec![total, each])
+}
+
+fn memory_tls(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
+    let what = "resident memory per idle TLS connection, of 2,000";
+    let mut row = Row::new("memory-tls", what, "no more than nginx", "KiB");
+    for proxy in bench.options.usual_proxies() {
+        let idle = idle(bench, proxy, Door::Https(Handshake::Full), IDLE_SESSIONS)?;
+        row.set(proxy, Spread::of([idle.each_kib]));
+        row.notes.extend(idle.notes);
+    }
+    row.met = row.no_more_than(&[Proxy::Nginx]);
+    Ok(vec![row])
+}
+
+fn memory_h2(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
+    let what = "resident memory per idle HTTP/2 connection over TLS, of 2,000";
+    let mut row = Row::new("memory-h2", what, "under 20", "KiB");
+    for proxy in bench.options.usual_proxies() {
+        let idle = idle(bench, proxy, Door::H2, IDLE_SESSIONS)?;
+        row.set(proxy, Spread::of([idle.each_kib]));
+        row.notes.extend(idle.notes);
+    }
+    row.met = row.get(Proxy::Usher).map(|spread| spread.median < H2_GOAL_KIB);
+    Ok(vec![row])
+}
+
+/// What a proxy holds for idle connections.
+struct Idle {
+    /// Resident memory with all of them, in KiB.
+    after: u64,
+    /// What each of them added.
+    each_kib: f64,
+    /// What went wrong.
+    notes: Vec<String>,
+}
+
+/// Opens connections, sends one request on each, and looks at the memory a little later.
+fn idle(bench: &Bench<'_>, proxy: Proxy, door: Door, connections: usize) -> io::Result<Idle> {
+    let job = Job::get("/1k", 1024, false);
+    let running = peers::start(proxy, &Settings::behind(door, bench.endpoints), bench.options)?;
+    let before = cpu::resident_kib(running.worker())?;
+    let mut client = Client::open(&running.target(), connections, 1)?;
+    let first = client.one_each(&job, AT_ONCE, Instant::now() + STEP_WITHIN)?;
+    std::thread::sleep(SETTLING);
+    let after = cpu::resident_kib(running.worker())?;
+    let again = client.one_each(&job, AT_ONCE, Instant::now() + STEP_WITHIN)?;
+    let failed = [first, again].into_iter().filter(|batch| batch.errors > 0);
+    let notes = failed.map(|batch| {
+        let error = batch.first_error.unwrap_or_default();
+        format!("{}: {} of {connections} failed ({error})", proxy.title(), batch.errors)
+    });
+    let each_kib = after.saturating_sub(before) as f64 / connections as f64;
+    Ok(Idle { after, each_kib, notes: notes.collect() })
 }
 
 fn startup(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
@@ -143,7 +195,7 @@ fn startup(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
     let rounds = if bench.options.quick { 3 } else { START_ROUNDS };
     for round in 0..rounds {
         for proxy in bench.turn(round) {
-            let running = peers::start_at_once(proxy, &Settings::plain(bench.endpoint), bench.options)?;
+            let running = peers::start_at_once(proxy, &Settings::plain(bench.endpoints), bench.options)?;
             let milliseconds = running.ready_after.as_secs_f64() * 1e3;
             values.entry(proxy.name()).or_default().push(milliseconds);
         }
@@ -156,7 +208,7 @@ fn reload(bench: &Bench<'_>) -> io::Result<Vec<Row>> {
     if !bench.options.proxies.contains(&Proxy::Usher) {
         return Ok(Vec::new());
     }
-    let settings = Settings { extra_routes: RELOAD_ROUTES, ..Settings::plain(bench.endpoint) };
+    let settings = Settings { extra_routes: RELOAD_ROUTES, ..Settings::plain(bench.endpoints) };
     let running = peers::start(Proxy::Usher, &settings, bench.options)?;
     let mut milliseconds = Vec::new();
     for generation in 1..=RELOAD_ROUNDS {

@@ -1,8 +1,10 @@
-//! `usher-bench`: what a request costs in Usher, nginx and HAProxy, measured in one interleaved run.
+//! `usher-bench`: what a request costs in Usher, nginx, HAProxy and Caddy, measured in one interleaved run.
 //!
-//! One binary with four subcommands: `run` is what `cargo xtask bench` calls; `endpoint` and `load` are its two ends,
-//! usable by hand; `pinned` is how it starts every other process. Start reading at `run.rs`.
+//! One binary with five subcommands: `run` is what `cargo xtask bench` calls; `endpoint` and `load` are its two ends and
+//! `serve` what stands between them, usable by hand; `pinned` is how it starts every other process. Start reading at
+//! `run.rs`.
 
+mod certificate;
 mod cpu;
 mod endpoint;
 mod extras;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "load" => load::main(rest),
         Some((first, rest)) if first == "pinned" => process::pinned(rest),
         Some((first, rest)) if first == "run" => run::main(rest),
+        Some((first, rest)) if first == "serve" => run::serve(rest),
         _ => {
             print!("{}", options::HELP);
             return ExitCode::from(2);

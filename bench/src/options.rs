@@ -7,23 +7,28 @@ use crate::peers::Proxy;
 use crate::{extras, works};
 
 pub(crate) const HELP: &str = "\
-usher-bench: what a request costs in Usher, nginx and HAProxy, measured in one interleaved run
+usher-bench: what a request costs in Usher, nginx, HAProxy and Caddy, measured in one interleaved run
 
   usher-bench run [OPTIONS]            measure and print the tables (`cargo xtask bench` builds and calls this)
       --only NAME…                     only these works: 1k-128 1k-16 new-connection 100k 10m upload-1m
                                        upload-1m-spooled 100k-tuned 10m-tuned upload-1m-tuned
-                                       latency memory startup reload
-      --proxies A,B,…                  only these of nginx,haproxy,usher
+                                       https-1k handshake handshake-resumed handshake-pq https-10m
+                                       https-10m-tuned h2-1k grpc grpc-h2c h3-1k h3-10m
+                                       latency memory memory-tls memory-h2 startup reload
+      --proxies A,B,…                  only these of nginx,haproxy,caddy,usher
       --rounds N                       rounds of each work, 5 unless told
       --quick                          3 short rounds: to see that it works, not to believe
       --logs off|on|both               access logs of all proxies; both unless told, each in a table of its own
       --proxy-core N, --load-core N    where the proxy runs (1), and load and endpoint (0)
       --usher PATH                     Usher's binary, target/release/usher unless told
+      --caddy PATH                     Caddy's binary, `caddy` from the search path unless told
       --out DIR                        where RESULTS.md and results/latest.json are kept, bench/ unless told
       --keep                           keep the results of a partial run too
+  usher-bench serve PROXY --work NAME [--seconds N] [OPTIONS]
+                                       one proxy as a work has it, before an endpoint of its own
   usher-bench endpoint [--port N] [--seconds N]
-                                       the endpoint alone: /1k /100k /10m /sink /echo
-  usher-bench load ADDRESS [--work NAME] [--connections N] [--requests N] [--seconds N]
+                                       the endpoint alone: /1k /100k /10m /sink /echo, and gRPC on a port of its own
+  usher-bench load ADDRESS [--work NAME] [--certificate PATH] [--connections N] [--requests N] [--seconds N]
                                        a closed loop by hand, say beside a profiler
 ";
 
@@ -75,6 +80,18 @@ impl Flags {
         Ok(found.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect())
     }
 
+    /// Takes the very first argument, if it is no flag.
+    pub(crate) fn first(&mut self) -> Option<String> {
+        let first = self.rest.first().filter(|first| !first.starts_with("--"))?.clone();
+        self.rest.remove(0);
+        Some(first)
+    }
+
+    /// What is left, for somebody else.
+    pub(crate) fn rest(self) -> Vec<String> {
+        self.rest
+    }
+
     /// Takes the first argument that is no flag.
     pub(crate) fn positional(&mut self) -> Option<String> {
         let at = self.rest.iter().position(|argument| !argument.starts_with("--"))?;
@@ -101,6 +118,7 @@ pub(crate) struct Options {
     pub(crate) proxy_core: usize,
     pub(crate) load_core: usize,
     pub(crate) usher: PathBuf,
+    pub(crate) caddy: PathBuf,
     pub(crate) out: PathBuf,
     /// Whether the results are kept in files.
     pub(crate) keep: bool,
@@ -123,10 +141,11 @@ impl Options {
             }
         };
         let usher = flags.value("--usher")?.map_or_else(|| "target/release/usher".into(), PathBuf::from);
+        let caddy = flags.value("--caddy")?.map_or_else(|| "caddy".into(), PathBuf::from);
         let out = flags.value("--out")?.map_or_else(|| "bench".into(), PathBuf::from);
         let proxies = match flags.value("--proxies")? {
             None => Proxy::ALL.to_vec(),
-            Some(names) => names.split(',').map(Proxy::named).collect::<io::Result<_>>()?,
+            Some(names) => names.split(',').map(Proxy::named).collect::<io::Result<Vec<_>>>()?,
         };
         let only = flags.values("--only")?;
         flags.finish()?;
@@ -137,7 +156,25 @@ impl Options {
         }
         let whole = only.is_empty() && !quick && proxies.len() == Proxy::ALL.len() && logs.len() == 2;
         let keep = keep || whole;
-        Ok(Self { only, proxies, rounds, quick, logs, proxy_core, load_core, usher, out, keep })
+        let mut options =
+            Self { only, proxies, rounds, quick, logs, proxy_core, load_core, usher, caddy, out, keep };
+        let needed: Vec<_> = options.proxies.iter().copied().filter(|proxy| options.needs(*proxy)).collect();
+        options.proxies = needed;
+        if options.proxies.is_empty() {
+            return Err(io::Error::other("none of these proxies does any of these works"));
+        }
+        Ok(options)
+    }
+
+    /// Whether any row that was asked for has this proxy in it.
+    fn needs(&self, proxy: Proxy) -> bool {
+        let works = works::ALL.iter().any(|work| self.wants(work.name) && work.is_for(proxy));
+        works || extras::PROXIES.contains(&proxy) && extras::NAMES.iter().any(|name| self.wants(name))
+    }
+
+    /// Those of the proxies that are asked for besides CPU per request, in their order.
+    pub(crate) fn usual_proxies(&self) -> Vec<Proxy> {
+        self.proxies.iter().copied().filter(|proxy| extras::PROXIES.contains(proxy)).collect()
     }
 
     /// Whether a work or an extra was asked for.
@@ -182,9 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn only_the_proxies_that_the_rows_need_take_part() {
+        use Proxy::{Caddy, Haproxy, Nginx, Usher};
+        let cases: [(&str, &[Proxy]); 6] = [
+            ("", &[Nginx, Haproxy, Caddy, Usher]),
+            ("--only h2-1k,https-1k --rounds 3", &[Nginx, Haproxy, Usher]),
+            ("--only h3-1k", &[Caddy, Usher]),
+            ("--only h3-10m memory-tls", &[Nginx, Haproxy, Caddy, Usher]),
+            ("--only handshake-pq", &[Usher]),
+            ("--only h3-1k --proxies usher", &[Usher]),
+        ];
+        for (line, proxies) in cases {
+            assert_eq!(parse(line).unwrap().proxies, proxies, "{line}");
+        }
+        assert!(parse("--only h3-1k --proxies nginx").is_err());
+        assert_eq!(parse("").unwrap().usual_proxies(), [Nginx, Haproxy, Usher]);
+    }
+
+    #[test]
     fn refuses_what_it_does_not_know() {
         for line in
-            ["--only 2k", "--proxies caddy", "--rounds many", "--rounds", "--logs maybe", "now", "--fast"]
+            ["--only 2k", "--proxies traefik", "--rounds many", "--rounds", "--logs maybe", "now", "--fast"]
         {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::peers::Proxy;
 use crate::run::Measured;
 use crate::stats::Spread;
+use crate::works::{Table, Work};
 
 /// A row besides CPU per request: one figure per proxy.
 pub(crate) struct Row {
@@ -101,11 +102,17 @@ impl Report {
         );
         let versions: Vec<&str> = self.versions.values().map(String::as_str).collect();
         let _ = writeln!(page, "- {}; medians of {} rounds\n", versions.join("; "), self.rounds);
-        for (log, title) in [(false, "off"), (true, "on")] {
-            if self.works.iter().any(|measured| measured.log == log) {
-                let _ = writeln!(page, "## CPU per request, access log {title}\n");
-                page += WORKS_HEAD;
-                page.extend(self.works.iter().filter(|measured| measured.log == log).map(work_line));
+        for (table, log) in Table::ALL.iter().flat_map(|&table| [(table, false), (table, true)]) {
+            let mut rows = self
+                .works
+                .iter()
+                .filter(|measured| measured.work.table == table && measured.log == log)
+                .peekable();
+            if rows.peek().is_some() {
+                let title = if log { "on" } else { "off" };
+                let _ = writeln!(page, "## {}, access log {title}\n", table.title());
+                page += &works_head(table);
+                page.extend(rows.map(work_line));
                 page += "\n";
             }
         }
@@ -167,37 +174,49 @@ impl Report {
     }
 }
 
-const WORKS_HEAD: &str = "\
-| work | Usher / nginx | goal | Usher / HAProxy | goal | met | Usher | nginx | HAProxy |
-|---|---:|---:|---:|---:|---|---:|---:|---:|
-";
+fn works_head(table: Table) -> String {
+    let (mut head, mut line, mut costs) =
+        ("| work |".to_owned(), "|---|".to_owned(), String::from(" met | Usher |"));
+    for peer in table.peers() {
+        let _ = write!(head, " Usher / {} | goal |", peer.title());
+        let _ = write!(costs, " {} |", peer.title());
+        line += "---:|---:|";
+    }
+    line += "---|---:|";
+    line += &"---:|".repeat(table.peers().len());
+    format!("{head}{costs}\n{line}\n")
+}
 
 fn work_line(measured: &Measured) -> String {
-    let ratios = [Proxy::Nginx, Proxy::Haproxy].map(|other| measured.ratio(Proxy::Usher, other));
-    let ratio = |spread: Option<Spread>| {
-        spread.map_or_else(|| "–".to_owned(), |at| format!("{:.2} ({:.2}–{:.2})", at.median, at.low, at.high))
-    };
-    let goal =
-        |index: usize| measured.work.goals.map_or_else(String::new, |goals| format!("≤ {:.2}", goals[index]));
-    let met = measured.work.goals.and_then(|goals| {
-        let each: Option<Vec<bool>> =
-            ratios.iter().zip(goals).map(|(spread, goal)| Some(spread.as_ref()?.median <= goal)).collect();
-        each.map(|each| each.iter().all(|met| *met))
-    });
-    let cost =
-        |proxy| measured.microseconds(proxy).map_or_else(|| "–".to_owned(), |at| figure(at.median, "µs"));
-    format!(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
-        measured.work.what,
-        ratio(ratios[0]),
-        goal(0),
-        ratio(ratios[1]),
-        goal(1),
-        mark(met),
-        cost(Proxy::Usher),
-        cost(Proxy::Nginx),
-        cost(Proxy::Haproxy)
-    )
+    let peers = measured.work.table.peers();
+    let mut line = format!("| {} |", measured.work.what);
+    for (index, &peer) in peers.iter().enumerate() {
+        match measured.ratio(Proxy::Usher, peer) {
+            Some(at) => _ = write!(line, " {:.2} ({:.2}–{:.2}) |", at.median, at.low, at.high),
+            None => line += " – |",
+        }
+        match measured.work.goals.get(index) {
+            Some(goal) => _ = write!(line, " ≤ {goal:.2} |"),
+            None => line += "  |",
+        }
+    }
+    let _ = write!(line, " {} |", mark(met(measured)));
+    for &proxy in [Proxy::Usher].iter().chain(peers) {
+        let cost = measured.microseconds(proxy).map_or_else(|| "–".to_owned(), |at| figure(at.median, "µs"));
+        let _ = write!(line, " {cost} |");
+    }
+    line + "\n"
+}
+
+/// Whether every goal of a work is met; unknown where there is none, or a ratio is missing.
+fn met(measured: &Measured) -> Option<bool> {
+    let Work { table, goals, .. } = measured.work;
+    let mut each = table
+        .peers()
+        .iter()
+        .zip(*goals)
+        .map(|(&peer, goal)| Some(measured.ratio(Proxy::Usher, peer)?.median <= *goal));
+    if goals.is_empty() { None } else { each.try_fold(true, |all, met| Some(all && met?)) }
 }
 
 fn work_json(measured: &Measured) -> Value {
@@ -210,10 +229,13 @@ fn work_json(measured: &Measured) -> Value {
         });
         proxies.insert(proxy.name().to_owned(), rounds.collect());
     }
-    let ratio = |other| measured.ratio(Proxy::Usher, other).map(spread_json);
-    json!({ "name": measured.work.name, "access_log": measured.log, "connections": measured.work.connections,
-            "goals": measured.work.goals, "usher_to_nginx": ratio(Proxy::Nginx),
-            "usher_to_haproxy": ratio(Proxy::Haproxy), "rounds": proxies })
+    let work = measured.work;
+    let mut all = json!({ "name": work.name, "access_log": measured.log, "connections": work.connections,
+                          "streams": work.streams, "goals": work.goals, "rounds": proxies });
+    for &peer in work.table.peers() {
+        all[format!("usher_to_{}", peer.name())] = measured.ratio(Proxy::Usher, peer).map(spread_json).into();
+    }
+    all
 }
 
 fn spread_json(spread: Spread) -> Value {

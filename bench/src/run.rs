@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::load::{Batch, Load};
-use crate::options::Options;
-use crate::peers::{self, Proxy, Settings};
+use crate::load::{Batch, Client};
+use crate::options::{Flags, Options};
+use crate::peers::{self, Endpoints, Proxy, Settings};
 use crate::process::Scratch;
 use crate::report::{self, Report};
 use crate::stats::Spread;
-use crate::works::{self, Work};
+use crate::works::{self, Table, Work};
 use crate::{cpu, extras, machine};
 
 /// The longest that one window may take.
@@ -21,6 +20,8 @@ const WINDOW_WITHIN: Duration = Duration::from_secs(60);
 const WARM_UP_SHARE: u64 = 8;
 /// Time for log writers and the like to finish what a window gave them.
 const SETTLE: Duration = Duration::from_millis(30);
+/// How long `serve` serves unless told, in seconds.
+const SERVE_S: u64 = 600;
 /// `--quick` divides the requests of a window by this.
 const QUICK: u64 = 10;
 
@@ -35,13 +36,15 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let facts = machine::facts();
     cpu::pin(options.load_core)?;
     let endpoint = Endpoint::start(&options)?;
-    let bench = Bench { options: &options, endpoint: endpoint.address };
+    let bench = Bench { options: &options, endpoints: endpoint.addresses };
     let mut works = Vec::new();
     for &log in &options.logs {
-        // What has no goal is there to put the first table into perspective, and is not repeated.
-        let rows = works::ALL.iter().filter(|work| !log || work.goals.is_some());
+        // A log costs the same over every protocol; and what has no goal is there for perspective.
+        let twice = |work: &&Work| work.table == Table::Plain && !work.goals.is_empty();
+        let rows = works::ALL.iter().filter(|work| !log || twice(work));
         for work in rows.filter(|work| options.wants(work.name)) {
-            works.push(bench.work(work, log)?);
+            let measured = bench.work(work, log)?;
+            works.extend((!measured.samples.is_empty()).then_some(measured));
         }
     }
     let rows = extras::all(&bench)?;
@@ -53,10 +56,32 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     Ok(())
 }
 
+/// `usher-bench serve PROXY --work NAME …`: one proxy as `run` would start it, for profiling by hand.
+pub(crate) fn serve(arguments: &[String]) -> io::Result<()> {
+    let mut flags = Flags::new(arguments);
+    let name = flags.value("--work")?.unwrap_or_default();
+    let work = works::named(&name).ok_or_else(|| io::Error::other(format!("there is no work `{name}`")))?;
+    let seconds = flags.number("--seconds")?.unwrap_or(SERVE_S);
+    let proxy = flags.first().ok_or_else(|| io::Error::other("which proxy? `serve usher --work h2-1k`"))?;
+    let proxy = Proxy::named(&proxy)?;
+    let options = Options::parse(&flags.rest())?;
+    if !work.is_for(proxy) {
+        return Err(io::Error::other(format!("{} does not do `{name}`", proxy.title())));
+    }
+    cpu::pin(options.load_core)?;
+    let endpoint = Endpoint::start(&options)?;
+    let running = peers::start(proxy, &Settings::of(work, false, endpoint.addresses), &options)?;
+    let target = running.target();
+    println!("serving {}\nprocess {}", target.address, running.worker());
+    println!("certificate {}", target.certificate.display());
+    std::thread::sleep(Duration::from_secs(seconds));
+    Ok(())
+}
+
 /// What every measurement needs.
 pub(crate) struct Bench<'a> {
     pub(crate) options: &'a Options,
-    pub(crate) endpoint: SocketAddr,
+    pub(crate) endpoints: Endpoints,
 }
 
 /// One window of one proxy.
@@ -113,19 +138,18 @@ impl Sample {
 }
 
 impl Bench<'_> {
-    /// The proxies in the order of this round: each is first, second and last equally often.
+    /// The proxies besides CPU per request, in the order of this round.
     pub(crate) fn turn(&self, round: u64) -> Vec<Proxy> {
-        let mut proxies = self.options.proxies.clone();
-        let by = usize::try_from(round).unwrap_or(0) % proxies.len();
-        proxies.rotate_left(by);
-        proxies
+        turn_of(self.options.usual_proxies(), round)
     }
 
     fn work(&self, work: &'static Work, log: bool) -> io::Result<Measured> {
+        let all = self.options.proxies.iter().copied();
+        let proxies: Vec<Proxy> = all.filter(|proxy| work.is_for(*proxy)).collect();
         let mut samples: Vec<(Proxy, Vec<Sample>)> =
-            self.options.proxies.iter().map(|&proxy| (proxy, Vec::new())).collect();
+            proxies.iter().map(|&proxy| (proxy, Vec::new())).collect();
         for round in 0..self.options.rounds {
-            for proxy in self.turn(round) {
+            for proxy in turn_of(proxies.clone(), round) {
                 let sample = self.window(work, proxy, log)?;
                 if let Some((_, samples)) = samples.iter_mut().find(|(name, _)| *name == proxy) {
                     samples.push(sample);
@@ -133,18 +157,20 @@ impl Bench<'_> {
             }
         }
         let measured = Measured { work, log, samples };
-        progress(&measured, &self.options.proxies);
+        progress(&measured, &proxies);
         Ok(measured)
     }
 
     /// Starts a proxy, warms it up, and measures one window.
     fn window(&self, work: &Work, proxy: Proxy, log: bool) -> io::Result<Sample> {
-        let settings = Settings { access_log: log, tuning: work.tuning, ..Settings::plain(self.endpoint) };
+        let settings = Settings::of(work, log, self.endpoints);
         let running = peers::start(proxy, &settings, self.options)?;
         let requests = if self.options.quick { (work.requests / QUICK).max(16) } else { work.requests };
         let (job, deadline) = (work.job(), Instant::now() + WINDOW_WITHIN);
-        let mut load = Load::open(running.address, work.connections)?;
-        load.batch(&job, requests / WARM_UP_SHARE, deadline)?;
+        let mut load = Client::open(&running.target(), work.connections, work.streams)?;
+        // At least two on each connection: by the ticket of the first, the second can be resumed.
+        let warm_up = (requests / WARM_UP_SHARE).max(2 * work.connections as u64);
+        load.batch(&job, warm_up, deadline)?;
         std::thread::sleep(SETTLE);
         let before = cpu::used(&running.pids)?;
         let batch = load.batch(&job, requests, deadline)?;
@@ -164,6 +190,13 @@ impl Bench<'_> {
     }
 }
 
+/// The proxies in the order of this round: each is first, second and last equally often.
+fn turn_of(mut proxies: Vec<Proxy>, round: u64) -> Vec<Proxy> {
+    let by = usize::try_from(round).unwrap_or(0) % proxies.len().max(1);
+    proxies.rotate_left(by);
+    proxies
+}
+
 fn progress(measured: &Measured, proxies: &[Proxy]) {
     let log = if measured.log { ", access log" } else { "" };
     let mut line = format!("{}{log}:", measured.work.name);
@@ -179,7 +212,7 @@ fn progress(measured: &Measured, proxies: &[Proxy]) {
 /// The endpoint in a process of its own, on the load's core.
 struct Endpoint {
     child: Child,
-    address: SocketAddr,
+    addresses: Endpoints,
 }
 
 impl Endpoint {
@@ -188,20 +221,18 @@ impl Endpoint {
         let mut command = Command::new(&me);
         command.arg("pinned").arg(options.load_core.to_string()).arg(&me).arg("endpoint");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
+        let mut lines = child.stdout.take().map(|output| BufReader::new(output).lines());
+        let mut next = |name: &str| {
+            let line = lines.as_mut()?.next()?.ok()?;
+            line.strip_prefix(name)?.trim().parse().ok()
+        };
+        let addresses = next("listening").zip(next("grpc")).map(|(http, grpc)| Endpoints { http, grpc });
+        if let Some(addresses) = addresses {
+            return Ok(Self { child, addresses });
         }
-        let address = line.trim().strip_prefix("listening ").and_then(|address| address.parse().ok());
-        let address = address.ok_or_else(|| io::Error::other("the endpoint did not start"));
-        match address {
-            Ok(address) => Ok(Self { child, address }),
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+        let _ = child.kill();
+        let _ = child.wait();
+        Err(io::Error::other("the endpoint did not start"))
     }
 }
 

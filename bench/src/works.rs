@@ -207,7 +207,14 @@ pub(crate) const ALL: &[Work] = &[
         goals: &[0.60, 0.85],
         ..USUAL
     },
-    Work { name: "10m", what: "10 MiB responses", ask: GET_10M, requests: 120, goals: &[0.35, 0.50], ..USUAL },
+    Work {
+        name: "10m",
+        what: "10 MiB responses",
+        ask: GET_10M,
+        requests: 120,
+        goals: &[0.35, 0.50],
+        ..USUAL
+    },
     Work {
         name: "upload-1m",
         what: "1 MiB request bodies",

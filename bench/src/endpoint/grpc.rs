@@ -22,7 +22,7 @@ use crate::http;
 const STREAMS: u32 = 250;
 
 /// Begins to serve on any free port, for as long as the process lives.
-pub(super) fn start() -> io::Result<SocketAddr> {
+pub(crate) fn start() -> io::Result<SocketAddr> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let failed = serve(&tell).err();

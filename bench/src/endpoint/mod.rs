@@ -3,7 +3,7 @@
 //! It answers by path: `/1k`, `/100k` and `/10m` with bodies of that size, `/sink` after reading the request's body,
 //! `/echo` with the head that it received. `grpc.rs` answers gRPC calls, on a port and thread of its own.
 
-mod grpc;
+pub(crate) mod grpc;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

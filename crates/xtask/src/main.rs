@@ -31,7 +31,7 @@ cargo xtask: the repository's chores
       packaging/. With --check it only says what differs. USHER_BIN names a binary to ask instead of building one.
 
   cargo xtask bench [--only NAME…] [--rounds N] [--quick] [--proxies A,B] …
-      CPU per request of Usher, nginx and HAProxy, interleaved: bench/README.md. Installs the peers, builds, runs;
+      CPU per request of Usher, nginx, HAProxy, Caddy, interleaved: bench/README.md. Installs the peers, builds, runs;
       `cargo xtask bench --help` lists every option.
 ";
 

@@ -133,7 +133,7 @@ impl Opening<'_> {
         let account = account.map_err(|error| self.failure("open the account", &error))?;
         if kept["contact"].as_str() != self.email {
             self.write_contact(&account).await?;
-            self.save(kept["credentials"].clone())?;
+            self.save(&kept["credentials"])?;
         }
         Ok(account)
     }
@@ -159,7 +159,7 @@ impl Opening<'_> {
         if self.email.is_some() {
             self.write_contact(&account).await?;
         }
-        self.save(serde_json::to_value(&credentials).unwrap_or_default())?;
+        self.save(&serde_json::to_value(&credentials).unwrap_or_default())?;
         Ok(account)
     }
 
@@ -180,7 +180,7 @@ impl Opening<'_> {
             self.builder().create(&new, self.authority.url().to_owned(), Some(&key)).await
         });
         let (account, credentials) = made.map_err(|error| self.failure("make an account", &error))?;
-        self.save(serde_json::to_value(&credentials).unwrap_or_default())?;
+        self.save(&serde_json::to_value(&credentials).unwrap_or_default())?;
         Ok(account)
     }
 
@@ -197,7 +197,7 @@ impl Opening<'_> {
         })
     }
 
-    fn save(&self, credentials: Value) -> Result<(), Failure> {
+    fn save(&self, credentials: &Value) -> Result<(), Failure> {
         self.write(&json!({ "credentials": credentials, "contact": self.email }))
     }
 

@@ -56,9 +56,13 @@ pub(crate) fn is_problem(error: &Error, kind: &str) -> bool {
 /// Whether what was asked for is not there, or not ours: by a problem document or by a bare status.
 pub(crate) fn is_unknown(error: &Error) -> bool {
     let status = match error {
-        Error::Api(problem) if matches!(problem_type(problem), "rateLimited" | "serverInternal") => return false,
+        Error::Api(problem) if matches!(problem_type(problem), "rateLimited" | "serverInternal") => {
+            return false;
+        }
         Error::Api(problem) => problem.status.unwrap_or(400),
-        Error::Other(other) => other.downcast_ref::<HttpError>().and_then(|http| http.status).unwrap_or_default(),
+        Error::Other(other) => {
+            other.downcast_ref::<HttpError>().and_then(|http| http.status).unwrap_or_default()
+        }
         _ => 0,
     };
     (400..500).contains(&status) && status != 429

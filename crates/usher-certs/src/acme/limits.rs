@@ -22,6 +22,8 @@ const DUPLICATES: usize = 4;
 /// … in this time.
 const DUPLICATES_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
+const SO_NOT_ASKED: &str = ", so the CA is not asked for now; the last one: ";
+
 fn limited(sentence: String, moments: &[SystemTime], (count, time): (usize, Duration)) -> Failure {
     // Below the limit again when the oldest of the last `count` is out of the time.
     let oldest = moments.iter().rev().nth(count.saturating_sub(1)).copied();
@@ -36,9 +38,9 @@ fn limited(sentence: String, moments: &[SystemTime], (count, time): (usize, Dura
 pub(super) fn check_certificate(meta: &Meta, now: SystemTime) -> Result<(), Failure> {
     if count_since(&meta.failed_validations, now, FAILED_VALIDATIONS_TIME) >= FAILED_VALIDATIONS {
         let last = meta.last_error.as_deref().unwrap_or("see the log");
-        let sentence = format!(
-            "{FAILED_VALIDATIONS} validations failed within an hour, so the CA is not asked for now; {last}"
-        );
+        // The last error may be this sentence already.
+        let last = last.split_once(SO_NOT_ASKED).map_or(last, |(_, last)| last);
+        let sentence = format!("{FAILED_VALIDATIONS} validations failed within an hour{SO_NOT_ASKED}{last}");
         return Err(limited(
             sentence,
             &meta.failed_validations,

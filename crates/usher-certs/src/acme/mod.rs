@@ -4,6 +4,7 @@
 mod account;
 mod challenge;
 mod explain;
+mod finalize;
 mod limits;
 mod order;
 mod transport;
@@ -42,6 +43,9 @@ macro_rules! steady {
 }
 pub(crate) use steady;
 
+/// A client, with the roots that it was made for.
+type Client = (Option<Vec<u8>>, Http);
+
 /// What orders need of their surroundings.
 pub(crate) struct Surroundings {
     pub(crate) storage: Storage,
@@ -49,7 +53,7 @@ pub(crate) struct Surroundings {
     pub(crate) challenges: Arc<HttpChallenges>,
     directories: Directories,
     /// A client per CA, by its directory, with the roots that it was made for; the one without trusts the system's.
-    clients: RefCell<HashMap<String, (Option<Vec<u8>>, Http)>>,
+    clients: RefCell<HashMap<String, Client>>,
 }
 
 impl Surroundings {

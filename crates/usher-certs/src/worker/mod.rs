@@ -36,6 +36,18 @@ use entry::{Busy, Entry};
 use files::WatchedFile;
 use on_demand::Demand;
 
+/// A task under way; counted until it is dropped, however it ends.
+struct Place {
+    worker: Rc<Worker>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.in_flight.set(self.worker.in_flight.get().saturating_sub(1));
+        self.worker.shared.changed.notify_one();
+    }
+}
+
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_millis(500);
 /// Orders, and questions to CAs and responders, that are under way at the same time.
@@ -153,11 +165,10 @@ impl Worker {
     /// Runs a task, counted.
     fn in_background(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         self.in_flight.set(self.in_flight.get() + 1);
-        let this = self.clone();
+        let place = Place { worker: self.clone() };
         spawn_local(async move {
             task.await;
-            this.in_flight.set(this.in_flight.get().saturating_sub(1));
-            this.shared.changed.notify_one();
+            drop(place);
         });
     }
 

@@ -147,6 +147,10 @@ impl Worker {
             Some((false, false, wait)) if wait.is_some_and(|wait| wait > now) => return,
             Some(_) => {
                 self.add_waiting(wanted);
+                // Where there is no room for it now, it begins at a later tick.
+                if let Some(entry) = self.entries.borrow_mut().get_mut(&id) {
+                    entry.next = Some(now);
+                }
                 return self.begin(&id);
             }
             None => {}

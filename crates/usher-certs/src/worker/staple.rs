@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use super::entry::Entry;
 use super::served::{Served, staple_file};
 use super::{MAX_IN_FLIGHT, Worker};
 use crate::ocsp::{self, Staple};
@@ -17,21 +18,24 @@ impl Worker {
     /// Begins to fetch what is due, and drops responses that are over. Some places are left to orders.
     pub(super) fn refresh_staples(self: &Rc<Self>, now: SystemTime) {
         let mut due = Vec::new();
-        let mut look = |source: &str, served: &mut Option<Served>| {
+        let mut look = |source: &dyn Fn() -> String, served: &mut Option<Served>| {
             let Some(served) = served else { return };
             if served.staple.as_ref().is_some_and(|staple| staple.until <= now) {
                 served.staple = None;
-                served.install(source, &self.around.certificates);
+                served.install(&source(), &self.around.certificates);
             }
             if served.staple_next.is_some_and(|next| next <= now) {
-                due.push(source.to_owned());
+                due.push(source());
             }
         };
         self.entries
             .borrow_mut()
             .values_mut()
-            .for_each(|entry| look(&entry.target.source(), &mut entry.served));
-        self.files.borrow_mut().iter_mut().for_each(|(source, file)| look(source, &mut file.served));
+            .for_each(|Entry { target, served, .. }| look(&|| target.source(), served));
+        self.files
+            .borrow_mut()
+            .iter_mut()
+            .for_each(|(source, file)| look(&|| source.clone(), &mut file.served));
         for source in due {
             if self.in_flight.get() >= MAX_IN_FLIGHT / 2 {
                 return;

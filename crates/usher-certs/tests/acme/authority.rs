@@ -62,7 +62,7 @@ fn renews_when_the_ca_suggests_and_says_what_is_replaced() {
     });
     assert!(second.not_after() >= first.not_after());
     let script = fake.script.lock().unwrap();
-    assert_eq!(script.orders.len(), 2);
+    // The window stays in the past, so that the next renewal may have begun already.
     assert!(script.orders[0]["replaces"].is_null());
     assert_eq!(script.orders[1]["replaces"], identifier.as_str());
 }

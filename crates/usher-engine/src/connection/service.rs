@@ -41,6 +41,8 @@ pub(super) async fn serve<D: Dialer, T: Transport>(
         Next::Close { politely } => {
             if politely {
                 service.last_words().await;
+            } else {
+                service.farewell().await;
             }
             None
         }
@@ -253,6 +255,15 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             facts: asked.facts,
         };
         (visit, &mut self.connection)
+    }
+
+    /// Tells a client over TLS that this is the end and nobody cut the connection off (RFC 8446 section 6.1): where a body
+    /// ends with the connection, it could not know. Without TLS, closing says the same.
+    async fn farewell(&mut self) {
+        if self.guest.door.session.is_some() {
+            let connection = &mut self.connection;
+            let _ = self.guest.deadline.limit(LAST_WORDS, poll_fn(|cx| connection.poll_end(cx))).await;
+        }
     }
 
     /// Ends a connection on which the client may still be sending: closing at once would reset it, and the reset

@@ -55,7 +55,12 @@ impl Certificate {
             }
         }
         let certified = CertifiedKey::new(chain, key);
-        certified.keys_match().map_err(|error| mismatch(&error, &certified))?;
+        match certified.keys_match() {
+            // rustls refuses critical extensions that it does not know, as certificates of challenges have (RFC 8737
+            // section 3).
+            Err(Error::InvalidCertificate(_)) if is_same_key(&certified) => {}
+            matched => matched.map_err(|error| mismatch(&error, &certified))?,
+        }
         let leaf = certified.cert.first().ok_or(CertificateError::NoCertificate)?;
         let parsed = parse(leaf).map_err(|reason| CertificateError::Unreadable { position: 1, reason })?;
         let mut fingerprint = [0; 32];
@@ -338,6 +343,13 @@ fn words(error: &Error) -> String {
         Error::General(words) => words.clone(),
         error => error.to_string(),
     }
+}
+
+/// Whether the key is that of the first certificate, by the certificate's own words.
+fn is_same_key(certified: &CertifiedKey) -> bool {
+    let key = certified.key.public_key();
+    let leaf = certified.cert.first().and_then(|leaf| parse(leaf).ok());
+    key.zip(leaf).is_some_and(|(key, leaf)| leaf.public_key().raw == key.as_ref())
 }
 
 fn mismatch(error: &Error, certified: &CertifiedKey) -> CertificateError {

@@ -18,7 +18,12 @@ pub(crate) enum Fake {
 
 impl Fake {
     /// Starts one. `-` as the name is nobody.
-    pub(crate) fn start(name: &str, kind: &str, files: &[(String, String)], binary: PathBuf) -> Outcome<Self> {
+    pub(crate) fn start(
+        name: &str,
+        kind: &str,
+        files: &[(String, String)],
+        binary: PathBuf,
+    ) -> Outcome<Self> {
         let failed = |error: usher_testkit::Error| error.to_string();
         match (name, kind) {
             ("-", _) => Port::reserve().map(Self::Nobody).map_err(failed),
@@ -72,7 +77,7 @@ bind = "$LISTEN"
 [[route]]
 respond = "endpoint {name}\n{{request.method}} {{request.uri}} {{request.version}} {{tls.version}}\n"
 [[route]]
-header = {{ Content-Type = "application/grpc" }}
+header = {{ Content-Type = "~application/grpc.*" }}
 respond = {{ status = 200, content_type = "application/grpc" }}
 headers = {{ response = {{ set = {{ grpc-status = "0" }} }} }}
 "#

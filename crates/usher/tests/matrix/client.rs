@@ -45,7 +45,8 @@ impl Clients {
                 ..ConnectorOptions::default()
             })
         };
-        let secure = connector("h2")?.connect(dial(front).await?, HOST).await.map_err(|e| e.text().to_owned())?;
+        let secure =
+            connector("h2")?.connect(dial(front).await?, HOST).await.map_err(|e| e.text().to_owned())?;
         let quic = QuicConnector::new(QuicOptions::new(Arc::new(QuicKeys::random()?)));
         let connection = quic.connect(front, HOST, connector("h3")?.client_config())?;
         poll_fn(|cx| connection.poll_handshake(cx)).await?;
@@ -156,7 +157,8 @@ impl Ask {
         }
         let trailers: NotTrailers = Arc::from([]);
         let upgrade = asked.upgrade.map(str::as_bytes);
-        let context = RequestContext { upgrade, takes_trailers: upgrade.is_none(), trailers: Some(&trailers) };
+        let context =
+            RequestContext { upgrade, takes_trailers: upgrade.is_none(), trailers: Some(&trailers) };
         up.begin_request(&request, HOST.as_bytes(), asked.framing, context);
         Self { up, method: request.method, step: pair.step().clone() }
     }

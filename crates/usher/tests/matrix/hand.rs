@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use usher_http::Fields;
-use usher_wire::{Sink, Source};
+use usher_wire::{Sink, Source, WireError};
 
 /// What a behaviour gives; the error says what is wrong.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -78,15 +78,26 @@ pub(crate) trait Hand {
 
     /// Exactly these bytes come next.
     async fn hears(&mut self, expected: &[u8]) -> Outcome {
+        let heard = self.at_least(expected.len()).await?;
+        same_bytes(self.who(), &heard, expected)
+    }
+
+    /// These bytes come next, and maybe more with them.
+    async fn hears_beginning(&mut self, expected: &[u8]) -> Outcome {
+        let heard = self.at_least(expected.len()).await?;
+        same_bytes(self.who(), &heard[..expected.len()], expected)
+    }
+
+    async fn at_least(&mut self, len: usize) -> Outcome<Vec<u8>> {
         let mut heard = Vec::new();
-        while heard.len() < expected.len() {
+        while heard.len() < len {
             let piece = self.piece().await?;
             if piece.is_empty() {
                 return Err(format!("{}: end of the body after {} bytes", self.who(), heard.len()).into());
             }
             heard.extend(piece);
         }
-        same_bytes(self.who(), &heard, expected)
+        Ok(heard)
     }
 
     /// The body ends here.
@@ -127,8 +138,17 @@ pub(crate) trait Hand {
         trailers.and_then(|fields| get(fields, name))
     }
 
-    /// Sends all of it and the end, and receives all that comes meanwhile, up to the end.
+    /// Sends all of it and the end of its body, and receives all that comes meanwhile, up to the end.
     async fn talks(&mut self, data: &[u8]) -> Outcome<Vec<u8>> {
+        self.sends_and_receives(data, |sink, cx| sink.poll_finish(cx, None)).await
+    }
+
+    /// The same in a tunnel, where the direction itself ends.
+    async fn tunnels(&mut self, data: &[u8]) -> Outcome<Vec<u8>> {
+        self.sends_and_receives(data, |sink, cx| sink.poll_end(cx)).await
+    }
+
+    async fn sends_and_receives(&mut self, data: &[u8], end: End) -> Outcome<Vec<u8>> {
         self.step().set(self.who(), "sends and receives at the same time");
         let (mut at, mut ended, mut heard) = (0, false, Vec::new());
         let both = poll_fn(|cx| {
@@ -140,11 +160,11 @@ pub(crate) trait Hand {
                         moved = true;
                     }
                 } else if !ended {
-                    ended = self.sink().poll_finish(cx, None)?.is_ready();
+                    ended = end(self.sink(), cx)?.is_ready();
                 }
                 if let Poll::Ready(len) = self.source().poll_fill(cx)? {
                     if len == 0 {
-                        return Poll::Ready(Ok::<_, usher_wire::WireError>(()));
+                        return Poll::Ready(Ok::<_, WireError>(()));
                     }
                     heard.extend_from_slice(&self.source().chunk()[..len]);
                     self.source().consume(len);
@@ -155,13 +175,15 @@ pub(crate) trait Hand {
                 }
             }
         });
-        both.await?;
-        if !ended {
-            return Err(format!("{}: the other one ended after {at} bytes", self.who()).into());
-        }
+        let outcome = both.await;
+        outcome.map_err(|error| format!("{}: {error}, {at} sent, {} heard", self.who(), heard.len()))?;
+        same("sent before the other one ended", (at, ended), (data.len(), true))?;
         Ok(heard)
     }
 }
+
+/// How a direction is ended.
+type End = fn(&mut dyn Sink, &mut Context<'_>) -> Poll<Result<(), WireError>>;
 
 /// Bytes that differ from their neighbours, so that a lost or doubled one shows.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {

@@ -125,10 +125,14 @@ fn large_bodies_and_trailers_over_each_version() {
     ];
     for (number, (option, url, version)) in cases.iter().enumerate() {
         let shape = "%{http_version} %{http_code} %{num_connects}\n";
-        let (large_url, hello) = (url("/large.bin"), url("/hello.txt"));
-        let out = chain.curl(&[option, "-w", shape, "-o", "out", &large_url, "-o", "small", &hello]);
-        assert_eq!(out, format!("{version} 200 1\n{version} 200 0\n"), "{option}");
-        assert!(chain.got("out") == large && chain.got("small") == HELLO.as_bytes(), "{option}");
+        let out = chain.curl(&[option, "-w", shape, "-o", "out", &url("/large.bin")]);
+        assert_eq!(out, format!("{version} 200 1\n"), "{option}");
+        assert!(chain.got("out") == large, "{option}");
+        // With prior knowledge, curl before 8.0 fails at the second request of a connection, whatever the server.
+        if !option.ends_with("knowledge") {
+            let out = chain.curl(&[option, "-w", shape, &url("/hello.txt"), &url("/hello.txt")]);
+            assert_eq!(out, format!("{HELLO}{version} 200 1\n{HELLO}{version} 200 0\n"), "{option}");
+        }
         let name = format!("upload{number}");
         let upload = url(&format!("/upload/{name}"));
         assert_eq!(
@@ -142,10 +146,21 @@ fn large_bodies_and_trailers_over_each_version() {
         assert!(head.contains("x-sum: 5d41\r\n"), "{option}: {head}");
         assert_eq!(chain.got("out"), b"hello", "{option}");
     }
-    // A refusal in the middle of an upload.
+}
+
+#[test]
+fn a_refusal_in_the_middle_of_an_upload_is_seen() {
+    let Some(chain) = Chain::start() else { return };
+    fs::write(chain.pki.path("sent"), noise(5 << 20)).unwrap();
+    let url = chain.url("", "/strict/x");
     for option in ["--http1.1", "--http2"] {
-        let (_, out) =
-            chain.attempt(&[option, "-T", "sent", "-o", "out", "-w", "%{http_code}", &secure("/strict/x")]);
+        let shape = ["-o", "out", "-w", "%{http_code}", "-T", "sent", &url];
+        let out = chain.curl(
+            &[&[option, "-H", "Expect: 100-continue", "--expect100-timeout", "40"], &shape[..]].concat(),
+        );
+        assert_eq!(out, "413", "{option}");
+        // Without waiting: the answer comes while it sends.
+        let (_, out) = chain.attempt(&[&[option, "-H", "Expect:"], &shape[..]].concat());
         assert!(out.contains("413"), "{option}: {out}");
     }
 }
@@ -166,17 +181,18 @@ fn versions_of_tls_are_those_of_the_policy() {
     let Some(chain) = Chain::start() else { return };
     let (about, modern) = (chain.url("", "/about"), chain.url("modern", "/about"));
     let old = ["--tlsv1.2", "--tls-max", "1.2"];
-    assert_eq!(chain.curl(&[&old[..], &[&about]].concat()), "HTTP/2 https TLSv1.2 h2 site.test\n");
-    assert_eq!(chain.curl(&["--tlsv1.3", &about]), "HTTP/2 https TLSv1.3 h2 site.test\n");
+    assert_eq!(chain.curl(&[&old[..], &[&about]].concat()), "HTTP/2.0 https TLSv1.2 h2 site.test\n");
+    assert_eq!(chain.curl(&["--tlsv1.3", &about]), "HTTP/2.0 https TLSv1.3 h2 site.test\n");
     // What a listener does not speak it does not offer.
     assert_eq!(chain.curl(&["--http2", &modern]), "HTTP/1.1 https TLSv1.3 http/1.1 site.test\n");
     let (code, out) = chain.attempt(&[&old[..], &[&modern]].concat());
     assert_eq!(code, 35, "{out}");
     logged(&chain.usher, "the refusal", |line| {
-        line["listener"] != "" && says(line, "reason", "tls_handshake") && says(line, "detail", "version")
+        says(line, "reason", "tls_handshake") && says(line, "detail", "version")
     });
     // Versions that nobody should speak any more.
-    let (code, out) = chain.attempt(&["--tlsv1.0", "--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0", &about]);
+    let (code, out) =
+        chain.attempt(&["--tlsv1.0", "--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0", &about]);
     assert_eq!(code, 35, "{out}");
 }
 
@@ -189,31 +205,36 @@ fn only_known_names_are_served() {
     {
         let (code, out) = chain.attempt(&[&format!("https://{host}:{port}/about")]);
         match fine {
-            true => assert_eq!((code, out), (0, format!("HTTP/2 https TLSv1.3 h2 {}\n", host.to_lowercase()))),
+            true => {
+                assert_eq!((code, out), (0, format!("HTTP/2.0 https TLSv1.3 h2 {}\n", host.to_lowercase())))
+            }
             false => {
                 assert_eq!(code, 35, "{host}: {out}");
                 assert!(out.contains("unrecognized name"), "{host}: {out}");
             }
         }
     }
-    let line = logged(&chain.usher, "the refusal", |line| says(line, "reason", "tls_handshake"));
-    assert!(says(&line, "detail", "b.site.test") || says(&line, "detail", "name"), "{line}");
+    logged(&chain.usher, "the refusal and the name", |line| {
+        says(line, "reason", "tls_handshake") && says(line, "detail", "other.test")
+    });
     // Another host within a connection for this one: it is asked to come again (RFC 9110 section 15.5.20), or served.
-    let out = chain.curl(&["-H", "Host: other.test", "-o", "out", "-w", "%{http_code}", &chain.url("", "/about")]);
+    let out =
+        chain.curl(&["-H", "Host: other.test", "-o", "out", "-w", "%{http_code}", &chain.url("", "/about")]);
     assert!(["200", "421"].contains(&out.as_str()), "{out}");
 }
 
 #[test]
 fn a_default_certificate_is_for_everybody_else() {
-    let Some(chain) = Chain::start_with(&format!("{CONFIG}\n[[certificate]]\ncert = \"site.pem\"\nkey = \"site.key\"\ndefault = true\n"))
-    else {
+    let Some(chain) = Chain::start_with(&format!(
+        "{CONFIG}\n[[certificate]]\ncert = \"site.pem\"\nkey = \"site.key\"\ndefault = true\n"
+    )) else {
         return;
     };
     // A client that goes to an address names no host.
     let by_address = format!("https://{}/about", chain.address(""));
-    assert_eq!(chain.curl(&[&by_address]), "HTTP/2 https TLSv1.3 h2 \n");
+    assert_eq!(chain.curl(&[&by_address]), "HTTP/2.0 https TLSv1.3 h2 \n");
     let other = format!("https://other.test:{}/about", chain.address("").port());
-    assert_eq!(chain.curl(&["--insecure", &other]), "HTTP/2 https TLSv1.3 h2 other.test\n");
+    assert_eq!(chain.curl(&["--insecure", &other]), "HTTP/2.0 https TLSv1.3 h2 other.test\n");
     // curl verifies: it refuses us with an alert, and that is logged as its doing.
     let (code, out) = chain.attempt(&[&other]);
     assert_eq!(code, 60, "{out}");
@@ -251,17 +272,25 @@ fn clients_show_certificates() {
             assert_eq!(ask(&client, "members", "/me"), mine, "{version:?} {http}");
             assert_eq!(ask(&client, "visitors", "/me"), mine, "{version:?} {http}");
             assert_eq!(ask(&[], "visitors", "/me"), (0, "\n200".to_owned()), "{version:?} {http}");
-            assert_eq!(ask(&client, "visitors", "/members"), (0, "hello200".to_owned()), "{version:?} {http}");
+            assert_eq!(
+                ask(&client, "visitors", "/members"),
+                (0, "hello200".to_owned()),
+                "{version:?} {http}"
+            );
             assert!(ask(&[], "visitors", "/members").1.ends_with("403"), "{version:?} {http}");
             for (who, listener) in [(&[][..], "members"), (&stranger, "members"), (&stranger, "visitors")] {
                 let (code, out) = ask(who, listener, "/me");
                 // In TLS 1.3 the client is done before it is refused: the alert comes in place of an answer.
-                assert!([35, 55, 56, 16, 92].contains(&code), "{version:?} {http} {listener}: {code} {out}");
+                assert!(
+                    [16, 35, 55, 56, 92, 98].contains(&code),
+                    "{version:?} {http} {listener}: {code} {out}"
+                );
             }
         }
     }
-    let reason = logged(&chain.usher, "the refusal", |line| says(line, "reason", "tls_handshake"));
-    assert!(says(&reason, "detail", "certificate"), "{reason}");
+    logged(&chain.usher, "the refusal", |line| {
+        says(line, "reason", "tls_handshake") && says(line, "detail", "certificate")
+    });
     logged(&chain.usher, "the user", |line| line["user"] == "CN=client.test");
     // What the endpoint heard: the whole certificate (RFC 9440).
     let requests = chain.endpoint.requests();

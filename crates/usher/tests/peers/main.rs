@@ -11,14 +11,18 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod chromium;
 mod curl;
 mod curl_tls;
 mod dnsmasq;
 mod front;
+mod haproxy_tls;
 mod load;
 mod nginx;
+mod openssl;
 mod peer;
 mod python;
 mod rsyslog;
 mod secure;
+mod testssl;
 mod websocket;

@@ -1,0 +1,72 @@
+//! testssl.sh against the configuration that nobody has changed.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::peer::{Peer, find};
+use crate::secure::Pki;
+
+const CONFIG: &str = r#"
+access_log = "access.log"
+[[listener]]
+bind = "$LISTEN"
+tls = true
+[[certificate]]
+cert = "site.pem"
+key = "site.key"
+default = true
+[[route]]
+respond = "hello"
+"#;
+
+/// What a test without a network and a public name cannot have; all else counts.
+const BESIDE_THE_POINT: &[&str] = &[
+    // The authority is the test's own.
+    "cert_chain_of_trust",
+    "cert_chain_of_trust <hostCert#1>",
+    // The certificate names no place where its revocation could be asked for.
+    "cert_revocation",
+    "cert_crlDistributionPoints",
+    "cert_ocspURL",
+    "OCSP_stapling",
+    // Records of DNS, which `localhost` has none of.
+    "DNS_CAArecord",
+    // Not a default: it cannot be taken back, so whoever wants it says so (the filter `hsts`).
+    "HSTS",
+    // The time limit of the whole handshake, not of this.
+    "scanTime",
+];
+
+/// It asks many hundred times, one after another.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+#[test]
+fn finds_nothing_above_low() {
+    let Some(testssl) = find("testssl", "testssl.sh") else { return };
+    let pki = Pki::new();
+    let usher = pki.usher(CONFIG).start().unwrap();
+    let mut command = Command::new(testssl);
+    command.args(["--quiet", "--warnings", "batch", "--color", "0", "--ip", "127.0.0.1", "--nodns", "none"]);
+    command.args(["--protocols", "--server-preference", "--server-defaults", "--std", "--fs", "--headers"]);
+    command.args(["--vulnerable", "--grease", "--fast", "--jsonfile", "found.json"]);
+    command.arg(format!("localhost:{}", usher.listen().unwrap().port())).current_dir(pki.path(""));
+    let mut process = Peer::start(&mut command);
+    process.wait(PATIENCE);
+    let text = fs::read_to_string(pki.path("found.json")).unwrap();
+    let findings: Vec<Value> = serde_json::from_str(&text).unwrap();
+    // That it looked at all.
+    for id in ["TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "FS", "cert_signatureAlgorithm"] {
+        assert!(findings.iter().any(|found| found["id"] == id), "no `{id}`: {text}\n{}", process.output());
+    }
+    let bad: Vec<&Value> = findings
+        .iter()
+        .filter(|found| {
+            ["MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL"].iter().any(|level| found["severity"] == *level)
+        })
+        .filter(|found| !BESIDE_THE_POINT.iter().any(|id| found["id"] == *id))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
