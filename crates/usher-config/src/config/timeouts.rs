@@ -104,6 +104,7 @@ impl Timeouts {
     #[must_use]
     pub fn with_listener(&self, own: &ListenerTimeouts) -> Self {
         Self {
+            handshake: own.handshake.unwrap_or(self.handshake),
             head: own.head.unwrap_or(self.head),
             body_idle: own.body_idle.unwrap_or(self.body_idle),
             keep_alive: own.keep_alive.unwrap_or(self.keep_alive),

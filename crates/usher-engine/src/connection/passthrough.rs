@@ -7,7 +7,7 @@ use usher_wire::Connection;
 
 use super::Guest;
 use crate::snapshot::{Destination, Snapshot};
-use crate::steps::relay;
+use crate::steps::{record, relay};
 
 /// Endpoints that are tried for one connection.
 const MAX_TRIES: usize = 5;
@@ -39,12 +39,16 @@ pub(super) async fn run<D: Dialer, T: Transport>(
         listener: listener.name.clone(),
         tls: None,
     };
-    if let Some((lease, mut up)) = connect(guest, cluster, &exchange, &rule.destination).await {
-        let mut down = Connection::with_input(Secured::Plain(stream), ahead);
-        guest.worker.metrics.tunnels.opened();
-        relay::pass(&guest.deadline, &mut down, &mut up, listener.timeouts.tunnel_idle).await;
-        guest.worker.metrics.tunnels.closed();
-        cluster.release(&lease, None);
+    match connect(guest, cluster, &exchange, &rule.destination).await {
+        Ok((lease, mut up)) => {
+            let mut down = Connection::with_input(Secured::Plain(stream), ahead);
+            guest.worker.metrics.tunnels.opened();
+            relay::pass(&guest.deadline, &mut down, &mut up, listener.timeouts.tunnel_idle).await;
+            guest.worker.metrics.tunnels.closed();
+            cluster.release(&lease, None);
+        }
+        // The client was told nothing: it speaks to an endpoint that is not there.
+        Err(why) => record::connection(&guest.worker, &guest.door, ("connect_failed", &why)),
     }
     exchange.client = Client::default();
     guest.worker.give_exchange(exchange);
@@ -52,25 +56,28 @@ pub(super) async fn run<D: Dialer, T: Transport>(
 
 type Reached<S> = (crate::cluster::Lease<S>, Connection<Secured<S>>);
 
-/// Connects to one endpoint after another, until one is there.
+/// Connects to one endpoint after another, until one is there; else says why the last was not.
 async fn connect<D: Dialer>(
     guest: &Guest<D>,
     cluster: &crate::cluster::Cluster<D::Stream>,
     exchange: &Exchange,
     destination: &Destination,
-) -> Option<Reached<D::Stream>> {
-    let mut tried = Vec::new();
+) -> Result<Reached<D::Stream>, String> {
+    let (mut tried, mut why) = (Vec::new(), "no endpoint may be chosen".to_owned());
     while tried.len() < MAX_TRIES {
-        let lease = cluster.pick(exchange, &tried).ok()?;
+        let Ok(lease) = cluster.pick(exchange, &tried) else { break };
         let dialing = guest.worker.dialer.dial(&lease.endpoint.resolved.address);
         let dialed = guest.deadline.limit(destination.timeouts.connect, dialing).await;
         lease.endpoint.connected(matches!(dialed, Ok(Ok(_))));
-        if let Ok(Ok(stream)) = dialed {
-            return Some((lease, Connection::new(Secured::Plain(stream))));
-        }
+        let address = &lease.endpoint.resolved.address;
+        why = match dialed {
+            Ok(Ok(stream)) => return Ok((lease, Connection::new(Secured::Plain(stream)))),
+            Ok(Err(error)) => format!("{address}: {error}"),
+            Err(_) => format!("{address}: timed out"),
+        };
         lease.endpoint.metrics.failed();
         cluster.release(&lease, None);
         tried.push(lease.endpoint.clone());
     }
-    None
+    Err(why)
 }

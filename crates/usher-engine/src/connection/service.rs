@@ -18,9 +18,10 @@ use crate::steps::{record, reply};
 
 /// How long a connection that has just served a request keeps its memory for the next.
 const LINGER: Duration = Duration::from_millis(100);
-/// After a refusal: how long the client has to read it, and how much more of what it sends is thrown away (bytes).
+/// After a refusal: how long the client has to read it, and how much more of what it sends is thrown away (bytes): more
+/// than the systems of both sides hold of a stream, as what is left over there destroys the response.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-const LAST_WORDS_BYTES: usize = 256 << 10;
+const LAST_WORDS_BYTES: usize = 32 << 20;
 
 /// Serves requests for as long as they come one after another. Gives the stream back to wait for more; none if the
 /// connection ended.

@@ -33,6 +33,8 @@ const PONG_WITHIN: Duration = Duration::from_secs(15);
 
 /// After an error: how long the client has to read what is wrong.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Bytes of a request's body that are thrown away after the answer, before the client is told to stop.
+const LAST_WORDS_BYTES: usize = 1 << 20;
 
 /// A connection that many requests come on.
 pub trait Streams: 'static {
@@ -248,11 +250,7 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
         Self { shared, server, served: 0, calm: None, leaving: false, asked: false, heads: None }
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        deadline: &Deadline,
-    ) -> Poll<Result<(), WireError>> {
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), WireError>> {
         loop {
             while let Poll::Ready(next) = self.poll_one(cx)? {
                 if !next {
@@ -370,10 +368,27 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
     };
     if end == End::Abort {
         stream.abort();
+    } else {
+        let _ = deadline.limit(LAST_WORDS, drain(&mut stream)).await;
     }
     drop(stream);
     exchange.client = Client::default();
     shared.worker.give_exchange(exchange);
+}
+
+/// Throws away what the client still sends of a body that nobody needs. It could be told to stop at once, with the answer
+/// (RFC 9113 section 8.1, RFC 9114 section 4.1); but browsers then wait for ever, and curl before 8.0 loses the answer.
+async fn drain<S: Stream>(stream: &mut S) {
+    let mut thrown_away = 0;
+    while thrown_away < LAST_WORDS_BYTES {
+        match poll_fn(|cx| stream.poll_fill(cx)).await {
+            Ok(len) if len > 0 => {
+                stream.consume(len);
+                thrown_away += len;
+            }
+            _ => return,
+        }
+    }
 }
 
 /// Gives a request its one meaning; a reply if it has none, or is not taken this early.

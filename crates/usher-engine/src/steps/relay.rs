@@ -1,7 +1,7 @@
 //! Bodies both ways: the response to the client, and what is left of the request to the endpoint.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Side};
@@ -11,6 +11,10 @@ use usher_wire::{Change, Connection, Downstream, Held, MaybeChanged, Sink, Sourc
 
 use crate::deadline::Deadline;
 use crate::path::Visit;
+
+/// How long an endpoint may be silent before a client that the runtime does not watch yet is watched: most responses come
+/// sooner, and watching costs two system calls.
+pub(crate) const UNWATCHED: Duration = Duration::from_millis(100);
 
 /// How long each side may do nothing.
 #[derive(Clone, Copy)]
@@ -60,6 +64,7 @@ pub(crate) async fn response<D: Dialer>(
 ) -> (u64, Result<(), Error>) {
     let mut pump = Pump::default();
     let mut progress = None;
+    let mut watching = down.is_watched();
     let outcome = poll_fn(|cx| {
         match bodies.poll_request(cx, down, up) {
             Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error))),
@@ -76,11 +81,26 @@ pub(crate) async fn response<D: Dialer>(
         let waits_for_client = pump.waits_for_sink() || down.queued() > 0;
         let sent = bodies.request_body.as_ref().map_or(0, Pump::moved);
         let now = Some((pump.moved(), sent, down.queued(), up.queued(), waits_for_client));
+        let whole = if waits_for_client { patience.client } else { patience.endpoint };
         if now != progress {
             progress = now;
-            visit.deadline.set(if waits_for_client { patience.client } else { patience.endpoint });
+            visit.deadline.set(if watching { whole } else { whole.min(UNWATCHED) });
         }
-        visit.deadline.poll(cx).map(|_| Err(stalled(waits_for_client)))
+        loop {
+            // While the request's body is on its way, that the client has gone shows by itself.
+            if watching
+                && bodies.request_body.is_none()
+                && let Poll::Ready(error) = down.poll_gone(cx)
+            {
+                return Poll::Ready(Err(sink_error(error)));
+            }
+            ready!(visit.deadline.poll(cx));
+            if watching {
+                return Poll::Ready(Err(stalled(waits_for_client)));
+            }
+            watching = true;
+            visit.deadline.set(whole.saturating_sub(UNWATCHED));
+        }
     })
     .await;
     (pump.moved(), outcome)
@@ -153,15 +173,15 @@ impl Default for Direction {
 impl Direction {
     fn poll(
         &mut self,
-        cx: &mut std::task::Context<'_>,
+        cx: &mut Context<'_>,
         source: &mut impl Source,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), ()>> {
         if self.ended {
             return Poll::Ready(Ok(()));
         }
-        std::task::ready!(self.pump.poll(cx, source, sink)).map_err(|_| ())?;
-        std::task::ready!(sink.poll_end(cx)).map_err(|_| ())?;
+        ready!(self.pump.poll(cx, source, sink)).map_err(|_| ())?;
+        ready!(sink.poll_end(cx)).map_err(|_| ())?;
         self.ended = true;
         Poll::Ready(Ok(()))
     }

@@ -53,6 +53,11 @@ pub(super) struct Core {
     pub(super) receive_window: i64,
     /// What was taken of bodies since the last WINDOW_UPDATE (bytes).
     pub(super) taken: u32,
+    /// How wide the windows of streams become (bytes).
+    pub(super) window: u32,
+    /// What arrived of bodies (bytes), and how much that was when a PING was sent that measures.
+    pub(super) arrived: u64,
+    pub(super) measured: Option<u64>,
     /// Streams that wait for their turn to send.
     pub(super) queue: VecDeque<u32>,
     pub(super) going: Going,
@@ -95,6 +100,9 @@ impl Core {
             send_window: DEFAULT_WINDOW.into(),
             receive_window: limits.connection_window.max(DEFAULT_WINDOW).into(),
             taken: 0,
+            window: limits.stream_window,
+            arrived: 0,
+            measured: None,
             queue: VecDeque::new(),
             going: Going::default(),
             fault: None,
@@ -114,6 +122,7 @@ impl Core {
             id,
             send_window: self.peer.initial_window.into(),
             receive_window: self.limits.stream_window.max(DEFAULT_WINDOW).into(),
+            window: self.limits.stream_window,
             urgency: DEFAULT_URGENCY,
             // A small body need not wait for its turn behind large ones.
             grant: MAX_PAYLOAD,
@@ -151,7 +160,10 @@ impl Core {
                 } else {
                     self.lately.note(id, false);
                 }
-                if let Err(Wrong::Connection(code, phrase)) = self.flood.count(Kind::Mistake) {
+                // Of a server's mistakes there are no more than requests of ours.
+                if self.role == Role::Server
+                    && let Err(Wrong::Connection(code, phrase)) = self.flood.count(Kind::Mistake)
+                {
                     self.fail(code, phrase);
                 }
             }

@@ -1,6 +1,8 @@
 //! DATA, and the windows that bound it (RFC 9113 sections 5.2, 6.1 and 6.9).
 //!
 //! A window opens again when the *reader* has taken half of it, so that whoever is slow behind us slows the peer down.
+//! Those of streams grow, up to half of the connection's, while they are what holds the peer back: while nearly a whole
+//! one arrives in the time that a PING takes.
 
 use super::core::{Core, Role};
 use super::flood::Kind;
@@ -14,6 +16,7 @@ impl Core {
         }
         let data = without_padding(head, payload)?;
         let ends = head.has(flag::END_STREAM);
+        self.arrived += payload.len() as u64;
         self.receive_window -= payload.len() as i64;
         if self.receive_window < 0 {
             return Err(Wrong::Connection(Code::FlowControl, "more DATA than the window of the connection"));
@@ -95,16 +98,44 @@ impl Core {
     }
 
     fn credit_stream(&mut self, slot: u32, len: usize) {
-        let half = self.limits.stream_window / 2;
+        let window = self.window;
         let Some(stream) = self.streams.get_mut(slot) else { return };
         if stream.receiving == Direction::Ended || stream.fault.is_some() || self.fault.is_some() {
             return;
         }
         stream.taken = stream.taken.saturating_add(len as u32);
-        if stream.taken > 0 && stream.taken >= half {
-            stream.receive_window += i64::from(stream.taken);
-            let more = std::mem::take(&mut stream.taken).to_be_bytes();
-            frame::push(self.output.begin(), kind::WINDOW_UPDATE, 0, stream.id, &more);
+        if stream.taken > 0 && stream.taken >= stream.window / 2 {
+            let wider = window.saturating_sub(stream.window);
+            let more = std::mem::take(&mut stream.taken).saturating_add(wider);
+            stream.window += wider;
+            stream.receive_window += i64::from(more);
+            frame::push(self.output.begin(), kind::WINDOW_UPDATE, 0, stream.id, &more.to_be_bytes());
+            self.measure();
+        }
+    }
+
+    /// The widest window that a stream gets (bytes): no one may use up that of the connection.
+    fn widest(&self) -> u32 {
+        self.limits.connection_window / 2
+    }
+
+    /// Begins to measure what arrives while a PING goes there and back, unless windows are as wide as they get.
+    fn measure(&mut self) {
+        if self.measured.is_none() && self.window <= self.widest() / 2 {
+            self.measured = Some(self.arrived);
+            frame::push(self.output.begin(), kind::PING, 0, 0, MEASURE);
+        }
+    }
+
+    /// The PING is back. If nearly a window arrived meanwhile, the window is what holds the peer back.
+    pub(super) fn on_measured(&mut self) {
+        let Some(begun) = self.measured.take() else { return };
+        let meanwhile = self.arrived.saturating_sub(begun);
+        if meanwhile >= u64::from(self.window / 3 * 2) && self.window <= self.widest() / 2 {
+            self.window *= 2;
         }
     }
 }
+
+/// What is sent in a PING that measures.
+pub(super) const MEASURE: &[u8; 8] = b"measure\0";

@@ -1,6 +1,7 @@
 //! How a connection ends: GOAWAY in both directions (RFC 9113 section 6.8), and pings.
 
 use super::core::{Core, Role};
+use super::data::MEASURE;
 use super::flood::Kind;
 use super::frame::{self, Code, FrameHead, MAX_31, Wrong, kind};
 use super::stream::Fault;
@@ -71,7 +72,9 @@ impl Core {
     }
 
     pub(super) fn on_pong(&mut self, payload: &[u8]) {
-        if payload == ALIVE {
+        if payload == MEASURE {
+            self.on_measured();
+        } else if payload == ALIVE {
             self.ponged = true;
         } else if payload == LEAVING && self.going.leaving == Leaving::Announced {
             self.leave();

@@ -42,8 +42,9 @@ static RATES: [Rate; KINDS] = [
     // A browser that leaves a page cancels what is on its way: a hundred at once. What ends in order gives one back.
     Rate { burst: 500, per_second: 50, phrase: "flood of reset streams" },
     Rate { burst: 100, per_second: 10, phrase: "flood of malformed streams" },
-    Rate { burst: 64, per_second: 4, phrase: "flood of SETTINGS" },
-    // gRPC measures with them: one per window of data.
+    // gRPC changes its windows with them, as it learns what the path carries.
+    Rate { burst: 256, per_second: 16, phrase: "flood of SETTINGS" },
+    // gRPC measures with them, at most one per DATA; what is sent gives some back.
     Rate { burst: 500, per_second: 50, phrase: "flood of PING" },
     Rate { burst: 200, per_second: 20, phrase: "flood of empty frames" },
     Rate { burst: 1000, per_second: 200, phrase: "flood of PRIORITY" },

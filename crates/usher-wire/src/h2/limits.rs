@@ -14,7 +14,8 @@ pub struct Limits {
     pub max_streams: u32,
     /// Heads and trailers.
     pub head: HeadLimits,
-    /// How much of a body may be on its way on one stream before somebody reads it (bytes).
+    /// How much of a body may be on its way on one stream before somebody reads it (bytes). It grows, up to half of
+    /// `connection_window`, where the way is long.
     pub stream_window: u32,
     /// The same for all streams together (bytes).
     pub connection_window: u32,

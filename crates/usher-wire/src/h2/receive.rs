@@ -84,9 +84,13 @@ impl Core {
         if head.stream == 0 || self.is_idle(head.stream) {
             return Err(Wrong::protocol("RST_STREAM for a stream that was never begun"));
         }
-        self.flood.count(Kind::Reset)?;
         let code = u32::from_be_bytes([a, b, c, d]);
-        let Some(slot) = self.streams.find(head.stream) else { return Ok(()) };
+        let open = self.streams.find(head.stream);
+        // A server can reset no more streams than we open.
+        if open.is_none() || self.role == Role::Server {
+            self.flood.count(Kind::Reset)?;
+        }
+        let Some(slot) = open else { return Ok(()) };
         let refused = self.role == Role::Client && code == Code::RefusedStream as u32;
         self.reset_by_peer(slot, if refused { Fault::Refused } else { Fault::Reset(code) });
         Ok(())

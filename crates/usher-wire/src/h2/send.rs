@@ -122,7 +122,8 @@ impl Core {
         stream.last_data = Some(at);
         frame::push(self.output.begin(), kind::DATA, 0, stream.id, data);
         self.note_sent(slot, HEAD + data.len());
-        // A receiver may tell of each KiB that it took, on the stream and on the connection.
+        // A receiver may tell of each KiB that it took, on the stream and on the connection; and measure the path.
+        self.flood.give_back(Kind::Ping, 1);
         self.flood.give_back(Kind::Window, 4 + (data.len() >> 9) as u32);
     }
 

@@ -80,6 +80,8 @@ pub(super) struct Stream {
     pub(super) send_window: i64,
     /// What the peer may send (bytes).
     pub(super) receive_window: i64,
+    /// How wide its window is when all was taken (bytes).
+    pub(super) window: u32,
     /// What was taken of the body since the last WINDOW_UPDATE (bytes).
     pub(super) taken: u32,
     /// Payload that nobody has fetched yet.

@@ -17,6 +17,7 @@ use crate::testing::{finish, receive, send, write_all};
 mod attacks;
 mod client_rules;
 mod flow;
+mod greeting;
 mod interop;
 mod leaving;
 mod own;

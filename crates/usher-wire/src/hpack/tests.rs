@@ -218,6 +218,8 @@ fn some_pairs() -> impl Strategy<Value = Vec<Pairs>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_is_encoded_is_decoded(heads in some_pairs(), sizes: Vec<prop::sample::Index>) {
         let mut encoder = Encoder::default();

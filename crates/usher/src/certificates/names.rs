@@ -66,7 +66,7 @@ fn certifiable(host: &str) -> Option<String> {
 
 /// Names that only the internal authority signs, wildcards too.
 fn is_local(name: &str) -> bool {
-    const ENDS: [&str; 6] = [".localhost", ".internal", ".local", ".test", ".home.arpa", ".lan"];
+    const ENDS: [&str; 6] = [".localhost", ".internal", ".local", ".test", ".home.arpa", ".localdomain"];
     ENDS.iter().any(|end| name.ends_with(end))
 }
 

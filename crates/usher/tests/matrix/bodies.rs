@@ -73,6 +73,7 @@ async fn both_directions_at_once(pair: Pair) -> Outcome {
         let mut served = pair.served().await?;
         served.respond(200, &[], framing);
         let echoing = async {
+            served.say(b"").await?;
             loop {
                 let piece = served.piece().await?;
                 served.say(&piece).await?;

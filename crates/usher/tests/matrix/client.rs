@@ -212,14 +212,6 @@ impl Ask {
     pub(crate) fn abort(mut self) {
         self.up.abort();
     }
-
-    /// Neither a response nor anything else comes.
-    pub(crate) async fn sees_break(&mut self) -> Outcome {
-        match self.head().await {
-            Err(_) => Ok(()),
-            Ok(head) => Err(format!("a head came: {}", head.status).into()),
-        }
-    }
 }
 
 impl Hand for Ask {

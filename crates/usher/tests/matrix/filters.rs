@@ -1,8 +1,8 @@
 //! Features of routes work the same, whatever is spoken.
 
-use usher_http::{Framing, Response};
+use usher_http::Framing;
 
-use crate::client::{Ask, Asked};
+use crate::client::Asked;
 use crate::ground::{FILE, Pair};
 use crate::hand::{Hand, Outcome, get, pattern, same};
 
@@ -109,22 +109,24 @@ async fn bodies_over_the_limit(pair: Pair) -> Outcome {
     let sent = pattern(200_000);
     // A length tells at once.
     let framing = Framing::Length(sent.len() as u64);
-    let (mut ask, head) = over_limit(&pair, framing, &sent).await?;
+    let mut ask = pair.ask(small(framing)).await?;
+    let head = ask.sends_until_head(&sent).await?;
     same("status", head.status, 413)?;
     ask.body().await?;
     drop(ask);
     pair.quiet()?;
     // Without one, the endpoint has had the beginning.
-    let (mut ask, head) = over_limit(&pair, Framing::Chunked, &sent).await?;
+    let mut ask = pair.ask(small(Framing::Chunked)).await?;
+    ask.say(&sent[..1024]).await?;
+    let mut served = pair.served().await?;
+    served.hears(&sent[..1024]).await?;
+    let head = ask.sends_until_head(&sent[1024..]).await?;
     same("status", head.status, 413)?;
     ask.body().await?;
-    drop(ask);
-    let mut served = pair.served().await?;
     served.hears_break().await?;
-    drop(served);
+    drop((ask, served));
     // As much as is allowed passes.
-    let asked = Asked { prefix: "small", method: "POST", framing: Framing::Chunked, ..Asked::default() };
-    let mut ask = pair.ask(asked).await?;
+    let mut ask = pair.ask(small(Framing::Chunked)).await?;
     ask.say(&sent[..1024]).await?;
     ask.end().await?;
     let mut served = pair.served().await?;
@@ -133,9 +135,6 @@ async fn bodies_over_the_limit(pair: Pair) -> Outcome {
     same("status", ask.answer().await?.0.status, 200)
 }
 
-async fn over_limit(pair: &Pair, framing: Framing, sent: &[u8]) -> Outcome<(Ask, Response)> {
-    let asked = Asked { prefix: "small", method: "POST", framing, ..Asked::default() };
-    let mut ask = pair.ask(asked).await?;
-    let head = ask.sends_until_head(sent).await?;
-    Ok((ask, head))
+fn small(framing: Framing) -> Asked<'static> {
+    Asked { prefix: "small", method: "POST", framing, ..Asked::default() }
 }

@@ -231,7 +231,7 @@ async fn log_says_the_version(pair: Pair) -> Outcome {
     pair.step().set("client", "waits for a line of the access log");
     loop {
         let log = pair.log();
-        if let Some(line) = log.lines().find(|line| line.contains(&agent)) {
+        if let Some(line) = log.lines().find(|line| line.contains(&format!("{agent}\""))) {
             let line: serde_json::Value = serde_json::from_str(line)?;
             same("version", line["version"].as_str(), Some(pair.front.version().as_str()))?;
             same("cluster", line["cluster"].as_str(), Some(pair.back.name()))?;

@@ -33,15 +33,15 @@ async fn in_the_middle_of_a_big_upload(pair: Pair) -> Outcome {
     for framing in [Framing::Length(10 << 20), Framing::Chunked] {
         let sent = pattern(1 << 20);
         let mut ask = pair.post(framing).await?;
+        ask.say(b"beginning").await?;
+        let mut served = pair.served().await?;
+        served.hears(b"beginning").await?;
         let sending = async {
             ask.say(&sent).await?;
             ask.abort();
             Ok(())
         };
-        let receiving = async {
-            let mut served = pair.served().await?;
-            served.hears_break().await
-        };
+        let receiving = async { served.hears_break().await };
         tokio::try_join!(sending, receiving)?;
         pair.works().await?;
     }

@@ -61,9 +61,11 @@ fn load(more: impl Fn(&str) -> Vec<String>) -> Option<(Usher, String)> {
     let (chromium, openssl) = (find("chromium", "chromium")?, find("openssl", "openssl")?);
     let pki = Pki::new();
     let usher = pki.usher(CONFIG).file("page.html", PAGE).start().unwrap();
-    let host = format!("localhost:{}", usher.listen().unwrap().port());
+    // `localhost` would be looked for at `::1` first; other names are none of this test's business.
+    let host = format!("site.test:{}", usher.listen().unwrap().port());
     let mut command = Command::new(chromium);
     command.args(OPTIONS.split_whitespace()).args(more(&host));
+    command.arg("--host-resolver-rules=MAP site.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
     command.arg(format!("--user-data-dir={}", pki.path("profile").display()));
     command.arg(format!("--ignore-certificate-errors-spki-list={}", fingerprint(&openssl, &pki)));
     command.arg(format!("https://{host}/page")).env("HOME", pki.path(""));

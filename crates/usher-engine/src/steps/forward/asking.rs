@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use usher_api::Exchange;
 use usher_http::framing::Framing;
@@ -16,11 +15,7 @@ use super::failed::{Failed, stalled, timeout};
 use super::interim;
 use crate::cluster::Link;
 use crate::steps::patience;
-use crate::steps::relay::{sink_error, source_error};
-
-/// How long an endpoint may take before a client that the runtime does not watch yet is watched: most responses come
-/// sooner, and watching costs two system calls.
-const UNWATCHED: Duration = Duration::from_millis(100);
+use crate::steps::relay::{UNWATCHED, sink_error, source_error};
 
 /// One request on one connection, until the final head is there.
 struct Asking<'a, D: Dialer> {

@@ -261,3 +261,37 @@ fn a_reset_takes_back_what_was_not_read() {
     assert!(matches!(once(|cx| stream.poll_send(cx, b"x")), Poll::Ready(Err(WireError::Reset(8)))));
     assert_eq!(data_on(&stage.frames(), 1), 0);
 }
+
+/// A window becomes wider, within bounds, if nearly all of it arrives while a PING goes there and back.
+#[test]
+fn windows_grow_as_the_path_needs() {
+    let limits = Limits { stream_window: 70_000, connection_window: 600_000, ..limits() };
+    for (delay, want) in [(40, 280_000), (1, 70_000)] {
+        let mut stage = Stage::new(limits);
+        let mut stream = stage.request(&post(1));
+        stage.frames();
+        let (mut allowed, mut sent, mut pings) = (70_000, 0, Vec::new());
+        for round in 1..200 {
+            stage.write(&data(1, false, &[0; 10_000]));
+            sent += 10_000;
+            stage.turn();
+            pull(&mut stream, usize::MAX);
+            stage.turn();
+            let frames = stage.frames();
+            allowed += updates(&frames, 1) as usize;
+            let asked = frames.into_iter().filter(|frame| frame.kind == kind::PING);
+            pings.extend(asked.map(|ping| (round + delay, ping.payload)));
+            for (_, payload) in pings.extract_if(.., |(due, _)| *due <= round) {
+                stage.write(&one(kind::PING, flag::ACK, 0, &payload));
+            }
+        }
+        assert!((want / 2..=want).contains(&(allowed - sent)), "{} of {want}", allowed - sent);
+    }
+}
+
+/// What a connection without streams takes beside its tables.
+#[test]
+fn an_idle_connection_is_small() {
+    assert!(size_of::<super::super::core::Core>() < 1200, "{}", size_of::<super::super::core::Core>());
+    assert!(size_of::<Server<MemoryStream>>() < 300, "{}", size_of::<Server<MemoryStream>>());
+}

@@ -97,8 +97,11 @@ proptest! {
     }
 }
 
-/// The frames (kind, flags, stream, length) that the server sends for some bytes that come in pieces, and how it ends; none of its streams is used.
-fn outcome(bytes: &[u8], cuts: &[usize]) -> (Vec<(u8, u8, u32, usize)>, Option<&'static str>) {
+/// Kind, flags, stream and length of frames, and the error behind them.
+type Outcome = (Vec<(u8, u8, u32, usize)>, Option<&'static str>);
+
+/// The frames that the server sends for some bytes that come in pieces, and how it ends; none of its streams is used.
+fn outcome(bytes: &[u8], cuts: &[usize]) -> Outcome {
     let mut stage = Stage::new(limits());
     let mut streams = Vec::new();
     let (mut at, mut ended, mut sent) = (0usize, None, Vec::new());
