@@ -26,7 +26,7 @@ pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Ve
     let (log_to, log) = if settings.access_log { ("log stdout format raw local0", LOG) } else { ("", "") };
     let large = settings.tuning == Tuning::LargeBodies;
     let (tune, splice) = if large { (LARGE, "splice-response") } else { ("", "splice-auto") };
-    let tls = format!(" ssl crt {} curves X25519", place.certificate.both.display());
+    let tls = format!(" ssl crt {}", place.certificate.both.display());
     let bind = match settings.door {
         Door::Http => String::new(),
         Door::Https(_) => format!("{tls} alpn http/1.1"),

@@ -65,7 +65,15 @@ pub(crate) fn pypi(modules: &[Module]) -> Result<(), String> {
     }
     // Wheels only: what must be built would ask for compilers and headers.
     let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+    ]);
     if !succeeds(install.args(&missing).stdin(Stdio::null())) {
         return Err(format!("`{} -m pip install {names}` failed", python.display()));
     }

@@ -42,8 +42,8 @@ crate::section! {
 }
 
 crate::section! {
-    /// A certificate authority: `letsencrypt`, `letsencrypt-staging`, `zerossl`, `google`, or the address of its
-    /// directory.
+    /// A certificate authority: `letsencrypt`, `letsencrypt-staging`, `zerossl`, `google`, `google-staging`, `buypass`,
+    /// `sslcom`, `actalis`, or the address of its directory.
     #[bare(directory)]
     pub struct CertificateAuthority {
         /// The name, or `https://…` of its directory.
@@ -175,7 +175,7 @@ crate::section! {
     pub struct OnDemand {
         /// Asked with `?domain=NAME`: 200 is yes, anything else is no.
         pub ask: Option<Spanned<String>>,
-        /// Allowed hosts: `*.example.com`.
+        /// Allowed hosts; `*.example.com` is for one label below it.
         pub hosts: OneOrMany<Spanned<String>> = OneOrMany::default(),
         /// How many may be obtained per time.
         pub rate: Rate = Rate { count: 10, per: Duration::from_secs(60) },

@@ -26,10 +26,11 @@ crate::section! {
         pub proxy_protocol: Option<Spanned<ProxyProtocol>>,
         /// TLS: `true`, or a table with more. Its certificates are those of `[[certificate]]`, and automatic ones.
         pub tls: Switch<ListenerTls> = Switch::Off,
-        /// The versions of HTTP that are spoken: `h1`, `h2`, `h3`. Without it, all three with TLS, else `h1` and `h2`.
+        /// The versions of HTTP that are spoken: `h1`, `h2`, `h3`. Without it, all three with TLS, else `h1` and `h2`. With
+        /// `proxy_protocol`, `h3` is not spoken, as that header is for TCP only.
         pub protocols: OneOrMany<Spanned<Protocol>> = OneOrMany::default(),
-        /// Send clients that come without TLS to HTTPS. Without it, that is done on port 80, for hosts whose certificate
-        /// is automatic.
+        /// Send clients that come without TLS to HTTPS, whatever they ask for. Without it, that is done on port 80, for
+        /// hosts whose certificate is automatic.
         pub redirect_https: Option<bool>,
         /// Connections that may wait to be accepted. The system may cut it (`net.core.somaxconn`).
         #[range(1..=1_000_000)]

@@ -1,6 +1,7 @@
 //! Step 2, secure: what a client says first, and the TLS handshake. Connections that are not ours to decrypt leave here.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -42,6 +43,8 @@ enum First<T> {
     Past(T, Vec<u8>, usize),
     /// No TLS at all.
     Plain(T, Vec<u8>),
+    /// Not a byte came, as when somebody looks whether the port is open.
+    Silent,
     /// It ended, or was ended; a word for metrics and one for the log.
     Failed(&'static str, String),
 }
@@ -58,7 +61,8 @@ pub(super) async fn run<D: Dialer, T: Transport>(
         guest.worker.metrics.connections.refused(Refusal::HandshakeLimit);
         return None;
     };
-    let beginning = begin(&snapshot, &listener, stream, ahead);
+    let local = guest.door.local.map(|local| local.ip());
+    let beginning = begin(&snapshot, &listener, (stream, ahead), local);
     let first = guest.deadline.limit(listener.timeouts.handshake, beginning).await;
     drop(place);
     match first {
@@ -71,6 +75,10 @@ pub(super) async fn run<D: Dialer, T: Transport>(
         Ok(First::Plain(stream, ahead)) => {
             guest.worker.metrics.handshakes.failed.of("not_tls").increment();
             service::refuse_plain(guest, Secured::Plain(stream), &ahead).await;
+            None
+        }
+        Ok(First::Silent) => {
+            guest.worker.metrics.handshakes.failed.of("silent").increment();
             None
         }
         Ok(First::Failed(reason, text)) => failed(guest, reason, &text),
@@ -100,8 +108,8 @@ fn failed<D: Dialer, T>(guest: &Guest<D>, reason: &'static str, text: &str) -> O
 async fn begin<T: Transport>(
     snapshot: &Snapshot,
     listener: &ListenerSpec,
-    mut stream: T,
-    mut ahead: Vec<u8>,
+    (mut stream, mut ahead): (T, Vec<u8>),
+    local: Option<IpAddr>,
 ) -> First<T> {
     let Some(spec) = &listener.tls else { return First::Plain(stream, ahead) };
     loop {
@@ -120,17 +128,22 @@ async fn begin<T: Transport>(
             }
         }
         match read(&mut stream, &mut ahead).await {
-            Ok(0) if ahead.is_empty() => return First::Failed("disconnected", "no byte came".to_owned()),
+            Ok(0) if ahead.is_empty() => return First::Silent,
             Ok(0) => return First::Failed("disconnected", "ended within the first message".to_owned()),
             Ok(_) => {}
             Err(error) => return First::Failed("io", error.to_string()),
         }
     }
-    shake_hands(spec, stream, ahead).await
+    shake_hands(spec, stream, ahead, local).await
 }
 
-async fn shake_hands<T: Transport>(spec: &TlsSpec, stream: T, ahead: Vec<u8>) -> First<T> {
-    match tls::accept(stream, ahead, &spec.acceptor).await {
+async fn shake_hands<T: Transport>(
+    spec: &TlsSpec,
+    stream: T,
+    ahead: Vec<u8>,
+    local: Option<IpAddr>,
+) -> First<T> {
+    match tls::accept_at(stream, ahead, &spec.acceptor, local).await {
         Ok(stream) => First::Ours(stream),
         Err(error) => First::Failed(error.kind().as_str(), error.text().to_owned()),
     }

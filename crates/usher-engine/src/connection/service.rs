@@ -258,8 +258,8 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         (visit, &mut self.connection)
     }
 
-    /// Tells a client over TLS that this is the end and nobody cut the connection off (RFC 8446 section 6.1): where a body
-    /// ends with the connection, it could not know. Without TLS, closing says the same.
+    /// Tells a client over TLS that this is the end and nobody cut the connection off (RFC 8446 section 6.1): where a
+    /// body ends with the connection, it could not know. Without TLS, closing says the same.
     async fn farewell(&mut self) {
         if self.guest.door.session.is_some() {
             let connection = &mut self.connection;

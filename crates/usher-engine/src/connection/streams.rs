@@ -376,8 +376,8 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
     shared.worker.give_exchange(exchange);
 }
 
-/// Throws away what the client still sends of a body that nobody needs. It could be told to stop at once, with the answer
-/// (RFC 9113 section 8.1, RFC 9114 section 4.1); but browsers then wait for ever, and curl before 8.0 loses the answer.
+/// Throws away what the client still sends of a body that nobody needs. It could be told to stop at once, with the
+/// answer (RFC 9113 section 8.1, RFC 9114 section 4.1); but Chromium then waits for ever, and curl 7 loses the answer.
 async fn drain<S: Stream>(stream: &mut S) {
     let mut thrown_away = 0;
     while thrown_away < LAST_WORDS_BYTES {

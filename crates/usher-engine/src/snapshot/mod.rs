@@ -70,8 +70,8 @@ pub struct ListenerSpec {
     pub tls: Option<TlsSpec>,
     /// The versions of HTTP that are spoken.
     pub protocols: ListenerProtocols,
-    /// Where clients without TLS are sent, on hosts that are served over TLS: the port.
-    pub redirect: Option<u16>,
+    /// Where clients without TLS are sent.
+    pub redirect: Option<ToHttps>,
     /// What tells clients of HTTP/3 (RFC 7838), if it is spoken.
     pub alt_svc: Option<Box<str>>,
     /// Requests at once on one connection of HTTP/2 or HTTP/3.
@@ -116,6 +116,15 @@ impl Default for Trust {
             quic_keys: QuicKeys::random().ok().map(Arc::new),
         }
     }
+}
+
+/// Where clients without TLS are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToHttps {
+    /// The port.
+    pub port: u16,
+    /// Whatever route they ask for; else only on hosts with an automatic certificate.
+    pub always: bool,
 }
 
 /// TLS on a listener.

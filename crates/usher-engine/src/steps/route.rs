@@ -58,7 +58,7 @@ pub(crate) fn to_https<D: Dialer>(
     exchange: &Exchange,
     route: &Route,
 ) -> Option<Box<Reply>> {
-    let port = visit.listener.redirect.filter(|_| route.to_https)?;
+    let port = visit.listener.redirect.filter(|to| route.to_https || to.always)?.port;
     // A proxy in front that ended TLS says so, if it is trusted.
     let request = &exchange.request;
     let ended_before = exchange.client.trusted

@@ -205,9 +205,11 @@ pub(crate) fn is_disguised(name: &[u8]) -> bool {
 
 /// Beside `X-Forwarded-…`: names by which deployed proxies and content networks tell a client's address or scheme, and
 /// which frameworks (Rack, Spring, Express and the like) or their extensions believe. In lower case.
-pub(super) const CLAIMED: [&[u8]; 12] = [
+pub(super) const CLAIMED: [&[u8]; 14] = [
     b"cf-connecting-ip",
     b"cf-connecting-ipv6",
+    b"client-cert",
+    b"client-cert-chain",
     b"fastly-client-ip",
     b"forwarded-for",
     b"front-end-https",

@@ -1,5 +1,6 @@
 //! The side of a server.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -8,7 +9,7 @@ use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
-use super::certificates::Certificates;
+use super::certificates::{CertificateSet, Certificates};
 use super::error::TlsError;
 use super::policy::Policy;
 use super::tickets::TicketKeys;
@@ -16,7 +17,7 @@ use super::trust::ClientAuth;
 
 mod accept;
 
-pub use accept::accept;
+pub use accept::{accept, accept_at};
 
 /// The protocol of TLS-ALPN-01 (RFC 8737 section 6.2).
 const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
@@ -105,6 +106,14 @@ impl TlsAcceptor {
         Ok(Self { config: Arc::new(config), challenge, certificates })
     }
 
+    /// How clients are served that connected to this address and name no host; none if there is no certificate for it.
+    fn at_address(&self, address: IpAddr) -> Option<Arc<ServerConfig>> {
+        let set = self.certificates.find(&address.to_canonical().to_string())?;
+        let mut config = ServerConfig::clone(&self.config);
+        config.cert_resolver = Arc::new(Chosen(set));
+        Some(Arc::new(config))
+    }
+
     /// What rustls takes for a server.
     #[cfg(test)]
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
@@ -163,6 +172,17 @@ struct Chooser(Arc<Certificates>);
 impl ResolvesServerCert for Chooser {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.0.choose(hello.server_name(), hello.signature_schemes())
+    }
+}
+
+/// Chooses by what the client can verify, of what was found for its address.
+#[derive(Debug)]
+struct Chosen(Arc<CertificateSet>);
+
+impl ResolvesServerCert for Chosen {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let certificate = self.0.choose(hello.signature_schemes())?;
+        Some(Arc::clone(certificate.certified_key()))
     }
 }
 

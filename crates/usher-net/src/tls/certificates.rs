@@ -191,7 +191,7 @@ impl CertificateSet {
     }
 
     /// The preferred one that a client can verify; the first if it can verify none, for rustls to refuse it.
-    fn choose(&self, schemes: &[SignatureScheme]) -> Option<&Arc<Certificate>> {
+    pub(super) fn choose(&self, schemes: &[SignatureScheme]) -> Option<&Arc<Certificate>> {
         let fits = |certificate: &&Arc<Certificate>| {
             certificate.certified_key().key.choose_scheme(schemes).is_some()
         };

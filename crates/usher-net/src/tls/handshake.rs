@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::kernel::KernelConnection;
@@ -136,8 +137,8 @@ impl<T: Transport> Handshake<T> {
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         self.output.extend_from_slice(bytes);
         let _ = poll_fn(|cx| self.poll_flush(cx)).await;
-        // Behind a FIN, what the peer still sends does not take the alert away from it.
         let _ = poll_fn(|cx| self.stream.poll_shutdown(cx)).await;
+        throw_away(&mut self.stream).await;
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -240,6 +241,25 @@ impl<T: Transport> Handshake<T> {
         TlsStream::new(self.stream, established, session)
             .ok_or_else(|| HandshakeError::new(Kind::Internal, "the keys cannot be used"))
     }
+}
+
+/// How long, and how much (bytes), the peer may go on speaking after it was told that it is refused.
+const LAST_WORDS: Duration = Duration::from_millis(if cfg!(test) { 2 } else { 500 });
+const LAST_WORDS_BYTES: usize = 64 << 10;
+
+/// Reads what the peer still says, and throws it away: closing over it would be a reset, which could take the alert away
+/// from the peer before it has read it.
+pub(super) async fn throw_away(stream: &mut impl Transport) {
+    let reading = async {
+        let (mut bytes, mut got) = ([0; 1024], 0);
+        while got < LAST_WORDS_BYTES {
+            match poll_fn(|cx| stream.poll_read(cx, &mut bytes)).await {
+                Ok(len) if len > 0 => got += len,
+                _ => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, reading).await;
 }
 
 fn encode<D>(mut message: EncodeTlsData<'_, D>, output: &mut Vec<u8>) -> Result<(), Error> {

@@ -30,7 +30,7 @@ mod trust;
 
 pub use rustls::ServerConfig as QuicTls;
 
-pub use acceptor::{AcceptorOptions, TlsAcceptor, accept};
+pub use acceptor::{AcceptorOptions, TlsAcceptor, accept, accept_at};
 pub use certificate::{Certificate, CertificateError};
 pub use certificates::{CertificateSet, Certificates};
 pub use connector::{ConnectorOptions, TlsConnector};

@@ -13,7 +13,7 @@ use self::keys::{APPLICATION_DATA, Fault, Keys, MAX_PLAIN, RECORD_HEAD};
 use self::messages::{Effect, Failure, Messages};
 use self::output::Output;
 use super::error::alert_name;
-use super::handshake::Kernel;
+use super::handshake::{Kernel, throw_away};
 use super::session::Session;
 use crate::transport::Transport;
 
@@ -96,6 +96,7 @@ impl<T: Transport> TlsStream<T> {
         self.tell(alert);
         let _ = std::future::poll_fn(|cx| self.output.poll_send(cx, &mut self.stream)).await;
         let _ = std::future::poll_fn(|cx| self.stream.poll_shutdown(cx)).await;
+        throw_away(&mut self.stream).await;
     }
 
     fn tell(&mut self, alert: AlertDescription) {

@@ -47,6 +47,7 @@ static RATES: [Rate; KINDS] = [
     // gRPC measures with them, at most one per DATA; what is sent gives some back.
     Rate { burst: 500, per_second: 50, phrase: "flood of PING" },
     Rate { burst: 200, per_second: 20, phrase: "flood of empty frames" },
+    // A request may come with one, and change its mind.
     Rate { burst: 1000, per_second: 200, phrase: "flood of PRIORITY" },
     // What is sent gives some back.
     Rate { burst: 1000, per_second: 200, phrase: "flood of WINDOW_UPDATE" },
@@ -91,8 +92,8 @@ impl Flood {
     fn refill(&mut self, kind: Kind) -> Result<(), Wrong> {
         let Rate { burst, per_second, phrase } = RATES[kind as usize];
         let now = Instant::now();
-        let passed = now.duration_since(self.since[kind as usize]).as_secs();
-        let grown = passed.saturating_mul(per_second.into()).min(burst.into()) as u32;
+        let passed = now.duration_since(self.since[kind as usize]).as_millis();
+        let grown = (passed * u128::from(per_second) / 1000).min(burst.into()) as u32;
         if grown == 0 {
             return Err(Wrong::Connection(Code::EnhanceYourCalm, phrase));
         }

@@ -166,6 +166,7 @@ impl Core {
         if let Some(value) = request.fields.get_named(b"priority") {
             stream.urgency = urgency(value);
         }
+        self.flood.give_back(Kind::Priority, 2);
         let slot = self.streams.insert(stream);
         self.streams.set_open(id, slot);
         slot

@@ -7,9 +7,11 @@ mod options;
 use std::sync::Arc;
 
 use usher_api::certificates::{CertificateReading, CertificateReport};
-use usher_certs::Manager;
+use usher_certs::{Manager, Options};
 use usher_config::{Diagnostic, Loaded};
 use usher_engine::Snapshot;
+
+use crate::log;
 
 use options::options;
 pub(crate) use options::storage;
@@ -30,7 +32,17 @@ impl Keeper {
         }
         let trust = &snapshot.trust;
         let (options, _) = options(loaded);
-        let manager = Manager::start(options, trust.certificates.clone(), trust.challenges.clone())?;
+        let begin = |options| Manager::start(options, trust.certificates.clone(), trust.challenges.clone());
+        let needs_storage = !options.managed.is_empty() || options.on_demand.is_some();
+        let manager = match begin(options.clone()) {
+            // Certificates from files need none, but for what is stapled to them.
+            Err(why) if !needs_storage => {
+                let elsewhere = std::env::temp_dir().join(format!("usher-{}", std::process::id()));
+                log::warn(format_args!("{why}; proofs of OCSP are not fetched (`automatic_https.storage`)"));
+                begin(Options { storage: elsewhere, ocsp: false, ..options })?
+            }
+            began => began?,
+        };
         let manager = Arc::new(manager);
         let _ = trust.on_demand.set(manager.on_demand());
         Ok(Some(Self { manager }))

@@ -14,10 +14,11 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// What is being waited for, for failures.
 #[derive(Clone, Default)]
-pub(crate) struct Step(Rc<Cell<(&'static str, &'static str)>>);
+pub(crate) struct Step(pub(crate) Rc<Cell<(&'static str, &'static str)>>);
 
 impl Step {
     pub(crate) fn set(&self, who: &'static str, what: &'static str) {
+        eprintln!("STEP {:p} {who} {what}", &*self.0);
         self.0.set((who, what));
     }
 }

@@ -26,18 +26,10 @@ respond = "hello"
 const BESIDE_THE_POINT: &[&str] = &[
     // The authority is the test's own.
     "cert_chain_of_trust",
-    "cert_chain_of_trust <hostCert#1>",
-    // The certificate names no place where its revocation could be asked for.
+    // The test's certificate names no place where its revocation could be asked for.
     "cert_revocation",
-    "cert_crlDistributionPoints",
-    "cert_ocspURL",
-    "OCSP_stapling",
-    // Records of DNS, which `localhost` has none of.
-    "DNS_CAArecord",
-    // Not a default: it cannot be taken back, so whoever wants it says so (the filter `hsts`).
-    "HSTS",
-    // The time limit of the whole handshake, not of this.
-    "scanTime",
+    // Debian's OpenSSL has no RC4 to try it with; the list of what is offered, which is made without it, counts.
+    "RC4",
 ];
 
 /// It asks many hundred times, one after another.
@@ -50,7 +42,7 @@ fn finds_nothing_above_low() {
     let usher = pki.usher(CONFIG).start().unwrap();
     let mut command = Command::new(testssl);
     command.args(["--quiet", "--warnings", "batch", "--color", "0", "--ip", "127.0.0.1", "--nodns", "none"]);
-    command.args(["--protocols", "--server-preference", "--server-defaults", "--std", "--fs", "--headers"]);
+    command.args(["--protocols", "--server-preference", "--server-defaults", "--std", "--fs"]);
     command.args(["--vulnerable", "--grease", "--fast", "--jsonfile", "found.json"]);
     command.arg(format!("localhost:{}", usher.listen().unwrap().port())).current_dir(pki.path(""));
     let mut process = Peer::start(&mut command);
@@ -58,7 +50,7 @@ fn finds_nothing_above_low() {
     let text = fs::read_to_string(pki.path("found.json")).unwrap();
     let findings: Vec<Value> = serde_json::from_str(&text).unwrap();
     // That it looked at all.
-    for id in ["TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "FS", "cert_signatureAlgorithm"] {
+    for id in ["TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "PFS", "cert_signatureAlgorithm", "cipherlist_NULL"] {
         assert!(findings.iter().any(|found| found["id"] == id), "no `{id}`: {text}\n{}", process.output());
     }
     let bad: Vec<&Value> = findings

@@ -4,13 +4,14 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use usher_config::config::{Limits, Listener, Timeouts};
+use usher_config::Spanned;
+use usher_config::config::{DEFAULT_PORT, DEFAULT_TLS_PORT, Limits, Listener, Timeouts};
 use usher_http::parse::HeadLimits;
 use usher_net::{Keepalive, ListenOptions, SocketOptions};
 
 use super::secrets::protocols;
 use super::{Building, Clusters, Names};
-use crate::snapshot::{ClientTimeouts, Counts, ListenerSpec, ProxyRule};
+use crate::snapshot::{ClientTimeouts, Counts, ListenerSpec, ProxyRule, ToHttps};
 
 /// Once a client was silent for `tcp_keepalive`: how often it is asked for a sign of life, and how many questions may
 /// stay without an answer.
@@ -25,7 +26,7 @@ impl Building<'_> {
         let mut names = Names::taken(given.map(|name| name.as_str()));
         let clients = self.carry.keep("connections by client".to_owned(), Mutex::default);
         let tickets = self.tickets();
-        let redirect = config.listeners.iter().find_map(|listener| secure_port(listener));
+        let all = &config.listeners;
         let specs = config.listeners.iter().map(|listener| {
             let name = match &listener.name {
                 Some(name) => name.value.clone(),
@@ -36,7 +37,7 @@ impl Building<'_> {
             let tls = self.tls(listener, tickets.as_ref(), clusters);
             let open = self.carry.keep(format!("connections of listener {name}"), AtomicU32::default);
             let counts = Counts { listener: open, clients: clients.clone() };
-            let redirect = redirect.filter(|_| redirects(listener));
+            let redirect = to_https(listener, all);
             Arc::new(ListenerSpec { counts, tls, redirect, ..spec(name, listener, &limits, &timeouts) })
         });
         specs.collect()
@@ -90,16 +91,20 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
     }
 }
 
-/// The port that clients without TLS are sent to.
-fn secure_port(listener: &Listener) -> Option<u16> {
-    let tls = listener.tls.on()?;
-    listener.bind.iter().find_map(|bind| bind.port()).filter(|_| tls.automatic)
-}
-
-/// Whether a listener sends clients to HTTPS: as it says, else if it is the one that browsers try first.
-fn redirects(listener: &Listener) -> bool {
-    let usual = || listener.bind.iter().any(|bind| bind.port() == Some(usher_config::config::DEFAULT_PORT));
-    listener.tls.on().is_none() && listener.redirect_https.unwrap_or_else(usual)
+/// Where a listener sends clients without TLS: where it says so, everywhere; else on the port that browsers try first, to
+/// the listener with automatic certificates.
+fn to_https(listener: &Listener, all: &[Spanned<Listener>]) -> Option<ToHttps> {
+    let usual = || listener.bind.iter().any(|bind| bind.port() == Some(DEFAULT_PORT));
+    let always = listener.redirect_https == Some(true);
+    if listener.tls.on().is_some() || !listener.redirect_https.unwrap_or_else(usual) {
+        return None;
+    }
+    let port = |listener: &Spanned<Listener>| {
+        let tls = listener.tls.on()?;
+        listener.bind.iter().find_map(|bind| bind.port()).filter(|_| tls.automatic || always)
+    };
+    let port = all.iter().find_map(port).or(always.then_some(DEFAULT_TLS_PORT))?;
+    Some(ToHttps { port, always })
 }
 
 /// How long clients may remember that there is HTTP/3 (seconds).

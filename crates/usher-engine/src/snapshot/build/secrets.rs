@@ -28,7 +28,8 @@ pub(super) fn protocols(listener: &Listener) -> ListenerProtocols {
     ListenerProtocols {
         h1: listener.speaks(Protocol::H1),
         h2: listener.speaks(Protocol::H2),
-        h3: listener.speaks(Protocol::H3) && listener.tls.on().is_some(),
+        // A load balancer in front says who the client is on TCP only.
+        h3: listener.speaks(Protocol::H3) && listener.tls.on().is_some() && listener.proxy_protocol.is_none(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The handshake with a client.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -23,10 +24,27 @@ pub async fn accept<T: Transport>(
     ahead: Vec<u8>,
     acceptor: &TlsAcceptor,
 ) -> Result<TlsStream<T>, HandshakeError> {
+    accept_at(stream, ahead, acceptor, None).await
+}
+
+/// As [`accept`], of a client that connected to `local`: one that names no host gets the certificate for that address, if
+/// there is one. Clients name no host where they were given an address (RFC 6066 section 3).
+///
+/// # Errors
+/// Whatever goes wrong; the client was told by an alert.
+pub async fn accept_at<T: Transport>(
+    stream: T,
+    ahead: Vec<u8>,
+    acceptor: &TlsAcceptor,
+    local: Option<IpAddr>,
+) -> Result<TlsStream<T>, HandshakeError> {
     let mut handshake = Handshake::new(stream, ahead);
     let hello = read_hello(&mut handshake).await?;
     let name = hello.server_name();
-    let config = if hello.alpn().any(|protocol| protocol == CHALLENGE_PROTOCOL) {
+    let addressed = local.filter(|_| name.is_none()).and_then(|local| acceptor.at_address(local));
+    let config = if let Some(config) = &addressed {
+        config
+    } else if hello.alpn().any(|protocol| protocol == CHALLENGE_PROTOCOL) {
         if name.is_none_or(|name| acceptor.certificates.challenge(name).is_none()) {
             handshake.send(&alert_record(AlertDescription::UnrecognisedName)).await;
             return Err(HandshakeError::new(Kind::UnknownName, "no challenge is open for this name"));
