@@ -20,6 +20,9 @@ use crate::worker::Worker;
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A connection that cannot rest, given back.
+type Back<D, T> = Box<(Guest<D>, Secured<T>)>;
+
 /// The connections at rest of one thread.
 pub struct IdleConnections<D: Dialer, T> {
     worker: Rc<Worker<D>>,
@@ -46,11 +49,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     }
 
     /// Takes a connection, for as long as its patience says; gives it back if it cannot rest.
-    pub(super) fn take(
-        &self,
-        guest: Guest<D>,
-        mut stream: Secured<T>,
-    ) -> Result<(), Box<(Guest<D>, Secured<T>)>> {
+    pub(super) fn take(&self, guest: Guest<D>, mut stream: Secured<T>) -> Result<(), Back<D, T>> {
         let mut rows = self.rows.borrow_mut();
         let number = rows.next();
         let watched = !self.worker.is_draining()

@@ -38,7 +38,7 @@ impl Drop for Place {
 /// What a client's first bytes lead to.
 enum First<T> {
     /// A connection that is encrypted to us.
-    Ours(TlsStream<T>),
+    Ours(Box<TlsStream<T>>),
     /// One that is passed on as it is: the stream, what was read, and the number of the rule.
     Past(T, Vec<u8>, usize),
     /// No TLS at all.
@@ -86,7 +86,7 @@ pub(super) async fn run<D: Dialer, T: Transport>(
     }
 }
 
-fn ours<D: Dialer, T: Transport>(guest: &mut Guest<D>, stream: TlsStream<T>) -> Begun<T> {
+fn ours<D: Dialer, T: Transport>(guest: &mut Guest<D>, stream: Box<TlsStream<T>>) -> Begun<T> {
     let session = stream.session().clone();
     let metrics = &guest.worker.metrics.handshakes;
     metrics.done.increment();
@@ -95,7 +95,8 @@ fn ours<D: Dialer, T: Transport>(guest: &mut Guest<D>, stream: TlsStream<T>) -> 
     }
     let is_h2 = session.alpn.as_deref() == Some(b"h2");
     guest.door.session = Some(session);
-    if is_h2 { Begun::Http2(stream.into(), Vec::new()) } else { Begun::Http1(stream.into(), Vec::new()) }
+    let stream = Secured::Tls(stream);
+    if is_h2 { Begun::Http2(stream, Vec::new()) } else { Begun::Http1(stream, Vec::new()) }
 }
 
 fn failed<D: Dialer, T>(guest: &Guest<D>, reason: &'static str, text: &str) -> Option<Begun<T>> {
@@ -144,7 +145,7 @@ async fn shake_hands<T: Transport>(
     local: Option<IpAddr>,
 ) -> First<T> {
     match tls::accept_at(stream, ahead, &spec.acceptor, local).await {
-        Ok(stream) => First::Ours(stream),
+        Ok(stream) => First::Ours(Box::new(stream)),
         Err(error) => First::Failed(error.kind().as_str(), error.text().to_owned()),
     }
 }

@@ -263,8 +263,8 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
             }
             self.watch_heads(cx)?;
             let busy = self.server.streams() > 0;
-            if self.calm != Some((self.served, busy)) && !(self.leaving && !busy) && (self.served > 0 || busy)
-            {
+            let begun = self.served > 0 || busy;
+            if begun && (busy || !self.leaving) && self.calm != Some((self.served, busy)) {
                 self.calm = Some((self.served, busy));
                 self.asked = false;
                 deadline.set(if busy {

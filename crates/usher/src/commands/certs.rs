@@ -19,12 +19,12 @@ pub(super) fn run(args: &CertsArgs) -> Result<(), Failure> {
     let all = parsed.as_ref().and_then(Value::as_array);
     let all = all.ok_or_else(|| Failure::Message(format!("the answer cannot be read: status {status}")))?;
     if args.json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(all).unwrap_or(body)));
+        return print(format!("{}\n", serde_json::to_string_pretty(all).unwrap_or(body)));
     }
     if all.is_empty() {
         return print("no certificates: no listener has `tls`, or no route on one names a host\n");
     }
-    print(&table(all))
+    print(table(all))
 }
 
 fn renew(asked: &Asked, name: &str) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ pub(super) fn run(args: &TrustArgs) -> Result<(), Failure> {
     };
     let plan = plan.map_err(Failure::Message)?;
     for step in &plan.steps {
-        print(&format!("{step}\n"))?;
+        print(format!("{step}\n"))?;
     }
     for note in &plan.notes {
         say(&format!("{note}\n"));

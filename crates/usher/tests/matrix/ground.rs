@@ -166,7 +166,14 @@ pub(crate) fn every_pair<F: Future<Output = Outcome> + 'static>(behaviour: impl 
             let task = async { trying.await.map(|outcome| outcome.map_err(|error| error.to_string())) };
             (id, step, tokio::task::spawn_local(task))
         };
-        let tries: Vec<_> = PAIRS.into_iter().filter(|(a, b)| std::env::var("ONLY").is_ok_and(|only| only.split(" ").any(|one| one == id(*a, *b))) || std::env::var("ONLY").is_err()).map(begin).collect();
+        let tries: Vec<_> = PAIRS
+            .into_iter()
+            .filter(|(a, b)| {
+                std::env::var("ONLY").is_ok_and(|only| only.split(" ").any(|one| one == id(*a, *b)))
+                    || std::env::var("ONLY").is_err()
+            })
+            .map(begin)
+            .collect();
         let mut failures = Vec::new();
         for (id, step, task) in tries {
             match task.await {

@@ -55,7 +55,7 @@ async fn ask(pair: &Pair, number: usize) -> Outcome {
     let body = pattern([0, 10, 1001, 16_384, 200_001][number % 5]);
     let framing = match number % 5 {
         0 => Framing::None,
-        _ if number % 2 == 0 => Framing::Length(body.len() as u64),
+        _ if number.is_multiple_of(2) => Framing::Length(body.len() as u64),
         _ => Framing::Chunked,
     };
     let method = if framing == Framing::None { "GET" } else { "POST" };

@@ -53,11 +53,15 @@ impl Nghttpd {
             command.args(["-a", "127.0.0.1", "-d"]).arg(folder.path()).args(["--trailer", "x-last: word"]);
             command.arg("--echo-upload");
             match number {
-                0 => command.arg(ports[0].number().to_string()).arg(pki.path("site.key")).arg(pki.path("site.pem")),
+                0 => command
+                    .arg(ports[0].number().to_string())
+                    .arg(pki.path("site.key"))
+                    .arg(pki.path("site.pem")),
                 _ => command.arg("--no-tls").arg(ports[1].number().to_string()),
             };
             let mut process = Peer::start(&mut command);
-            process.until("nghttpd to accept connections", |_| Client::connect(ports[number].address()).is_ok());
+            process
+                .until("nghttpd to accept connections", |_| Client::connect(ports[number].address()).is_ok());
             process
         };
         Some(Self { _processes: [start(0), start(1)], ports, folder })
@@ -131,7 +135,9 @@ fn h2load_sees_no_failure() {
         all_succeeded(&chain.run(&h2load, &arguments), *count);
     }
     assert!(fs::read(chain.nginx.path("uploads/sent")).unwrap() == content);
-    let strange = log(&chain.usher).into_iter().find(|line| line["method"] != "" && line["status"].as_u64() >= Some(300));
+    let strange = log(&chain.usher)
+        .into_iter()
+        .find(|line| line["method"] != "" && line["status"].as_u64() >= Some(300));
     assert!(strange.is_none(), "{strange:?}");
 }
 
@@ -182,7 +188,10 @@ fn an_endpoint_that_speaks_h2_gets_every_kind_of_client() {
     for version in ["--http1.1", "--http2"] {
         for prefix in ["/secure", "/plain"] {
             let ask = |options: &[&str], path: &str| {
-                chain.curl(&curl, &[&[version], options, &[&chain.url("", &format!("{prefix}{path}"))]].concat())
+                chain.curl(
+                    &curl,
+                    &[&[version], options, &[&chain.url("", &format!("{prefix}{path}"))]].concat(),
+                )
             };
             assert_eq!(ask(&[], "/small"), HELLO.as_bytes(), "{version} {prefix}");
             assert!(ask(&[], "/large") == large, "{version} {prefix}");
@@ -191,5 +200,7 @@ fn an_endpoint_that_speaks_h2_gets_every_kind_of_client() {
             assert!(ask(&["-I"], "/large").ends_with(b"\r\n\r\n"), "a head and nothing more");
         }
     }
-    logged(&chain.usher, "a connection that was kept", |line| line["reused"] == true && line["cluster"] == "secure");
+    logged(&chain.usher, "a connection that was kept", |line| {
+        line["reused"] == true && line["cluster"] == "secure"
+    });
 }

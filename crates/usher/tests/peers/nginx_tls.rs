@@ -131,7 +131,9 @@ impl Chain {
         let (curl, pki, clear) = (find("curl", "curl")?, Pki::new(), Nginx::start()?);
         let nginx = Nginx::start_with(&ENDPOINT.replace("PKI/", &pki.path("").display().to_string()))?;
         let route = |name: &&str| {
-            format!("[[route]]\npath = \"/{name}/*\"\ncluster = \"{name}\"\nrewrite = {{ strip_prefix = \"/{name}\" }}\n")
+            format!(
+                "[[route]]\npath = \"/{name}/*\"\ncluster = \"{name}\"\nrewrite = {{ strip_prefix = \"/{name}\" }}\n"
+            )
         };
         let config = format!("{CONFIG}{}", CLUSTERS.iter().map(route).collect::<String>());
         let members = format!("unix:{}", nginx.path("members.sock").display());
@@ -212,7 +214,8 @@ fn usher_shows_a_certificate_to_endpoints() {
 fn nginx_ends_tls_and_begins_it_again() {
     let Some(chain) = Chain::start() else { return };
     let config = FRONT.replace("PKI/", &chain.pki.path("").display().to_string());
-    let front = Nginx::start_with(&config.replace("USHER", &chain.usher.listen().unwrap().to_string())).unwrap();
+    let front =
+        Nginx::start_with(&config.replace("USHER", &chain.usher.listen().unwrap().to_string())).unwrap();
     let large = fs::read(chain.nginx.path("site/large.bin")).unwrap();
     let port = front.address().port();
     for version in ["--http1.1", "--http2"] {

@@ -57,7 +57,8 @@ fn bodies_arrive_whole_on_many_streams_and_connections() {
     assert_eq!(run(&python, &pki, &usher, "bodies", "").finish(), "done\n");
     let line = logged(&usher, "a request", |line| line["target"] == "/missing");
     assert_eq!(line["version"], "HTTP/3.0");
-    let broken = log(&usher).into_iter().find(|line| line["version"] == "HTTP/3.0" && line["reason"].is_string());
+    let broken =
+        log(&usher).into_iter().find(|line| line["version"] == "HTTP/3.0" && line["reason"].is_string());
     assert!(broken.is_none(), "{broken:?}");
 }
 
@@ -74,6 +75,9 @@ fn early_data_is_for_safe_requests() {
     assert_eq!(run(&python, &pki, &usher, "early", "").finish(), "done\n");
     let early = |request: &&Request| request.fields.has("early-data");
     let requests = endpoint.requests();
-    assert_eq!(requests.iter().filter(early).map(|request| request.method.clone()).collect::<Vec<_>>(), ["GET"]);
+    assert_eq!(
+        requests.iter().filter(early).map(|request| request.method.clone()).collect::<Vec<_>>(),
+        ["GET"]
+    );
     assert_eq!(run(&python, &pki, &usher, "refused", "careful").finish(), "done\n");
 }

@@ -50,7 +50,8 @@ fn finds_nothing_above_low() {
     let text = fs::read_to_string(pki.path("found.json")).unwrap();
     let findings: Vec<Value> = serde_json::from_str(&text).unwrap();
     // That it looked at all.
-    for id in ["TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "PFS", "cert_signatureAlgorithm", "cipherlist_NULL"] {
+    for id in ["TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "PFS", "cert_signatureAlgorithm", "cipherlist_NULL"]
+    {
         assert!(findings.iter().any(|found| found["id"] == id), "no `{id}`: {text}\n{}", process.output());
     }
     let bad: Vec<&Value> = findings

@@ -134,7 +134,7 @@ impl<D: Dialer> Attempt<'_, D> {
     /// Queues the request's head.
     fn begin(&self, exchange: &mut Exchange, connection: &mut Link<D::Stream>, lease: &Lease<D::Stream>) {
         let is_h1 = matches!(connection, Link::H1(_));
-        websocket::offer(exchange, &self.visit.upgrade, is_h1, || self.visit.worker.random());
+        websocket::offer(exchange, self.visit.upgrade, is_h1, || self.visit.worker.random());
         let host = self.cluster.spec.host_for(&exchange.request.authority, &lease.endpoint.resolved);
         let upgrade = Some(self.visit.upgrade).filter(|protocol| !protocol.is_empty());
         let trailers = Some(&self.route.request_trailers);
