@@ -10,6 +10,7 @@ use crate::{Outcome, generate, invariants, paths, tools};
 /// Programs that tests start, and the packages that bring them.
 const PROGRAMS: &[tools::Package] = &[
     ("ab", "apache2-utils"),
+    ("certutil", "libnss3-tools"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("dnsmasq", "dnsmasq-base"),
@@ -17,6 +18,7 @@ const PROGRAMS: &[tools::Package] = &[
     ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
     ("nghttpd", "nghttp2-server"),
+    ("named", "bind9"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("pebble", "pebble"),

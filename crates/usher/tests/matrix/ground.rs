@@ -20,7 +20,7 @@ use crate::served::Served;
 use crate::speech::{ALL, PAIRS, Speech};
 
 /// How long a behaviour may take for one pair: generous, as many tests run at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What is served from a file.
 pub(crate) const FILE: &str = "0123456789abcdef";

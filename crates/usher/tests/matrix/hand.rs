@@ -18,7 +18,11 @@ pub(crate) struct Step(pub(crate) Rc<Cell<(&'static str, &'static str)>>);
 
 impl Step {
     pub(crate) fn set(&self, who: &'static str, what: &'static str) {
-        eprintln!("STEP {:p} {who} {what}", &*self.0);
+        eprintln!(
+            "STEP {:p} {who} {what} {:?}",
+            &*self.0,
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000
+        );
         self.0.set((who, what));
     }
 }
@@ -204,6 +208,7 @@ pub(crate) fn get(fields: &Fields, name: &str) -> Option<String> {
     fields.get_named(name.as_bytes()).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is made for it")]
 pub(crate) fn same<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> Outcome {
     if found == expected {
         return Ok(());

@@ -73,10 +73,10 @@ def told(base, ca, options):
         one.setopt(option, value)
     one.setopt(CurlOpt.ALTSVC, "altsvc")
     one.setopt(CurlOpt.ALTSVC_CTRL, 0b111000)  # HTTP/1, 2 and 3
-    one.setopt(CurlOpt.WRITEDATA, io.BytesIO())
-    versions = []
+    versions, out = [], io.BytesIO()
     for _ in range(3):
         one.setopt(CurlOpt.FRESH_CONNECT, 1)
+        one.setopt(CurlOpt.WRITEDATA, out)
         one.perform(clear_headers=False)
         versions.append(one.getinfo(CurlInfo.HTTP_VERSION))
     assert versions == [3, 30, 30], versions  # CURL_HTTP_VERSION_2_0, CURL_HTTP_VERSION_3

@@ -11,11 +11,13 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod attacks;
 mod chromium;
 mod curl;
 mod curl_tls;
 mod dnsmasq;
 mod front;
+mod grpc;
 mod haproxy_tls;
 mod http3;
 mod load;
@@ -29,4 +31,5 @@ mod quic;
 mod rsyslog;
 mod secure;
 mod testssl;
+mod tunnel;
 mod websocket;

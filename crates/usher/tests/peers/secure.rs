@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use usher_testkit::{Authority, Builder, Leaf, Usher};
 
-use crate::peer::{until, usher};
+use crate::peer::{PATIENCE, usher};
 
 /// Names of the site's certificate. A client that is given an IP address names no host.
 pub(crate) const NAMES: &[&str] = &["localhost", "site.test", "*.site.test", "127.0.0.1"];
@@ -69,12 +71,16 @@ pub(crate) fn log(usher: &Usher) -> Vec<Value> {
 
 /// Waits until the log holds a line like this, and gives the first.
 pub(crate) fn logged(usher: &Usher, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-    let mut found = None;
-    until(&format!("{what} in the access log"), || {
-        found = log(usher).into_iter().find(&is_it);
-        found.is_some()
-    });
-    found.unwrap_or_default()
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let lines = log(usher);
+        if let Some(found) = lines.iter().find(|line| is_it(line)) {
+            return found.clone();
+        }
+        let last = &lines[lines.len().saturating_sub(20)..];
+        assert!(Instant::now() < deadline, "waited in vain for {what} in the access log; its last lines: {last:#?}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Whether a text of a logged line holds another.

@@ -7,7 +7,7 @@ use usher_testkit::Usher;
 
 use crate::peer::{Peer, python, until, usher};
 
-const SCRIPT: &str = include_str!("websocket.py");
+pub(crate) const SCRIPT: &str = include_str!("websocket.py");
 
 const CONFIG: &str = "
 workers = 2

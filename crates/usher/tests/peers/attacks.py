@@ -1,0 +1,184 @@
+"""What hostile clients of HTTP/2 send, frame by frame. Each attack says how the server ended it; meanwhile somebody else
+is served."""
+
+import http.client
+import socket
+import ssl
+import sys
+import threading
+
+import hpack
+from hyperframe.frame import (
+    ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, PriorityFrame, RstStreamFrame,
+    SettingsFrame, WindowUpdateFrame,
+)
+
+HEAD = [(":method", "GET"), (":scheme", "https"), (":authority", "site.test"), (":path", "/large")]
+ENHANCE_YOUR_CALM = 11
+
+
+class Raw:
+    """A connection on which anything can be sent."""
+
+    def __init__(self, port, ca, settings=None):
+        context = ssl.create_default_context(cafile=ca)
+        context.set_alpn_protocols(["h2"])
+        plain = socket.create_connection(("127.0.0.1", int(port)), timeout=50)
+        self.socket = context.wrap_socket(plain, server_hostname="site.test")
+        assert self.socket.selected_alpn_protocol() == "h2"
+        self.encoder, self.data, self.ended = hpack.Encoder(), b"", None
+        self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self.send(SettingsFrame(0, settings=settings or {}))
+
+    def send(self, *frames):
+        """Sends until the server no longer listens: false then."""
+        try:
+            self.socket.sendall(b"".join(frame.serialize() for frame in frames))
+            return True
+        except OSError:
+            return False
+
+    def head(self, stream, fields=(), flags=("END_HEADERS", "END_STREAM"), method="GET"):
+        frame = HeadersFrame(stream, flags=flags)
+        frame.data = self.encoder.encode([(":method", method)] + HEAD[1:] + list(fields))
+        return frame
+
+    def frames(self):
+        """What the server sends, to the end of the connection."""
+        while True:
+            while len(self.data) >= 9:
+                frame, length = Frame.parse_frame_header(memoryview(self.data)[:9])
+                if len(self.data) < 9 + length:
+                    break
+                frame.parse_body(memoryview(self.data)[9 : 9 + length])
+                self.data = self.data[9 + length :]
+                yield frame
+            try:
+                more = self.socket.recv(65536)
+            except ConnectionError:
+                more = b""
+            if not more:
+                return
+            self.data += more
+
+    def end(self):
+        """How it ended: the code of the GOAWAY, or the end alone."""
+        said = [frame.error_code for frame in self.frames() if isinstance(frame, GoAwayFrame)]
+        return said[-1] if said else "closed"
+
+
+def flood(raw, make, count, at_once=100):
+    for first in range(0, count, at_once):
+        if not raw.send(*(make(number) for number in range(first, first + at_once))):
+            break
+    return raw.end()
+
+
+def rapid_reset(raw):
+    def pair(number):
+        stream = number * 2 + 1
+        reset = RstStreamFrame(stream)
+        reset.error_code = 8
+        return type("Both", (), {"serialize": lambda _: raw.head(stream).serialize() + reset.serialize()})()
+
+    return flood(raw, pair, 2000)
+
+
+def continuation(raw):
+    raw.send(raw.head(1, flags=()))
+    field = hpack.Encoder().encode([("x-more", "y" * 50)], huffman=False)
+    return flood(raw, lambda _: ContinuationFrame(1, data=field), 10_000)
+
+
+def settings(raw):
+    return flood(raw, lambda _: SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 65_535}), 10_000)
+
+
+def ping(raw):
+    return flood(raw, lambda _: PingFrame(0, opaque_data=b"12345678"), 20_000)
+
+
+def empty_data(raw):
+    raw.send(raw.head(1, flags=("END_HEADERS",), method="POST"))
+    return flood(raw, lambda _: DataFrame(1), 20_000)
+
+
+def priority(raw):
+    return flood(raw, lambda number: PriorityFrame(number * 2 + 1, depends_on=0, stream_weight=1), 20_000)
+
+
+def window_update(raw):
+    return flood(raw, lambda _: WindowUpdateFrame(0, window_increment=1), 20_000)
+
+
+def hpack_bomb(raw):
+    """4 KB that are sent once, and then named by a byte each: 16 MB per head."""
+    table = hpack.Encoder()
+    table.header_table_size = 4096
+    first = HeadersFrame(1, flags=["END_HEADERS", "END_STREAM"])
+    first.data = table.encode(HEAD + [("x-bomb", "z" * 4000)], huffman=False)
+    raw.send(first)
+    heads = table.encode(HEAD) + b"\xbe" * 4000
+    for number in range(1, 90):
+        frame = HeadersFrame(number * 2 + 1, flags=["END_HEADERS", "END_STREAM"])
+        frame.data = heads
+        if not raw.send(frame):
+            break
+    raw.send(GoAwayFrame(0))
+    decoder, statuses = hpack.Decoder(), []
+    for frame in raw.frames():
+        if isinstance(frame, HeadersFrame):
+            statuses.append(dict(decoder.decode(frame.data))[":status"])
+    refused = [status for status in statuses if status == "431"]
+    assert len(statuses) - len(refused) <= 1, statuses
+    return "bounded"
+
+
+def zero_window(raw):
+    """Asks for a lot, and takes nothing: each answer is given up, within the time that clients have to take some."""
+    raw.send(*(raw.head(number * 2 + 1) for number in range(100)))
+    given_up = set()
+    for frame in raw.frames():
+        assert not isinstance(frame, DataFrame) or not frame.data, "nothing was allowed"
+        if isinstance(frame, RstStreamFrame):
+            given_up.add(frame.stream_id)
+        if isinstance(frame, GoAwayFrame) or len(given_up) == 100:
+            return "bounded"
+    return "bounded"
+
+
+def made_you_reset(raw):
+    """Asks, and then lets the server reset the stream by a window that is too large (CVE-2025-8671)."""
+    def pair(number):
+        stream = number * 2 + 1
+        update = WindowUpdateFrame(stream, window_increment=0x7FFFFFFF)
+        return type("Both", (), {"serialize": lambda _: raw.head(stream).serialize() + update.serialize()})()
+
+    return flood(raw, pair, 2000)
+
+
+def bystander(port, ca, stop, problems):
+    context = ssl.create_default_context(cafile=ca)
+    served = 0
+    try:
+        connection = http.client.HTTPSConnection("localhost", int(port), context=context, timeout=50)
+        while not (stop.is_set() and served >= 3):
+            connection.request("GET", "/small")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, b"hello"), answer.status
+            served += 1
+    except Exception as problem:  # whatever it is, the main thread shall say it
+        problems.append(repr(problem))
+
+
+name, port, ca = sys.argv[1:]
+stop, problems = threading.Event(), []
+other = threading.Thread(target=bystander, args=(port, ca, stop, problems))
+other.start()
+try:
+    window = {SettingsFrame.INITIAL_WINDOW_SIZE: 0} if name == "zero_window" else None
+    print("ended", globals()[name](Raw(port, ca, window)), flush=True)
+finally:
+    stop.set()
+    other.join()
+assert not problems, problems
