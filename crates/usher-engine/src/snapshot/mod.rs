@@ -93,6 +93,7 @@ pub struct ListenerSpec {
 }
 
 /// What TLS needs beside the config: shared by all workers, and the same over all reloads.
+#[derive(Default)]
 pub struct Trust {
     /// All certificates, by name. Whoever obtains one puts it here.
     pub certificates: Arc<Certificates>,
@@ -102,19 +103,14 @@ pub struct Trust {
     pub on_demand: OnceLock<Arc<dyn OnDemand>>,
     /// TLS handshakes that are under way.
     pub handshakes: AtomicU32,
-    /// What workers share for QUIC; none if the system gave no random bytes.
-    pub quic_keys: Option<Arc<QuicKeys>>,
+    quic_keys: OnceLock<Option<Arc<QuicKeys>>>,
 }
 
-impl Default for Trust {
-    fn default() -> Self {
-        Self {
-            certificates: Arc::default(),
-            challenges: Arc::default(),
-            on_demand: OnceLock::new(),
-            handshakes: AtomicU32::new(0),
-            quic_keys: QuicKeys::random().ok().map(Arc::new),
-        }
+impl Trust {
+    /// What workers share for QUIC; none if the system gave no random bytes. Made when it is first asked for: who has no
+    /// TLS does not wait for its random numbers at the start.
+    pub fn quic_keys(&self) -> Option<Arc<QuicKeys>> {
+        self.quic_keys.get_or_init(|| QuicKeys::random().ok().map(Arc::new)).clone()
     }
 }
 

@@ -231,7 +231,7 @@ impl Serving {
 
     fn open_quic(&self, udp: BoundUdp, spec: &ListenerSpec) -> Option<(QuicListener, Rc<Stop>)> {
         let tls = spec.tls.as_ref()?.quic.clone()?;
-        let keys = self.worker.local().shared.trust.quic_keys.clone()?;
+        let keys = self.worker.local().shared.trust.quic_keys()?;
         let options = QuicOptions {
             max_streams: spec.streams,
             idle_timeout: spec.timeouts.keep_alive,

@@ -67,11 +67,7 @@ impl Clients {
     pub(crate) async fn open(&self, speech: Speech) -> Outcome<Box<dyn Upstream>> {
         Ok(match speech {
             Speech::H1 => {
-                eprintln!("DIAL");
-                let tcp = dial(self.front).await?;
-                eprintln!("DIALED");
-                let stream = self.http1.connect(tcp, HOST).await;
-                eprintln!("SHAKEN");
+                let stream = self.http1.connect(dial(self.front).await?, HOST).await;
                 let stream = stream.map_err(|error| error.text().to_owned())?;
                 Box::new(Connection::new(Secured::from(stream)))
             }

@@ -14,15 +14,10 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// What is being waited for, for failures.
 #[derive(Clone, Default)]
-pub(crate) struct Step(pub(crate) Rc<Cell<(&'static str, &'static str)>>);
+pub(crate) struct Step(Rc<Cell<(&'static str, &'static str)>>);
 
 impl Step {
     pub(crate) fn set(&self, who: &'static str, what: &'static str) {
-        eprintln!(
-            "STEP {:p} {who} {what} {:?}",
-            &*self.0,
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000
-        );
         self.0.set((who, what));
     }
 }

@@ -1,71 +1,5 @@
-"""What hostile clients of HTTP/2 send, frame by frame. Each attack says how the server ended it; meanwhile somebody else
-is served."""
-
-import http.client
-import socket
-import ssl
-import sys
-import threading
-
-import hpack
-from hyperframe.frame import (
-    ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, PriorityFrame, RstStreamFrame,
-    SettingsFrame, WindowUpdateFrame,
-)
-
-HEAD = [(":method", "GET"), (":scheme", "https"), (":authority", "site.test"), (":path", "/large")]
-ENHANCE_YOUR_CALM = 11
-
-
-class Raw:
-    """A connection on which anything can be sent."""
-
-    def __init__(self, port, ca, settings=None):
-        context = ssl.create_default_context(cafile=ca)
-        context.set_alpn_protocols(["h2"])
-        plain = socket.create_connection(("127.0.0.1", int(port)), timeout=50)
-        self.socket = context.wrap_socket(plain, server_hostname="site.test")
-        assert self.socket.selected_alpn_protocol() == "h2"
-        self.encoder, self.data, self.ended = hpack.Encoder(), b"", None
-        self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        self.send(SettingsFrame(0, settings=settings or {}))
-
-    def send(self, *frames):
-        """Sends until the server no longer listens: false then."""
-        try:
-            self.socket.sendall(b"".join(frame.serialize() for frame in frames))
-            return True
-        except OSError:
-            return False
-
-    def head(self, stream, fields=(), flags=("END_HEADERS", "END_STREAM"), method="GET"):
-        frame = HeadersFrame(stream, flags=flags)
-        frame.data = self.encoder.encode([(":method", method)] + HEAD[1:] + list(fields))
-        return frame
-
-    def frames(self):
-        """What the server sends, to the end of the connection."""
-        while True:
-            while len(self.data) >= 9:
-                frame, length = Frame.parse_frame_header(memoryview(self.data)[:9])
-                if len(self.data) < 9 + length:
-                    break
-                frame.parse_body(memoryview(self.data)[9 : 9 + length])
-                self.data = self.data[9 + length :]
-                yield frame
-            try:
-                more = self.socket.recv(65536)
-            except ConnectionError:
-                more = b""
-            if not more:
-                return
-            self.data += more
-
-    def end(self):
-        """How it ended: the code of the GOAWAY, or the end alone."""
-        said = [frame.error_code for frame in self.frames() if isinstance(frame, GoAwayFrame)]
-        return said[-1] if said else "closed"
-
+"""What hostile clients of HTTP/2 send, frame by frame: each attack says how the server ended it, and meanwhile somebody
+else is served. It begins with `frames.py`."""
 
 def flood(raw, make, count, at_once=100):
     for first in range(0, count, at_once):
@@ -113,24 +47,24 @@ def window_update(raw):
 
 def hpack_bomb(raw):
     """4 KB that are sent once, and then named by a byte each: 16 MB per head."""
-    table = hpack.Encoder()
-    table.header_table_size = 4096
+    apart = [hpack.NeverIndexedHeaderTuple(name, value) for name, value in HEAD]
     first = HeadersFrame(1, flags=["END_HEADERS", "END_STREAM"])
-    first.data = table.encode(HEAD + [("x-bomb", "z" * 4000)], huffman=False)
+    first.data = raw.encoder.encode([*apart, ("x-bomb", "z" * 4000)], huffman=False)
     raw.send(first)
-    heads = table.encode(HEAD) + b"\xbe" * 4000
+    heads = raw.encoder.encode(apart) + b"\xbe" * 4000
     for number in range(1, 90):
         frame = HeadersFrame(number * 2 + 1, flags=["END_HEADERS", "END_STREAM"])
         frame.data = heads
         if not raw.send(frame):
             break
     raw.send(GoAwayFrame(0))
-    decoder, statuses = hpack.Decoder(), []
+    decoder, statuses = hpack.Decoder(), {}
     for frame in raw.frames():
         if isinstance(frame, HeadersFrame):
-            statuses.append(dict(decoder.decode(frame.data))[":status"])
-    refused = [status for status in statuses if status == "431"]
-    assert len(statuses) - len(refused) <= 1, statuses
+            statuses[frame.stream_id] = dict(decoder.decode(frame.data))[":status"]
+        if isinstance(frame, GoAwayFrame) and frame.error_code:
+            return frame.error_code
+    assert all(status == "431" for stream, status in statuses.items() if stream > 1), statuses
     return "bounded"
 
 

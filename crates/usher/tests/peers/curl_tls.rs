@@ -9,7 +9,7 @@ use usher_testkit::{Endpoint, Reply, Usher};
 
 use crate::nginx::{HELLO, Nginx};
 use crate::peer::{PATIENCE, Peer, find, noise, until};
-use crate::secure::{NAMES, Pki, logged, says};
+use crate::secure::{NAMES, Pki, WITH_TRAILERS, logged, says};
 
 const CONFIG: &str = r#"
 workers = 2
@@ -68,8 +68,7 @@ impl Chain {
 
     fn start_with(config: &str) -> Option<Self> {
         let (curl, nginx, pki) = (find("curl", "curl")?, Nginx::start()?, Pki::new());
-        let trailers = "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 5d41\r\n\r\n";
-        let endpoint = Endpoint::start(move |_| Reply::bytes(trailers)).unwrap();
+        let endpoint = Endpoint::start(|_| Reply::bytes(WITH_TRAILERS)).unwrap();
         let builder = pki.usher(config).endpoint_address("nginx", &nginx.address().to_string());
         let usher = builder.endpoint_named("trailers", &endpoint).start().unwrap();
         Some(Self { curl, usher, nginx, endpoint, pki })

@@ -1,5 +1,5 @@
-//! HAProxy in TCP mode before a listener with TLS: the PROXY header comes before the handshake, and some names are passed
-//! on still encrypted, to an nginx that ends TLS itself.
+//! HAProxy in TCP mode before a listener with TLS: the PROXY header comes before the handshake, and some names are
+//! passed on still encrypted, to an nginx that ends TLS itself.
 
 use std::fs;
 use std::path::PathBuf;

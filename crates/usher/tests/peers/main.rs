@@ -20,6 +20,7 @@ mod front;
 mod grpc;
 mod haproxy_tls;
 mod http3;
+mod leaving;
 mod load;
 mod nghttp2;
 mod nginx;

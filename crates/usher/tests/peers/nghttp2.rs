@@ -103,7 +103,7 @@ impl Chain {
 }
 
 /// What h2load says of its requests.
-fn all_succeeded(out: &str, count: u32) {
+pub(crate) fn all_succeeded(out: &str, count: u32) {
     assert!(out.contains(&format!("{count} succeeded, 0 failed, 0 errored, 0 timeout")), "{out}");
     assert!(out.contains(&format!("status codes: {count} 2xx")), "{out}");
 }

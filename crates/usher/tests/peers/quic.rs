@@ -6,7 +6,7 @@ use std::process::Command;
 use usher_testkit::{Endpoint, Reply, Request, Usher};
 
 use crate::peer::{Peer, noise, wheels};
-use crate::secure::{Pki, log, logged};
+use crate::secure::{Pki, WITH_TRAILERS, log, logged};
 
 const SCRIPT: &str = include_str!("quic.py");
 
@@ -36,9 +36,7 @@ pub(crate) fn answer(request: &Request) -> Reply {
         "/echo" => Reply::ok(&request.body),
         "/large" => Reply::ok(noise(5 << 20)),
         "/seen" => Reply::ok(format!("early={}", request.fields.get("early-data").unwrap_or_default())),
-        "/trailers" => Reply::bytes(
-            "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 5d41\r\n\r\n",
-        ),
+        "/trailers" => Reply::bytes(WITH_TRAILERS),
         _ => Reply::status(404, "nothing here"),
     }
 }

@@ -14,6 +14,10 @@ use crate::peer::{PATIENCE, usher};
 /// Names of the site's certificate. A client that is given an IP address names no host.
 pub(crate) const NAMES: &[&str] = &["localhost", "site.test", "*.site.test", "127.0.0.1"];
 
+/// An endpoint's answer with a field behind its body, `hello`.
+pub(crate) const WITH_TRAILERS: &str = "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n\
+    5\r\nhello\r\n0\r\nX-Sum: 5d41\r\n\r\n";
+
 const CERTIFICATE: &str = "\n[[certificate]]\ncert = \"site.pem\"\nkey = \"site.key\"\n";
 
 /// An authority, and in a folder: `ca.pem`, `site.pem` and `site.key` of the site, `client.pem` and `client.key` of a
@@ -77,8 +81,14 @@ pub(crate) fn logged(usher: &Usher, what: &str, is_it: impl Fn(&Value) -> bool) 
         if let Some(found) = lines.iter().find(|line| is_it(line)) {
             return found.clone();
         }
-        let last = &lines[lines.len().saturating_sub(20)..];
-        assert!(Instant::now() < deadline, "waited in vain for {what} in the access log; its last lines: {last:#?}");
+        if Instant::now() > deadline {
+            let strange = lines.iter().filter(|line| line["reason"].is_string() || line["status"] != 200);
+            let strange: Vec<String> = strange.take(20).map(Value::to_string).collect();
+            panic!(
+                "waited in vain for {what} among {} lines of the log; strange ones: {strange:#?}",
+                lines.len()
+            );
+        }
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -25,7 +25,9 @@ impl Building<'_> {
         let given = config.listeners.iter().filter_map(|listener| listener.name.as_ref());
         let mut names = Names::taken(given.map(|name| name.as_str()));
         let clients = self.carry.keep("connections by client".to_owned(), Mutex::default);
-        let tickets = self.tickets();
+        // Only where there is TLS: its random numbers take a moment at the start.
+        let has_tls = config.listeners.iter().any(|listener| listener.tls.on().is_some());
+        let tickets = if has_tls { self.tickets() } else { None };
         let all = &config.listeners;
         let specs = config.listeners.iter().map(|listener| {
             let name = match &listener.name {
