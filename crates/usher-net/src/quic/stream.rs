@@ -82,10 +82,8 @@ impl SendStream {
             state.mark();
             match written {
                 Ok(()) => {}
-                Err(WriteError::Blocked) => {
-                    state.wait_writer(self.id, cx);
-                    return Poll::Pending;
-                }
+                // A window that is used up is told before the peer's STOP_SENDING, and may then never open.
+                Err(WriteError::Blocked) => return self.poll_stopped(cx).map(Err),
                 Err(WriteError::Stopped(code)) => {
                     return Poll::Ready(Err(StreamError::Stopped(code.into_inner())));
                 }

@@ -78,23 +78,20 @@ impl Clients {
         })
     }
 
-    /// Waits until the proxy has said whether it takes extended CONNECT.
+    /// Waits until the proxy has said that it takes extended CONNECT.
     pub(crate) async fn greeted(&self, speech: Speech) -> Outcome {
-        let (mut greeted, mut takes): (Box<dyn FnMut() -> bool>, bool) = match speech {
-            Speech::H1 | Speech::Plain => return Ok(()),
-            Speech::H2 => (Box::new(|| self.h2.is_greeted()), false),
-            Speech::H2c => (Box::new(|| self.h2c.is_greeted()), false),
-            Speech::H3 => (Box::new(|| self.h3.is_greeted()), false),
-        };
-        while !greeted() {
+        loop {
+            let (greeted, takes) = match speech {
+                Speech::H1 | Speech::Plain => return Ok(()),
+                Speech::H2 => (self.h2.is_greeted(), self.h2.takes_connect_protocol()),
+                Speech::H2c => (self.h2c.is_greeted(), self.h2c.takes_connect_protocol()),
+                Speech::H3 => (self.h3.is_greeted(), self.h3.takes_connect_protocol()),
+            };
+            if greeted {
+                return same("takes extended CONNECT", takes, true);
+            }
             tokio::time::sleep(LOOK).await;
         }
-        takes |= match speech {
-            Speech::H2 => self.h2.takes_connect_protocol(),
-            Speech::H2c => self.h2c.takes_connect_protocol(),
-            _ => self.h3.takes_connect_protocol(),
-        };
-        same("takes extended CONNECT", takes, true)
     }
 }
 

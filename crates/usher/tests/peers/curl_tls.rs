@@ -1,4 +1,4 @@
-//! curl over TLS: versions of HTTP and of TLS, names, certificates of servers and clients. nginx is the endpoint.
+//! curl over TLS: versions of HTTP and of TLS, names. nginx is the endpoint.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use std::process::Command;
 use usher_testkit::{Endpoint, Reply, Usher};
 
 use crate::nginx::{HELLO, Nginx};
-use crate::peer::{PATIENCE, Peer, find, noise, until};
-use crate::secure::{NAMES, Pki, WITH_TRAILERS, logged, says};
+use crate::peer::{PATIENCE, Peer, find, noise};
+use crate::secure::{Pki, WITH_TRAILERS, logged, says};
 
 const CONFIG: &str = r#"
 workers = 2
@@ -53,16 +53,17 @@ to = "$ENDPOINT[trailers]"
 /// Options of every curl, as in the tests without TLS.
 const ALWAYS: &str = "--disable --silent --show-error --no-progress-meter --noproxy * --max-time 50";
 
-struct Chain {
+/// curl, Usher, and two endpoints.
+pub(crate) struct Chain {
     curl: PathBuf,
-    usher: Usher,
+    pub(crate) usher: Usher,
     nginx: Nginx,
-    endpoint: Endpoint,
-    pki: Pki,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) pki: Pki,
 }
 
 impl Chain {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_with(CONFIG)
     }
 
@@ -78,12 +79,12 @@ impl Chain {
         self.usher.listener(listener).unwrap()
     }
 
-    fn url(&self, listener: &str, path: &str) -> String {
+    pub(crate) fn url(&self, listener: &str, path: &str) -> String {
         format!("https://site.test:{}{path}", self.address(listener).port())
     }
 
     /// Runs curl, which knows the authority and finds all names here; gives its exit code and what it wrote.
-    fn attempt(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn attempt(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(&self.curl);
         command.args(ALWAYS.split(' ')).args(["--cacert", "ca.pem"]).args(arguments);
         for listener in ["", "plain", "modern", "members", "visitors"] {
@@ -96,7 +97,7 @@ impl Chain {
         (status.code().unwrap_or(-1), peer.output())
     }
 
-    fn curl(&self, arguments: &[&str]) -> String {
+    pub(crate) fn curl(&self, arguments: &[&str]) -> String {
         let (code, out) = self.attempt(arguments);
         assert_eq!(code, 0, "{arguments:?}: {out}");
         out
@@ -253,64 +254,4 @@ fn http_on_the_port_of_https_is_told_so() {
     client.send(b"\x16\x03\x01\x00\x05hello").unwrap();
     let _ = client.read_response();
     assert_eq!(chain.curl(&[&chain.url("", "/hello.txt")]), HELLO);
-}
-
-#[test]
-fn clients_show_certificates() {
-    let Some(chain) = Chain::start() else { return };
-    let client = ["--cert", "client.pem", "--key", "client.key"];
-    let stranger = ["--cert", "stranger.pem", "--key", "stranger.key"];
-    for version in [&["--tlsv1.3"][..], &["--tlsv1.2", "--tls-max", "1.2"]] {
-        for http in ["--http1.1", "--http2"] {
-            let ask = |who: &[&str], listener: &str, path: &str| {
-                let url = chain.url(listener, path);
-                let rest = [http, "-w", "%{http_code}", &url];
-                chain.attempt(&[version, who, &rest].concat())
-            };
-            let mine = (0, "CN=client.test\n200".to_owned());
-            assert_eq!(ask(&client, "members", "/me"), mine, "{version:?} {http}");
-            assert_eq!(ask(&client, "visitors", "/me"), mine, "{version:?} {http}");
-            assert_eq!(ask(&[], "visitors", "/me"), (0, "\n200".to_owned()), "{version:?} {http}");
-            assert_eq!(
-                ask(&client, "visitors", "/members"),
-                (0, "hello200".to_owned()),
-                "{version:?} {http}"
-            );
-            assert!(ask(&[], "visitors", "/members").1.ends_with("403"), "{version:?} {http}");
-            for (who, listener) in [(&[][..], "members"), (&stranger, "members"), (&stranger, "visitors")] {
-                let (code, out) = ask(who, listener, "/me");
-                // In TLS 1.3 the client is done before it is refused: the alert comes in place of an answer.
-                assert!(
-                    [16, 35, 55, 56, 92, 98].contains(&code),
-                    "{version:?} {http} {listener}: {code} {out}"
-                );
-            }
-        }
-    }
-    logged(&chain.usher, "the refusal", |line| {
-        says(line, "reason", "tls_handshake") && says(line, "detail", "certificate")
-    });
-    logged(&chain.usher, "the user", |line| line["user"] == "CN=client.test");
-    // What the endpoint heard: the whole certificate (RFC 9440).
-    let requests = chain.endpoint.requests();
-    let told = requests.last().unwrap().fields.get("client-cert").unwrap_or_default();
-    assert!(told.starts_with(":MII") && told.ends_with(':'), "{told}");
-}
-
-#[test]
-fn a_certificate_that_changes_on_disk_is_taken() {
-    let Some(chain) = Chain::start() else { return };
-    let url = chain.url("", "/hello.txt");
-    assert_eq!(chain.curl(&[&url]), HELLO);
-    let fresh = Pki::new();
-    let leaf = fresh.authority.server(NAMES).unwrap();
-    // First a half-written one: the old one stays.
-    fs::write(chain.usher.dir().join("site.pem"), &leaf.cert).unwrap();
-    assert_eq!(chain.curl(&[&url]), HELLO);
-    fs::write(chain.usher.dir().join("site.key"), &leaf.key).unwrap();
-    fs::write(chain.pki.path("fresh.pem"), fresh.authority.pem()).unwrap();
-    until("the new certificate", || chain.attempt(&["--cacert", "fresh.pem", &url]) == (0, HELLO.to_owned()));
-    let (code, out) = chain.attempt(&[&url]);
-    assert_eq!(code, 60, "{out}");
-    assert!(!chain.usher.output().contains(" reloaded "), "{}", chain.usher.output());
 }

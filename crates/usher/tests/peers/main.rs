@@ -12,6 +12,7 @@
 )]
 
 mod attacks;
+mod certificates;
 mod chromium;
 mod curl;
 mod curl_tls;
