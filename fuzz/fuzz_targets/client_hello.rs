@@ -5,14 +5,15 @@
 use libfuzzer_sys::fuzz_target;
 use usher_net::tls::{MAX_CLIENT_HELLO, Peek, peek};
 
-/// The handshake messages in whole records at the front.
+/// The handshake messages in the records at the front, of which the last may not be complete: an answer does not wait
+/// for what comes behind the message.
 fn payload(mut records: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     while let [22, 3, _, high, low, rest @ ..] = records {
         let len = usize::from(u16::from_be_bytes([*high, *low]));
-        let Some(part) = rest.get(..len) else { break };
+        let (part, behind) = rest.split_at(len.min(rest.len()));
         out.extend_from_slice(part);
-        records = &rest[len..];
+        records = behind;
     }
     out
 }
@@ -40,5 +41,9 @@ fuzz_target!(|data: &[u8]| {
     }
     assert!(hello.alpn().all(|protocol| !protocol.is_empty()));
     let size = data.len() % 700 + 60;
-    assert_eq!(peek(&respread(&payload(data), size)), Peek::Hello(hello), "in records of {size}");
+    let spread = respread(&payload(data), size);
+    // The heads of smaller records count towards the limit.
+    if spread.len() <= MAX_CLIENT_HELLO {
+        assert_eq!(peek(&spread), Peek::Hello(hello), "in records of {size}");
+    }
 });
