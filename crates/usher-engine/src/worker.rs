@@ -238,6 +238,7 @@ fn localize<S: usher_net::Transport>(
     metrics: &Arc<WorkerMetrics>,
     random: &Cell<u64>,
 ) -> Local<S> {
+    metrics.make_room();
     let mut known: HashMap<&str, &Rc<Cluster<S>>> = before
         .iter()
         .flat_map(|local| &local.clusters)

@@ -44,9 +44,6 @@ impl<K: Ord + Clone, M: Default> Family<K, M> {
 
     fn get(&self, worker: usize, key: K, other: K) -> Arc<M> {
         let mut entries = self.lock();
-        if !entries.contains_key(&key) && entries.len() >= self.limit {
-            entries.retain(|_, each| in_use(each));
-        }
         let full = !entries.contains_key(&key) && entries.len() >= self.limit;
         let each = entries.entry(if full { other } else { key }).or_default();
         if let Some((_, found)) = each.iter().find(|(id, _)| *id == worker) {
@@ -55,6 +52,14 @@ impl<K: Ord + Clone, M: Default> Family<K, M> {
         let made = Arc::new(M::default());
         each.push((worker, made.clone()));
         made
+    }
+
+    /// Makes room where there is none: drops what no snapshot uses any more.
+    fn make_room(&self) {
+        let mut entries = self.lock();
+        if entries.len() >= self.limit {
+            entries.retain(|_, each| in_use(each));
+        }
     }
 
     /// The sums over workers. What no snapshot uses any more is told for the last time.
@@ -95,6 +100,12 @@ impl Families {
     pub(super) fn endpoint(&self, worker: usize, key: EndpointKey) -> Arc<EndpointMetrics> {
         let other = EndpointKey { cluster: OTHER.into(), address: OTHER.into() };
         self.endpoints.get(worker, key, other)
+    }
+
+    /// Makes room for the names of a new snapshot.
+    pub(super) fn make_room(&self) {
+        self.routes.make_room();
+        self.endpoints.make_room();
     }
 
     pub(super) fn read_routes(&self) -> Vec<(Box<str>, RouteMetrics)> {

@@ -142,6 +142,7 @@ fn names_beyond_the_limit_share_one() {
 
     let _held = worker.endpoint("api", "10.0.0.1:80");
     drop(worker.endpoint("api", "10.0.0.2:80"));
+    worker.make_room();
     let _third = worker.endpoint("api", "10.0.0.3:80");
     let addresses: Vec<_> =
         registry.read().endpoints.iter().map(|(key, _)| key.address.to_string()).collect();

@@ -162,6 +162,12 @@ impl WorkerMetrics {
         Self { totals, id, families }
     }
 
+    /// Forgets names that no snapshot uses any more, if there are too many. Call it once when a snapshot begins: it
+    /// looks at all of them.
+    pub fn make_room(&self) {
+        self.families.make_room();
+    }
+
     /// This worker's numbers of a route: the same ones for the same name, also after a reload. Takes a lock: call it
     /// when a snapshot begins, not for each request.
     pub fn route(&self, name: &str) -> Arc<RouteMetrics> {
