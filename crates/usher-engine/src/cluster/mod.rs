@@ -54,6 +54,7 @@ impl<S: Transport> Cluster<S> {
 
     /// Replaces the endpoints, after a name was resolved again. Those that stay keep their connections.
     pub fn update(&self, resolved: &[ResolvedEndpoint], seed: u64, metrics: &Arc<WorkerMetrics>) {
+        metrics.make_room();
         let known = self.state.borrow().endpoints.clone();
         let state = State::new(&self.spec, resolved, &known, (seed, metrics));
         *self.state.borrow_mut() = state;
