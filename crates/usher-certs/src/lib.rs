@@ -29,7 +29,14 @@ mod time;
 pub mod trust;
 mod worker;
 
-pub use internal::internal_root;
+/// What fuzz targets see of parsers that nobody else needs.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::dns::fuzzing::DnsMessage;
+    pub use crate::ocsp::fuzzing::{good, good_unsigned};
+}
+
+pub use internal::{existing_root, internal_root};
 pub use manager::Manager;
 pub use options::{
     Authority, By, CertificateFile, ChallengeKind, Clock, ExternalAccount, InternalOptions, KeyType, Level,

@@ -109,9 +109,11 @@ impl Manager {
     pub fn renew(&self, name: &str) -> Result<(), String> {
         let name = normalize(name).map_err(|error| error.to_string())?;
         let known = self.status().into_iter().filter(|status| !status.source.starts_with("file:"));
-        let Some(status) =
-            known.into_iter().find(|status| covers(&status.names, &name) || status.names.contains(&name))
-        else {
+        let known: Vec<Status> = known.collect();
+        // Its own one rather than that of a wildcard.
+        let exact = known.iter().find(|status| status.names.contains(&name));
+        let found = exact.or_else(|| known.iter().find(|status| covers(&status.names, &name)));
+        let Some(status) = found else {
             return Err(format!(
                 "no certificate for `{name}` is managed here; `usher certs` lists those that are"
             ));
@@ -120,7 +122,7 @@ impl Manager {
         if inbox.renew.len() >= MAX_RENEWALS {
             return Err("too many renewals were asked for; wait until some have begun".to_owned());
         }
-        inbox.renew.push(status.source);
+        inbox.renew.push(status.source.clone());
         drop(inbox);
         self.shared.changed.notify_one();
         Ok(())

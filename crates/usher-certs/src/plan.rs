@@ -63,11 +63,7 @@ pub(crate) fn targets(options: &Options) -> (BTreeMap<String, Target>, Vec<Strin
     let mut problems = Vec::new();
     let mut groups = groups(options, &mut problems);
     let wildcards = usable_wildcards(options, &groups);
-    groups.retain(|(names, signer)| {
-        let covered =
-            |name| covering_wildcard(name).is_some_and(|wildcard| wildcards.contains(&(wildcard, *signer)));
-        !names.iter().all(|name| covered(name))
-    });
+    groups.retain(|(names, signer)| !is_covered(names, *signer, &wildcards));
     let mut found = BTreeMap::new();
     let mut seen = HashSet::new();
     for (names, signer) in groups {
@@ -78,6 +74,25 @@ pub(crate) fn targets(options: &Options) -> (BTreeMap<String, Target>, Vec<Strin
         }
     }
     (found, problems)
+}
+
+/// The certificates for one name that [`targets`] leaves out, as a wildcard will do.
+pub(crate) fn covered(options: &Options) -> Vec<Target> {
+    let mut found = groups(options, &mut Vec::new());
+    let wildcards = usable_wildcards(options, &found);
+    found.retain(|(names, signer)| names.len() == 1 && is_covered(names, *signer, &wildcards));
+    let found = found.into_iter().filter_map(|(names, signer)| {
+        let id = unique_id(&names, signer, &BTreeMap::new());
+        Some(Target { id, ..Target::single(names.into_iter().next()?, signer) })
+    });
+    found.collect()
+}
+
+fn is_covered(names: &[String], signer: Signer, wildcards: &HashSet<(String, Signer)>) -> bool {
+    let covered = |name: &String| {
+        covering_wildcard(name).is_some_and(|wildcard| wildcards.contains(&(wildcard, signer)))
+    };
+    names.iter().all(covered)
 }
 
 /// The names of each certificate with its signer; a group with internal and public names becomes two.
@@ -225,6 +240,8 @@ mod tests {
             ["_internal._wildcard.b.localhost", "_wildcard.example.com", "example.com"]
         );
         assert_eq!(check(&options), Vec::<String>::new());
+        let covered: Vec<String> = covered(&options).into_iter().map(|target| target.id).collect();
+        assert_eq!(covered, ["a.example.com", "_internal.a.b.localhost"]);
     }
 
     #[test]

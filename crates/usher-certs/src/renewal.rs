@@ -11,6 +11,10 @@ pub(crate) const BACKOFF_FIRST: Duration = Duration::from_secs(60);
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How much a wait is changed at random, as a share of it: many names that failed together do not return together.
 const BACKOFF_JITTER: f64 = 0.2;
+/// While there is a certificate that has not expired, attempts are at least so many in what is left of it …
+const ATTEMPTS_LEFT: u32 = 12;
+/// … but no closer to each other than this.
+const ATTEMPTS_EVERY: Duration = Duration::from_secs(3600);
 /// Certificates that live less are renewed at half of their lifetime.
 const SHORT_LIVED: Duration = Duration::from_secs(10 * 24 * 3600);
 /// The share of the lifetime that must be left at a renewal, whatever the CA suggests.
@@ -84,6 +88,14 @@ pub(crate) fn backoff(failures: u32, fraction: f64) -> Duration {
     part(plain, 1.0 + BACKOFF_JITTER * (2.0 * fraction - 1.0)).min(BACKOFF_MAX)
 }
 
+/// The wait after a failure where a certificate is still valid for so long: a day is too long for one that lives for six.
+pub(crate) fn in_time(wait: Duration, left: Option<Duration>) -> Duration {
+    match left.filter(|left| !left.is_zero()) {
+        Some(left) => wait.min((left / ATTEMPTS_LEFT).max(ATTEMPTS_EVERY)),
+        None => wait,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +156,23 @@ mod tests {
         assert_eq!(plain, [60, 120, 240, 61_440, 86_400, 86_400, 86_400]);
         assert_eq!(backoff(1, 0.0), Duration::from_secs(48));
         assert!(backoff(1, 0.999) > Duration::from_secs(70));
+    }
+
+    #[test]
+    fn a_certificate_that_is_about_to_expire_is_not_left_for_a_day() {
+        let hour = Duration::from_secs(3600);
+        let cases = [
+            (DAY, Some(DAY * 30), DAY),
+            (DAY, Some(DAY * 3), hour * 6),
+            (DAY, Some(DAY / 4), hour),
+            (DAY, Some(Duration::from_secs(1)), hour),
+            (DAY / 24 / 60, Some(DAY * 3), DAY / 24 / 60),
+            // It is too late, or there is none: the wait grows as always.
+            (DAY, Some(Duration::ZERO), DAY),
+            (DAY, None, DAY),
+        ];
+        for (wait, left, wanted) in cases {
+            assert_eq!(in_time(wait, left), wanted, "{left:?}");
+        }
     }
 }

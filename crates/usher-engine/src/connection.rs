@@ -51,7 +51,7 @@ pub struct Door {
 pub(crate) struct IdleConnection<D: Dialer, T> {
     stream: Secured<T>,
     door: Door,
-    /// How long it is waited for the next request: less for the first.
+    /// How long it is still waited for the next request: less for the first.
     patience: Duration,
     /// Its place within the limits.
     permit: Option<Permit<D>>,
@@ -88,33 +88,34 @@ pub(crate) async fn attend<D: Dialer, T: Transport>(
     let IdleConnection { mut stream, door, patience, permit } = connection;
     let mut guest = Guest { worker, door, deadline, patience, permit };
     let mut ahead = Vec::new();
-    if guest.door.is_fresh && guest.door.begins_otherwise() {
-        // Boxed, like serving: what is rare shall not make every waiting connection larger.
-        match Box::pin(guest.begin(stream)).await {
-            Some(Begun::Http1(begun, read)) => (stream, ahead) = (begun, read),
-            Some(Begun::Http2(begun, read)) => {
-                return streams::serve_h2(guest, begun, &read).await;
-            }
-            None => return,
-        }
-    }
-    guest.door.is_fresh = false;
-    loop {
-        if ahead.is_empty() && !guest.wait(&mut stream).await {
-            return;
-        }
-        match Box::pin(service::serve(&mut guest, stream, std::mem::take(&mut ahead))).await {
-            Some(Served::Idle(waiting)) => stream = waiting,
-            Some(Served::Http2(begun, read)) => return streams::serve_h2(guest, begun, &read).await,
-            None => return,
-        }
-        if let Some(idle) = &idle {
-            match idle.take(guest, stream) {
-                Ok(()) => return,
-                Err(back) => (guest, stream) = *back,
+    // Boxed, all but the wait: what a connection may become shall not make every waiting connection larger.
+    let (stream, read) = 'http2: {
+        if guest.door.is_fresh && guest.door.begins_otherwise() {
+            match Box::pin(guest.begin(stream)).await {
+                Some(Begun::Http1(begun, read)) => (stream, ahead) = (begun, read),
+                Some(Begun::Http2(begun, read)) => break 'http2 (begun, read),
+                None => return,
             }
         }
-    }
+        guest.door.is_fresh = false;
+        loop {
+            if ahead.is_empty() && !guest.wait(&mut stream).await {
+                return;
+            }
+            match Box::pin(service::serve(&mut guest, stream, std::mem::take(&mut ahead))).await {
+                Some(Served::Idle(waiting)) => stream = waiting,
+                Some(Served::Http2(begun, read)) => break 'http2 (begun, read),
+                None => return,
+            }
+            if let Some(idle) = &idle {
+                match idle.take(guest, stream) {
+                    Ok(()) => return,
+                    Err(back) => (guest, stream) = *back,
+                }
+            }
+        }
+    };
+    Box::pin(streams::serve_h2(guest, stream, &read)).await;
 }
 
 /// How a connection goes on after its first bytes.
@@ -196,11 +197,12 @@ impl<D: Dialer> Guest<D> {
         Some((stream, ahead))
     }
 
-    /// Waits until something arrives; false if the connection is to be closed.
-    async fn wait(&self, stream: &mut impl Transport) -> bool {
+    /// Waits until something arrives; false if the connection is to be closed. What arrives is not a request yet, and
+    /// gives no more time for one.
+    async fn wait<T: Transport>(&mut self, stream: &mut Secured<T>) -> bool {
         self.deadline.set(self.patience);
         let mut leaving = false;
-        poll_fn(|cx| {
+        let arrived = poll_fn(|cx| {
             if let Poll::Ready(ready) = stream.poll_read_ready(cx) {
                 return Poll::Ready(ready.is_ok());
             }
@@ -210,6 +212,11 @@ impl<D: Dialer> Guest<D> {
             }
             self.deadline.poll(cx).map(|_| false)
         })
-        .await
+        .await;
+        self.patience = self.deadline.left();
+        if !arrived {
+            stream.announce_end();
+        }
+        arrived
     }
 }

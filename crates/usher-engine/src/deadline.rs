@@ -124,6 +124,13 @@ impl Deadline {
         self.table.slots.borrow_mut()[self.index as usize].at = at;
     }
 
+    /// How long it is until then.
+    pub fn left(&self) -> Duration {
+        let at = self.table.slots.borrow()[self.index as usize].at;
+        // Without the tick that was added to it.
+        Duration::from_millis(at.saturating_sub(self.table.now.get())).saturating_sub(TICK)
+    }
+
     /// Ready if the time is up; otherwise the task is woken when it is.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Elapsed> {
         let slot = &mut self.table.slots.borrow_mut()[self.index as usize];

@@ -37,10 +37,6 @@ pub(crate) struct Visit<'a, D: Dialer> {
 }
 
 /// What answers a request.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made and taken once per request: a box would be an allocation each"
-)]
 pub(crate) enum Answer<S: Transport> {
     /// A response of the proxy itself.
     Own(Box<Reply>),

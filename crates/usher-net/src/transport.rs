@@ -21,16 +21,22 @@ pub trait Transport: 'static {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Writes a prefix of `buf` and returns its length.
+    ///
+    /// After `Poll::Pending`, the next write, vectored or not, begins with the same bytes; from there on it may be longer,
+    /// shorter, and lie elsewhere. The stream may have taken some of them already ([`TlsStream`](crate::tls::TlsStream)
+    /// has), and says so only then. Whoever has something else to write by now gives the stream up.
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
 
-    /// Writes a prefix of `bufs`, taken as if they were one buffer, and returns its length.
+    /// Writes a prefix of `bufs`, taken as if they were one buffer, and returns its length. After `Poll::Pending`, as with
+    /// [`poll_write`](Self::poll_write).
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    /// Ends the write direction (FIN). Reading goes on.
+    /// Ends the write direction (FIN). Reading goes on. A write that is pending is over: what the stream took of it goes out
+    /// first.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Whether [`poll_splice_in`](Self::poll_splice_in) and [`poll_splice_out`](Self::poll_splice_out) can work on

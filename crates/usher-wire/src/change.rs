@@ -11,8 +11,11 @@ use crate::error::WireError;
 /// Memory of pieces above this is given back when they were sent (bytes).
 const KEPT: usize = 64 << 10;
 
-/// The state of a body's change.
-pub struct Change {
+/// The state of a body's change. In a box of its own: most bodies stay as they are, and what carries them from step to
+/// step is moved often.
+pub struct Change(Box<State>);
+
+struct State {
     transform: Box<dyn Transform>,
     /// What was made and not yet taken.
     made: Vec<u8>,
@@ -24,9 +27,11 @@ pub struct Change {
 impl Change {
     /// Nothing has been changed yet.
     pub fn new(transform: Box<dyn Transform>) -> Self {
-        Self { transform, made: Vec::new(), taken: 0, ended: false, trailers: None }
+        Self(Box::new(State { transform, made: Vec::new(), taken: 0, ended: false, trailers: None }))
     }
+}
 
+impl State {
     fn left(&self) -> &[u8] {
         self.made.get(self.taken..).unwrap_or_default()
     }
@@ -43,13 +48,13 @@ impl Change {
 /// A body as it becomes.
 pub struct Changed<'a, S> {
     source: &'a mut S,
-    change: &'a mut Change,
+    change: &'a mut State,
 }
 
 impl<'a, S: Source> Changed<'a, S> {
     /// The body of `source`, changed.
     pub fn new(source: &'a mut S, change: &'a mut Change) -> Self {
-        Self { source, change }
+        Self { source, change: &mut change.0 }
     }
 }
 

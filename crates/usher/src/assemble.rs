@@ -70,7 +70,10 @@ fn build(
     let mut built = match built {
         Ok(_) if !errors.is_empty() => return Err(Box::new(loaded.report(errors))),
         Ok(built) => built,
-        Err(report) => return Err(Box::new(report)),
+        Err(report) => {
+            let all = report.diagnostics().iter().chain(&errors).cloned();
+            return Err(Box::new(loaded.report(all.collect())));
+        }
     };
     built.warnings.extend(warnings);
     Ok(built)

@@ -55,9 +55,13 @@ pub(super) async fn open(
     let folder = folder(authority.url());
     let opening =
         Opening { around, authority, email, transport: &transport, file: format!("{folder}/account.json") };
-    let lock = opening.lock(&format!("{folder}/lock")).await?;
-    let account = opening.account().await?;
-    drop(lock);
+    let account = match opening.kept()?.filter(is_made) {
+        Some(kept) => opening.restore(kept).await?,
+        None => {
+            let _lock = opening.lock(&format!("{folder}/lock")).await?;
+            opening.account().await?
+        }
+    };
     Ok(Session { account, transport, label: authority.label().to_owned(), folder })
 }
 
@@ -66,6 +70,11 @@ pub(super) fn lost(around: &Surroundings, session: &Session) {
     let file = format!("{}/account.json", session.folder);
     // It fails only if another order was faster.
     let _ = around.storage.put_aside(&file);
+}
+
+/// Whether the CA has made the account; else there is only its key.
+fn is_made(kept: &Value) -> bool {
+    kept["credentials"].is_object()
 }
 
 struct Opening<'a> {
@@ -88,7 +97,11 @@ impl Opening<'_> {
                 }
             }
         });
-        let busy = |_| Failure::local(format!("another process has held `{file}` for a minute"));
+        let busy = |_| {
+            Failure::local(format!(
+                "another order or process that makes an account has held `{file}` for a minute"
+            ))
+        };
         waited.await.map_err(busy)?
     }
 
@@ -101,16 +114,23 @@ impl Opening<'_> {
         explain::request(self.authority.label(), doing, error, retry_after)
     }
 
+    /// What is kept; None if there is nothing, or nothing that can be read.
+    fn kept(&self) -> Result<Option<Value>, Failure> {
+        let bytes = self.around.storage.read(&self.file);
+        let bytes = bytes.map_err(|error| Failure::local(error.to_string()))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// The account, made if there is none. Whoever calls it has the lock.
     async fn account(&self) -> Result<Account, Failure> {
         let storage = &self.around.storage;
         let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
-        let bytes = storage.read(&self.file).map_err(local)?;
-        let kept: Option<Value> = bytes.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok());
-        if bytes.is_some() && kept.is_none() {
+        let kept = self.kept()?;
+        if kept.is_none() && storage.read(&self.file).map_err(local)?.is_some() {
             storage.put_aside(&self.file).map_err(local)?;
         }
         let kept = kept.unwrap_or_default();
-        if kept["credentials"].is_object() {
+        if is_made(&kept) {
             return self.restore(kept).await;
         }
         match &self.authority.external_account {

@@ -1,13 +1,15 @@
 //! The answers to challenges (RFC 8555 section 8, RFC 8737): given, and taken back.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::OwnedMutexGuard;
 use usher_net::tls::Certificate;
 
 use super::Surroundings;
 use super::explain::Failure;
-use crate::dns::{self, DnsProvider};
+use crate::dns;
 use crate::keys;
 use crate::names::reverse;
 use crate::options::{ChallengeKind, Level, Options};
@@ -31,7 +33,8 @@ pub(super) struct Answers<'a> {
     options: &'a Options,
     tokens: Vec<String>,
     servers: Vec<String>,
-    provider: Option<Box<dyn DnsProvider>>,
+    /// Held while records are there, where only one order can have them.
+    turn: Option<OwnedMutexGuard<()>>,
     records: Vec<(String, String)>,
 }
 
@@ -42,7 +45,7 @@ fn record_name(name: &str) -> String {
 
 impl<'a> Answers<'a> {
     pub(super) fn new(around: &'a Surroundings, options: &'a Options) -> Self {
-        Self { around, options, tokens: Vec::new(), servers: Vec::new(), provider: None, records: Vec::new() }
+        Self { around, options, tokens: Vec::new(), servers: Vec::new(), turn: None, records: Vec::new() }
     }
 
     /// Takes over records that an earlier run has written.
@@ -83,21 +86,20 @@ impl<'a> Answers<'a> {
         Ok(())
     }
 
-    fn provider(&mut self) -> Result<&dyn DnsProvider, Failure> {
-        if self.provider.is_none() {
-            let none =
-                || Failure::local("DNS-01 is needed, but nothing says how records are written (`dns`)");
-            let options = self.options.dns.as_ref().ok_or_else(none)?;
-            self.provider = Some(dns::provider(options, &self.around.plain_client()?));
-        }
-        self.provider.as_deref().ok_or_else(|| Failure::local("no DNS provider"))
+    fn provider(&self) -> Result<Rc<dns::Shared>, Failure> {
+        let none = || Failure::local("DNS-01 is needed, but nothing says how records are written (`dns`)");
+        self.around.provider(self.options.dns.as_ref().ok_or_else(none)?)
     }
 
     async fn write_record(&mut self, question: &Question) -> Result<(), Failure> {
         let name = record_name(&question.name);
+        let shared = self.provider()?;
+        if self.turn.is_none() {
+            self.turn = shared.turn().await;
+        }
         // Before it is there: a failure may come after the record was written.
         self.records.push((name.clone(), question.record.clone()));
-        let written = self.provider()?.set(&name, &question.record).await;
+        let written = shared.provider().set(&name, &question.record).await;
         written.map_err(|error| Failure::local(format!("cannot write the TXT record `{name}`: {error}")))
     }
 
@@ -116,7 +118,9 @@ impl<'a> Answers<'a> {
     pub(super) async fn take_back(mut self) {
         for (name, value) in std::mem::take(&mut self.records) {
             let removed = match self.provider() {
-                Ok(provider) => provider.remove(&name, &value).await.map_err(|error| error.to_string()),
+                Ok(shared) => {
+                    shared.provider().remove(&name, &value).await.map_err(|error| error.to_string())
+                }
                 Err(failure) => Err(failure.sentence),
             };
             if let Err(error) = removed {

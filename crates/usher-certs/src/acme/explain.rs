@@ -12,6 +12,8 @@ use crate::options::ChallengeKind;
 pub(crate) enum FailureKind {
     /// The CA did not see the answer to this challenge; another one may work.
     Validation(ChallengeKind),
+    /// The CA does not offer this challenge; it has looked at nothing, so that the order is as good as before.
+    NotOffered,
     /// The CA has had enough, for this name or this account.
     RateLimited,
     /// The CA is overloaded or cannot be reached.
@@ -129,6 +131,11 @@ fn refused(authority: &str, doing: &str, problem: &Problem, retry_after: Option<
         "unauthorized" if doing.contains("account") => {
             (FailureKind::Refused, "check the key id and HMAC key of the external account")
         }
+        // What a CA says of an account that was deactivated (RFC 8555 section 7.3.6).
+        "unauthorized" => (
+            FailureKind::Refused,
+            "if the account was deactivated there, move its `account.json` out of the storage, and another one is made",
+        ),
         _ if problem.status == Some(503) => (FailureKind::Unavailable, "it is tried again"),
         _ => (FailureKind::Refused, "it is tried again, less and less often"),
     };

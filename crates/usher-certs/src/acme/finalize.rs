@@ -59,6 +59,8 @@ impl Order<'_> {
         let id = &self.target.id;
         let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
         let key = storage.pending_key(id).map_err(local)?.unwrap_or_default();
+        // Whatever it is: the CA counts it.
+        remember(&mut self.meta.issued, self.options.clock.now());
         let checked = Certificate::from_pem(chain.as_bytes(), &key)
             .map_err(|error| error.to_string())
             .and_then(|found| {
@@ -80,7 +82,6 @@ impl Order<'_> {
                 return Err(Failure { kind: FailureKind::Refused, sentence, retry_after: None });
             }
         };
-        remember(&mut self.meta.issued, self.options.clock.now());
         storage.save_chain(id, chain.as_bytes()).map_err(local)?;
         self.meta.order = None;
         Ok(certificate)

@@ -6,11 +6,14 @@
 use std::time::{Duration, SystemTime};
 
 use super::explain::{Failure, FailureKind};
-use crate::storage::{Meta, Storage, count_since};
+use crate::storage::{Meta, Storage, count_since, is_recent};
 use crate::time::{from_unix, unix_seconds};
 
 /// New orders at a CA …
 const ORDERS: usize = 150;
+/// … of which so many may be for names that handshakes asked for: whoever can make up names that are allowed must not
+/// hold up the renewal of the others.
+const ORDERS_ON_DEMAND: usize = 100;
 /// … in this time.
 const ORDERS_TIME: Duration = Duration::from_secs(3 * 3600);
 /// Failed validations of a certificate …
@@ -57,21 +60,27 @@ pub(super) fn check_certificate(meta: &Meta, now: SystemTime) -> Result<(), Fail
     Ok(())
 }
 
-/// Counts a new order at the CA with this folder, if there may be one.
-pub(super) fn count_order(storage: &Storage, folder: &str, now: SystemTime) -> Result<(), Failure> {
+/// Counts a new order at the CA with this folder, if there may be one. `is_new` is for a name that a handshake has asked for
+/// and that has no certificate yet.
+pub(super) fn count_order(
+    storage: &Storage,
+    folder: &str,
+    is_new: bool,
+    now: SystemTime,
+) -> Result<(), Failure> {
     let file = format!("{folder}/orders.json");
     let local = |error: crate::storage::StorageError| Failure::local(error.to_string());
     let bytes = storage.read(&file).map_err(local)?.unwrap_or_default();
     let seconds: Vec<i64> = serde_json::from_slice(&bytes).unwrap_or_default();
-    let since = now.checked_sub(ORDERS_TIME);
-    let moments =
-        seconds.into_iter().filter_map(from_unix).filter(|at| since.is_none_or(|since| *at > since));
+    let moments = seconds.into_iter().filter_map(from_unix).filter(|at| is_recent(*at, now, ORDERS_TIME));
     let mut moments: Vec<SystemTime> = moments.collect();
-    if moments.len() >= ORDERS {
+    let most = if is_new { ORDERS_ON_DEMAND } else { ORDERS };
+    if moments.len() >= most {
         let sentence = format!(
-            "{ORDERS} orders were placed within 3 hours: the rest waits, as CAs limit how many there may be"
+            "{} orders were placed within 3 hours: the rest waits, as CAs limit how many there may be",
+            moments.len()
         );
-        return Err(limited(sentence, &moments, (ORDERS, ORDERS_TIME)));
+        return Err(limited(sentence, &moments, (most, ORDERS_TIME)));
     }
     moments.push(now);
     let seconds: Vec<i64> = moments.into_iter().map(unix_seconds).collect();
@@ -107,11 +116,43 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..ORDERS {
             let storage = Storage::open(folder.path()).unwrap();
-            count_order(&storage, "accounts/a", at(0)).unwrap();
+            count_order(&storage, "accounts/a", false, at(0)).unwrap();
         }
         let storage = Storage::open(folder.path()).unwrap();
-        assert!(count_order(&storage, "accounts/a", at(100)).is_err());
-        assert!(count_order(&storage, "accounts/b", at(100)).is_ok());
-        assert!(count_order(&storage, "accounts/a", at(181)).is_ok());
+        assert!(count_order(&storage, "accounts/a", false, at(100)).is_err());
+        assert!(count_order(&storage, "accounts/b", false, at(100)).is_ok());
+        assert!(count_order(&storage, "accounts/a", false, at(181)).is_ok());
+    }
+
+    #[test]
+    fn names_that_handshakes_ask_for_leave_room_for_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(folder.path()).unwrap();
+        let placed = (0..ORDERS).filter(|_| count_order(&storage, "accounts/a", true, at(0)).is_ok());
+        assert_eq!(placed.count(), ORDERS_ON_DEMAND);
+        for _ in ORDERS_ON_DEMAND..ORDERS {
+            count_order(&storage, "accounts/a", false, at(1)).unwrap();
+        }
+        assert!(count_order(&storage, "accounts/a", false, at(1)).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_stops_nothing_when_it_is_right_again() {
+        let year = 365 * 24 * 60;
+        let ahead = vec![at(10 * year); DUPLICATES];
+        let meta = Meta { issued: ahead.clone(), failed_validations: ahead, ..Meta::default() };
+        assert!(check_certificate(&meta, at(0)).is_ok());
+        // Set back by an hour, they count on.
+        let meta = Meta { issued: vec![at(60); DUPLICATES], ..Meta::default() };
+        assert!(check_certificate(&meta, at(0)).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(folder.path()).unwrap();
+        for _ in 0..ORDERS {
+            count_order(&storage, "accounts/a", false, at(10 * year)).unwrap();
+        }
+        assert!(count_order(&storage, "accounts/a", false, at(0)).is_ok());
+        // What is no moment at all is none either, and nothing is reckoned with it.
+        storage.write("accounts/b/orders.json", format!("[{}]", i64::MAX).as_bytes()).unwrap();
+        assert!(count_order(&storage, "accounts/b", false, at(0)).is_ok());
     }
 }

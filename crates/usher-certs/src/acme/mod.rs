@@ -12,6 +12,7 @@ mod window;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use usher_api::HttpChallenges;
@@ -21,6 +22,7 @@ pub(crate) use explain::{Failure, FailureKind};
 pub(crate) use order::Order;
 pub(crate) use window::renewal_window;
 
+use crate::dns::{self, DnsOptions};
 use crate::http::Http;
 use crate::options::Authority;
 use crate::storage::Storage;
@@ -54,6 +56,8 @@ pub(crate) struct Surroundings {
     directories: Directories,
     /// A client per CA, by its directory, with the roots that it was made for; the one without trusts the system's.
     clients: RefCell<HashMap<String, Client>>,
+    /// Who writes the records of DNS-01, for all orders.
+    provider: RefCell<Option<Rc<dns::Shared>>>,
 }
 
 impl Surroundings {
@@ -62,8 +66,18 @@ impl Surroundings {
         certificates: Arc<Certificates>,
         challenges: Arc<HttpChallenges>,
     ) -> Self {
-        let clients = RefCell::default();
-        Self { storage, certificates, challenges, directories: Directories::default(), clients }
+        let (clients, provider) = (RefCell::default(), RefCell::default());
+        Self { storage, certificates, challenges, directories: Directories::default(), clients, provider }
+    }
+
+    /// Who writes the records of DNS-01 by these options: the same for all orders.
+    fn provider(&self, options: &DnsOptions) -> Result<Rc<dns::Shared>, Failure> {
+        let known = self.provider.borrow().clone().filter(|known| known.is_of(options));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let provider = dns::Shared::new(options, &self.plain_client()?);
+        Ok(self.provider.borrow_mut().insert(provider).clone())
     }
 
     /// The client that trusts what the CA's options say.

@@ -14,8 +14,9 @@ use usher_net::tls::Certificate;
 
 use super::account::{self, Session};
 use super::challenge::{Answers, Question};
-use super::explain::{self, Failure, FailureKind, is_problem};
+use super::explain::{self, Failure, FailureKind};
 use super::{Surroundings, limits, steady, window};
+use crate::http::HttpError;
 use crate::options::{Authority, ChallengeKind, Level, Options};
 use crate::plan::{Target, has_dns};
 use crate::storage::{Meta, PendingOrder, remember};
@@ -104,8 +105,16 @@ impl Order<'_> {
                     self.give_up(order).await?;
                     last = failure;
                 }
+                Err(failure) if failure.kind == FailureKind::NotOffered => {
+                    // Nothing was looked at: the order is as good for the next challenge.
+                    resumed = Some(order);
+                    last = failure;
+                }
                 Err(failure) => return Err(failure),
             }
+        }
+        if let Some(order) = resumed {
+            self.give_up(order).await?;
         }
         Err(last)
     }
@@ -128,6 +137,10 @@ impl Order<'_> {
             match steady!(session.account.order(pending.url.clone())) {
                 Ok(mut order) => {
                     let status = order.state().status;
+                    if status == OrderStatus::Invalid {
+                        // Whoever placed it was killed before it was noted: it counts all the same.
+                        remember(&mut self.meta.failed_validations, self.options.clock.now());
+                    }
                     if self.can_go_on(status) {
                         let line =
                             format!("certificate `{}`: going on with an earlier order", self.target.source());
@@ -165,7 +178,8 @@ impl Order<'_> {
     async fn place(&mut self, session: &Session) -> Result<instant_acme::Order, Failure> {
         let now = self.options.clock.now();
         limits::check_certificate(self.meta, now)?;
-        limits::count_order(&self.around.storage, &session.folder, now)?;
+        let is_new = self.target.on_demand && self.before.is_none();
+        limits::count_order(&self.around.storage, &session.folder, is_new, now)?;
         // Written first: without storage there must be no order.
         self.save()?;
         let order = self.new_order(session).await?;
@@ -195,11 +209,9 @@ impl Order<'_> {
             }
             match steady!(session.account.new_order(&replacing)) {
                 Ok(order) => return Ok(order),
-                Err(error) if is_problem(&error, "rateLimited") => {
-                    return Err(session.failure("order a certificate", &error));
-                }
                 // It was replaced already, or the CA thinks otherwise about it: then an order like any other.
-                Err(_) => {}
+                Err(error) if explain::is_unknown(&error) || is_strange(&error) => {}
+                Err(error) => return Err(session.failure("order a certificate", &error)),
             }
         }
         let placed = steady!(session.account.new_order(&new));
@@ -256,10 +268,8 @@ impl Order<'_> {
         match steady!(order.poll_ready(&POLL)) {
             Ok(OrderStatus::Ready) => Ok(()),
             Ok(_) => Err(self.unseen(session, order, kind).await),
-            Err(Error::Api(problem)) if explain::problem_type(&problem) == "rateLimited" => {
-                Err(session.failure("have names validated", &Error::Api(problem)))
-            }
-            Err(Error::Api(_)) => Err(self.unseen(session, order, kind).await),
+            // The order says so itself; any other error is that of the question, and the order may still come to an end.
+            Err(Error::Api(_)) if is_over(order) => Err(self.unseen(session, order, kind).await),
             Err(error) => Err(session.failure("have names validated", &error)),
         }
     }
@@ -290,7 +300,7 @@ impl Order<'_> {
                         session.label,
                         kind.as_str()
                     );
-                    return Err(Failure { kind: FailureKind::Validation(kind), sentence, retry_after: None });
+                    return Err(Failure { kind: FailureKind::NotOffered, sentence, retry_after: None });
                 }
             }
         }
@@ -339,6 +349,16 @@ async fn fetch_authorizations(order: &mut instant_acme::Order) -> Result<(), Err
         authorization?;
     }
     Ok(())
+}
+
+fn is_over(order: &mut instant_acme::Order) -> bool {
+    let state = order.state();
+    state.status == OrderStatus::Invalid || state.error.is_some()
+}
+
+/// An answer that is no refusal, but that the protocol's library does not take: the CA has ignored what is replaced.
+fn is_strange(error: &Error) -> bool {
+    matches!(error, Error::Other(other) if !other.is::<HttpError>()) || matches!(error, Error::Unsupported(_))
 }
 
 fn identifier(name: &str) -> Identifier {

@@ -8,6 +8,7 @@ mod cloudflare;
 mod command;
 mod desec;
 mod exchange;
+pub(crate) mod fuzzing;
 mod propagation;
 mod rfc2136;
 mod route53;
@@ -18,6 +19,10 @@ mod wire;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use acme_dns::AcmeDnsOptions;
 pub use cloudflare::CloudflareOptions;
@@ -92,6 +97,39 @@ pub(crate) trait DnsProvider {
     fn set<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a>;
     /// Removes it; it is fine if it is not there.
     fn remove<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a>;
+    /// Whether only one order at a time can have its records there.
+    fn is_narrow(&self) -> bool {
+        false
+    }
+}
+
+/// The provider of all orders. It is one, since many change sets of records by reading and writing them.
+pub(crate) struct Shared {
+    options: DnsOptions,
+    provider: Box<dyn DnsProvider>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: &DnsOptions, http: &Http) -> Rc<Self> {
+        let provider = provider(options, http);
+        Rc::new(Self { options: options.clone(), provider, turn: Arc::default() })
+    }
+
+    /// Whether it is the one of these options.
+    pub(crate) fn is_of(&self, options: &DnsOptions) -> bool {
+        self.options == *options
+    }
+
+    pub(crate) fn provider(&self) -> &dyn DnsProvider {
+        &*self.provider
+    }
+
+    /// Waits until an order may have its records there: until it drops what it is given.
+    pub(crate) async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        let turn = self.provider.is_narrow().then(|| self.turn.clone())?;
+        Some(turn.lock_owned().await)
+    }
 }
 
 /// The provider of these options.
@@ -116,6 +154,32 @@ fn parents(name: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn orders_take_turns_where_only_two_records_can_be() {
+        let http = Http::new(None).unwrap();
+        let narrow = DnsOptions::AcmeDns(AcmeDnsOptions {
+            base: "http://127.0.0.1:1".to_owned(),
+            username: String::new(),
+            password: String::new(),
+            subdomain: String::new(),
+        });
+        let shared = Shared::new(&narrow, &http);
+        assert!(shared.is_of(&narrow));
+        let first = shared.turn().await;
+        assert!(first.is_some());
+        let mut second = Box::pin(shared.turn());
+        let waits = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(second.as_mut().poll(context).is_pending())
+        });
+        assert!(waits.await);
+        drop(first);
+        assert!(second.await.is_some());
+        let wide = DnsOptions::Cloudflare(CloudflareOptions::new("secret"));
+        assert!(Shared::new(&wide, &http).turn().await.is_none() && !shared.is_of(&wide));
+    }
+
     #[test]
     fn parents_end_above_single_labels() {
         let found: Vec<&str> = super::parents("_acme-challenge.a.example.com").collect();

@@ -164,7 +164,11 @@ impl<'a> Reader<'a> {
         let data = match kind {
             TYPE_A => Data::Address(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into()),
             TYPE_AAAA => Data::Address(Ipv6Addr::from(<[u8; 16]>::try_from(data).ok()?).into()),
-            TYPE_NS | TYPE_CNAME => Data::Name(Reader { bytes: self.bytes, at: self.at }.name()?),
+            TYPE_NS | TYPE_CNAME => {
+                let mut target = Reader { bytes: self.bytes, at: self.at };
+                let name = target.name()?;
+                Data::Name(Some(name).filter(|_| target.at == end)?)
+            }
             TYPE_TXT => Data::Text(text(data)?),
             _ => Data::Other(data.to_vec()),
         };
@@ -184,7 +188,8 @@ fn push_label(name: &mut String, label: &[u8]) -> Option<()> {
         }
         name.push(byte.to_ascii_lowercase().into());
     }
-    (name.len() < MAX_NAME).then_some(())
+    // The wire has two bytes more: the length before the first label, and the end.
+    (name.len() + 2 <= MAX_NAME).then_some(())
 }
 
 fn text(data: &[u8]) -> Option<Vec<u8>> {
@@ -272,6 +277,22 @@ mod tests {
             assert_eq!(query(1, name, TYPE_A, true), None, "{name}");
         }
         assert!(query(1, "", TYPE_NS, true).is_some());
+    }
+
+    #[test]
+    fn a_name_that_is_read_can_be_written() {
+        let labels = |last: usize| [63, 63, 63, last].map(|length| "a".repeat(length)).join(".");
+        for (name, good) in [(labels(61), true), (labels(62), false)] {
+            let mut bytes = query(7, "x", TYPE_A, true).unwrap();
+            bytes.truncate(12);
+            name.split('.').for_each(|label| {
+                bytes.push(label.len() as u8);
+                bytes.extend_from_slice(label.as_bytes());
+            });
+            bytes.extend_from_slice(&[0, 0, 1, 0, 1]);
+            assert_eq!(parse(&bytes).is_some(), good, "{}", name.len());
+            assert_eq!(push_name(&mut Vec::new(), &name).is_some(), good, "{}", name.len());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +20,7 @@ use usher_net::tls::Certificate;
 use crate::acme::Failure;
 use crate::keys;
 use crate::options::{InternalOptions, KeyType};
-use crate::storage::Storage;
+use crate::storage::{Storage, read_bounded};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the root lives.
@@ -56,6 +57,24 @@ pub(crate) fn root(storage: &Storage, options: &InternalOptions, now: SystemTime
 pub fn internal_root(folder: &Path, options: &InternalOptions) -> Result<String, String> {
     let storage = Storage::open(folder).map_err(|error| error.to_string())?;
     root(&storage, options, SystemTime::now()).map_err(|failure| failure.sentence)
+}
+
+/// What is kept as the root, whether it can be used or not.
+pub(crate) fn kept_root(storage: &Storage) -> Option<Vec<u8>> {
+    storage.read(ROOT).ok().flatten()
+}
+
+/// The root's certificate of the storage in this folder, PEM; None if there is none yet. Changes nothing.
+///
+/// # Errors
+/// In a sentence: there may be one, but it cannot be read.
+pub fn existing_root(folder: &Path) -> Result<Option<String>, String> {
+    let path = folder.join(ROOT);
+    match read_bounded(&path) {
+        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read the root in `{}`: {error}", path.display())),
+    }
 }
 
 /// A certificate for these names: chain and key, PEM.

@@ -76,3 +76,15 @@ fn a_root_that_ends_or_is_broken_is_replaced_and_kept_aside() {
     let (chain, _) = issue(&storage, &options, (&names(), KeyType::EcdsaP256), now + ROOT_LIFETIME).unwrap();
     verify(&second, &chain, "localhost", now + ROOT_LIFETIME).unwrap();
 }
+
+#[test]
+fn looking_for_a_root_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = folder.path().join("state");
+    assert_eq!(existing_root(&storage), Ok(None));
+    assert!(!storage.exists());
+    let made = internal_root(&storage, &InternalOptions::default()).unwrap();
+    assert_eq!(existing_root(&storage), Ok(Some(made)));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    assert!(existing_root(&folder.path().join("file")).unwrap_err().contains("cannot read"));
+}

@@ -50,6 +50,11 @@ impl<'a> Der<'a> {
         Some(Value { tag, content, whole })
     }
 
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// The next value, which must have this tag.
     pub(super) fn take(&mut self, tag: u8) -> Option<Value<'a>> {
         self.next().filter(|value| value.tag == tag)

@@ -4,6 +4,7 @@
 //! signature is all there is to rely on.
 
 mod der;
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -16,7 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use usher_net::tls::Certificate;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use der::{Der, ENUMERATED, INTEGER, NULL, OCTETS, OID, SEQUENCE, write};
+use der::{Der, ENUMERATED, INTEGER, NULL, OCTETS, OID, SEQUENCE, Value, write};
 pub(crate) use verify::is_signed_by;
 
 use crate::http::Http;
@@ -100,6 +101,13 @@ fn check(der: &[u8], (id, issuer): (&[u8], &[u8]), now: SystemTime) -> Result<St
     if !verify::is_genuine(&data, &signer, issuer, now) {
         return Err("its response is not signed by the CA".to_owned());
     }
+    let (since, until) = answer_in(&data, id, now)?;
+    Ok(Staple { der: der.to_vec(), since, until })
+}
+
+/// What is signed says that the certificate is good: from when until when.
+fn answer_in(data: &Value<'_>, id: &[u8], now: SystemTime) -> Result<(SystemTime, SystemTime), String> {
+    let broken = || "its response cannot be read".to_owned();
     let mut rest = data.inside();
     rest.optional(0xa0);
     // Who answers, by name or key: whose key it is was checked by the signature.
@@ -113,7 +121,7 @@ fn check(der: &[u8], (id, issuer): (&[u8], &[u8]), now: SystemTime) -> Result<St
             if since > now + SKEW || until <= now {
                 return Err("its response is not of now".to_owned());
             }
-            return Ok(Staple { der: der.to_vec(), since, until });
+            return Ok((since, until));
         }
     }
     Err("its response is about another certificate".to_owned())
@@ -136,7 +144,9 @@ fn validity(fields: &mut Der<'_>) -> Option<Result<(SystemTime, SystemTime), Str
 
 /// The basic response within a response (section 4.2.1). The inner error is what the responder says instead.
 fn basic(der: &[u8]) -> Option<Result<&[u8], String>> {
-    let mut response = Der::new(der).take(SEQUENCE)?.inside();
+    let mut all = Der::new(der);
+    // What stands behind it would be stapled too.
+    let mut response = all.take(SEQUENCE).filter(|_| all.is_empty())?.inside();
     let status = response.take(ENUMERATED)?.content;
     if status != [0] {
         let text = match status {

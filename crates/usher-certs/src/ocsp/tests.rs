@@ -141,6 +141,8 @@ fn refuses_what_is_not_good() {
         }
         assert!(world.check(&der[..position], now).is_err());
     }
+    let behind = [der.as_slice(), &[0]].concat();
+    assert!(world.check(&behind, now).unwrap_err().contains("cannot be read"));
     let other = world.answer("other", GOOD).unwrap();
     assert!(world.check(&other, now).unwrap_err().contains("not signed"));
     let revoked = world.answer("ca", "R\t491231235959Z\t240101000000Z").unwrap();

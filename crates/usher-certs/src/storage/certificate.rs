@@ -1,10 +1,25 @@
 //! A certificate in storage.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-use usher_net::tls::Certificate;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use usher_net::tls::{Certificate, CertificateError};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Lock, Meta, Storage, StorageError};
+use crate::time::from_unix;
+
+/// How often a pair that does not fit is read again, and when: another process may be replacing it, one file after the other.
+const READS: usize = 3;
+const READ_AGAIN: Duration = Duration::from_millis(50);
+
+/// The chain and the key, as they were found.
+pub(super) type Pair = (Option<Vec<u8>>, Option<Vec<u8>>);
+/// What they are together, where both are there.
+pub(super) type Together = Option<Result<Certificate, CertificateError>>;
 
 /// A certificate as it was found.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +34,54 @@ fn place(id: &str, file: &str) -> String {
     format!("certificates/{id}/{file}")
 }
 
+fn together(pair: &Pair) -> Together {
+    match pair {
+        (Some(chain), Some(key)) => Some(Certificate::from_pem(chain, key)),
+        _ => None,
+    }
+}
+
+/// Reads a pair until it fits, or is the same twice.
+pub(super) fn settled(
+    mut read: impl FnMut() -> Result<Pair, StorageError>,
+) -> Result<(Pair, Together), StorageError> {
+    let mut pair = read()?;
+    for _ in 0..READS {
+        let together = together(&pair);
+        if pair == (None, None) || matches!(together, Some(Ok(_))) {
+            return Ok((pair, together));
+        }
+        thread::sleep(READ_AGAIN);
+        let again = read()?;
+        if again == pair {
+            return Ok((pair, together));
+        }
+        pair = again;
+    }
+    let together = together(&pair);
+    Ok((pair, together))
+}
+
 impl Storage {
+    /// Removes a certificate that nobody wants any more, with all that is remembered of it.
+    pub(crate) fn remove_certificate(&self, id: &str) -> Result<(), StorageError> {
+        self.remove_folder(&format!("certificates/{id}"))
+    }
+
+    /// Until when a certificate is valid; None if there is none.
+    pub(crate) fn valid_until(&self, id: &str) -> Option<SystemTime> {
+        let bytes = self.read(&place(id, "chain.pem")).ok().flatten()?;
+        let leaf = CertificateDer::from_pem_slice(&bytes).ok()?;
+        let (_, leaf) = X509Certificate::from_der(&leaf).ok()?;
+        from_unix(leaf.validity().not_after.timestamp())
+    }
+
+    /// When something about a certificate was last written.
+    pub(crate) fn last_written(&self, id: &str) -> Option<SystemTime> {
+        let files = ["meta.json", "chain.pem", "key.pem", "key.next.pem", "lock"];
+        files.iter().filter_map(|file| self.changed(&place(id, file))).max()
+    }
+
     /// The ids of all certificates.
     pub(crate) fn certificates(&self) -> Vec<String> {
         self.list("certificates")
@@ -27,7 +89,7 @@ impl Storage {
 
     /// Loads a certificate with what is remembered of it. Files that cannot be used are put aside.
     pub(crate) fn load(&self, id: &str) -> Result<Kept, StorageError> {
-        self.complete(id)?;
+        let ((chain, key), together) = self.read_pair(id)?;
         let mut kept = Kept::default();
         if let Some(bytes) = self.read(&place(id, "meta.json"))? {
             match Meta::from_json(&bytes) {
@@ -35,20 +97,29 @@ impl Storage {
                 None => kept.reports.push(self.aside(id, "meta.json", "it is not JSON")?),
             }
         }
-        let (chain, key) = (self.read(&place(id, "chain.pem"))?, self.read(&place(id, "key.pem"))?);
-        match (chain, key) {
-            (Some(chain), Some(key)) => match Certificate::from_pem(&chain, &key) {
-                Ok(certificate) => kept.certificate = Some(Arc::new(certificate)),
-                Err(error) => {
-                    kept.reports.push(self.aside(id, "chain.pem", &error.to_string())?);
-                    kept.reports.push(self.aside(id, "key.pem", "its certificate cannot be used")?);
-                }
-            },
-            (Some(_), None) => kept.reports.push(self.aside(id, "chain.pem", "its key is missing")?),
-            (None, Some(_)) => kept.reports.push(self.aside(id, "key.pem", "its certificate is missing")?),
-            (None, None) => {}
+        match together {
+            Some(Ok(certificate)) => kept.certificate = Some(Arc::new(certificate)),
+            Some(Err(error)) => {
+                kept.reports.push(self.aside(id, "chain.pem", &error.to_string())?);
+                kept.reports.push(self.aside(id, "key.pem", "its certificate cannot be used")?);
+            }
+            None if chain.is_some() => {
+                kept.reports.push(self.aside(id, "chain.pem", "its key is missing")?)
+            }
+            None if key.is_some() => {
+                kept.reports.push(self.aside(id, "key.pem", "its certificate is missing")?)
+            }
+            None => {}
         }
         Ok(kept)
+    }
+
+    /// The pair that is in place, and what it is.
+    fn read_pair(&self, id: &str) -> Result<(Pair, Together), StorageError> {
+        settled(|| {
+            self.complete(id)?;
+            Ok((self.read(&place(id, "chain.pem"))?, self.read(&place(id, "key.pem"))?))
+        })
     }
 
     fn aside(&self, id: &str, file: &str, why: &str) -> Result<String, StorageError> {

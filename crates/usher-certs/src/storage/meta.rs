@@ -11,6 +11,10 @@ use crate::time::{from_unix, unix_seconds};
 const MAX_MOMENTS: usize = 20;
 /// How many DNS records of an order are remembered, to be removed after a crash.
 const MAX_RECORDS: usize = 100;
+/// The last second of the year 9999: what is later was not written by us, and could not be reckoned with.
+const LAST_SECOND: i64 = 253_402_300_799;
+/// Longer than any wait that is ever asked for: what is further ahead was written while the clock was wrong.
+const LONGEST_WAIT: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// When a CA suggests to renew (RFC 9773).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +71,31 @@ pub(crate) fn remember(moments: &mut Vec<SystemTime>, now: SystemTime) {
     moments.drain(..surplus);
 }
 
+/// Whether a moment is within `time` before `now`. One that is a little ahead is too: clocks are set back. One that is far
+/// ahead is none: it would count for years.
+pub(crate) fn is_recent(at: SystemTime, now: SystemTime, time: Duration) -> bool {
+    match now.duration_since(at) {
+        Ok(age) => age < time,
+        Err(ahead) => ahead.duration() <= time,
+    }
+}
+
 /// How many of these moments are within `time` before `now`.
 pub(crate) fn count_since(moments: &[SystemTime], now: SystemTime, time: Duration) -> usize {
-    let since = now.checked_sub(time);
-    moments.iter().filter(|at| since.is_none_or(|since| **at > since)).count()
+    moments.iter().filter(|at| is_recent(**at, now, time)).count()
 }
 
 impl Meta {
+    /// Forgets waits that a clock that was ahead has left: nobody asked for them, and they would last for years.
+    pub(crate) fn forget_future(&mut self, now: SystemTime) {
+        let end = now + LONGEST_WAIT;
+        self.next_attempt = self.next_attempt.filter(|at| *at <= end);
+        self.blocked.retain(|_, until| *until <= end);
+        if let Some(window) = &mut self.window {
+            window.check = window.check.min(end);
+        }
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         let moments = |list: &[SystemTime]| list.iter().map(|at| unix_seconds(*at)).collect::<Vec<_>>();
         let blocked: BTreeMap<&String, i64> =
@@ -140,7 +162,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 fn moment(value: &Value) -> Option<SystemTime> {
-    from_unix(value.as_i64()?)
+    from_unix(value.as_i64().filter(|seconds| (0..=LAST_SECOND).contains(seconds))?)
 }
 
 fn moments(value: &Value) -> Vec<SystemTime> {

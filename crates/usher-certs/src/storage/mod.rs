@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub(crate) use meta::{Meta, PendingOrder, Window, count_since, remember};
+pub(crate) use meta::{Meta, PendingOrder, Window, count_since, is_recent, remember};
 
 use crate::time::unix_seconds;
 
@@ -120,11 +120,25 @@ impl Storage {
         write_atomically(&path, content).map_err(|cause| StorageError { what: "write", path, cause })
     }
 
-    /// Gives a file another name in the same folder, in the place of what was there.
+    /// Gives a file another name in the same folder, in the place of what was there. It is fine if it is gone: another process
+    /// that completes the same move was faster.
     fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         let error = |cause| StorageError { what: "rename", path: self.path(from), cause };
-        fs::rename(self.path(from), self.path(to)).map_err(error)?;
-        sync_folder(&self.path(to)).map_err(error)
+        match fs::rename(self.path(from), self.path(to)) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(error(cause)),
+            _ => sync_folder(&self.path(to)).map_err(error),
+        }
+    }
+
+    /// When a file was last changed; None if it cannot be told.
+    pub(crate) fn changed(&self, relative: &str) -> Option<SystemTime> {
+        fs::metadata(self.path(relative)).ok()?.modified().ok()
+    }
+
+    /// Removes a folder with all that is in it.
+    pub(crate) fn remove_folder(&self, relative: &str) -> Result<(), StorageError> {
+        let path = self.path(relative);
+        fs::remove_dir_all(&path).map_err(|cause| StorageError { what: "remove", path, cause })
     }
 
     /// Removes a file that nobody needs; it is fine if there is none.

@@ -110,3 +110,44 @@ fn moments_are_bounded_and_counted() {
     assert_eq!(moments.len(), 20);
     assert_eq!(meta::count_since(&moments, at(50), Duration::from_secs(10)), 9);
 }
+
+#[test]
+fn waits_of_a_clock_that_was_ahead_are_forgotten() {
+    let at = |days: u64| UNIX_EPOCH + Duration::from_secs(86_400 * days);
+    let window = |check| Some(Window { start: at(10), end: at(20), chosen: at(15), check });
+    let mut meta = Meta {
+        next_attempt: Some(at(4000)),
+        blocked: [("near".to_owned(), at(7)), ("far".to_owned(), at(4000))].into(),
+        window: window(at(4000)),
+        ..Meta::default()
+    };
+    meta.forget_future(at(1));
+    assert_eq!((meta.next_attempt, meta.blocked.len(), meta.window), (None, 1, window(at(9))));
+    meta.next_attempt = Some(at(8));
+    meta.forget_future(at(1));
+    assert_eq!(meta.next_attempt, Some(at(8)));
+    // What cannot be reckoned with is not read.
+    let text = format!("{{\"next_attempt\":{},\"issued\":[{},5]}}", i64::MAX, i64::MIN);
+    let read = Meta::from_json(text.as_bytes()).unwrap();
+    assert_eq!((read.next_attempt, read.issued.len()), (None, 1));
+}
+
+#[test]
+fn a_pair_that_another_process_is_replacing_is_read_again() {
+    let pem = |name: &str| self_signed(name).unwrap();
+    let ((old, _), (new, new_key)) = (pem("a.example"), pem("a.example"));
+    let pair = |chain: &str, key: &str| (Some(chain.as_bytes().to_vec()), Some(key.as_bytes().to_vec()));
+    // Between the two renames of the other, and then after them.
+    let mut reads = vec![pair(&new, &new_key), pair(&old, &new_key)];
+    let (_, found) = certificate::settled(|| Ok(reads.pop().unwrap())).unwrap();
+    assert!(found.unwrap().is_ok());
+    // What is the same twice is broken.
+    let mut reads = vec![pair(&old, &new_key), pair(&old, &new_key)];
+    let (_, found) = certificate::settled(|| Ok(reads.pop().unwrap())).unwrap();
+    assert!(found.unwrap().is_err() && reads.is_empty());
+    // Of two processes that complete the same move, the second finds nothing left to do.
+    let (_folder, storage) = storage();
+    storage.write("certificates/a/key.pem", new_key.as_bytes()).unwrap();
+    storage.rename("certificates/a/key.next.pem", "certificates/a/key.pem").unwrap();
+    assert!(storage.read("certificates/a/key.pem").unwrap().is_some());
+}

@@ -8,6 +8,7 @@ mod tests;
 
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,7 +53,7 @@ impl Machine {
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Write a file that everybody may read.
+    /// Write a file that everybody may read, whatever the umask is.
     Write(PathBuf, String),
     /// Remove a file.
     Remove(PathBuf),
@@ -95,7 +96,10 @@ fn apply(step: &Step) -> Result<(), String> {
         format!("cannot {step}: {error}{advice}")
     };
     match step {
-        Step::Write(path, content) => fs::write(path, content).map_err(failed),
+        Step::Write(path, content) => {
+            let everybody = fs::Permissions::from_mode(0o644);
+            fs::write(path, content).and_then(|()| fs::set_permissions(path, everybody)).map_err(failed)
+        }
         Step::Remove(path) => match fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
             _ => Ok(()),
@@ -123,7 +127,15 @@ fn name(root: &str) -> Result<String, String> {
 /// # Errors
 /// In a sentence, if `root` is no certificate.
 pub fn install(root: &str, file: &Path, machine: &Machine) -> Result<Plan, String> {
-    let name = name(root)?;
+    Ok(install_as(&name(root)?, root, file, machine))
+}
+
+/// What [`install`] would do with a root that is yet to be made, to be shown only.
+pub fn preview(file: &Path, machine: &Machine) -> Plan {
+    install_as(&format!("{NAME}-…"), "", file, machine)
+}
+
+fn install_as(name: &str, root: &str, file: &Path, machine: &Machine) -> Plan {
     let mut plan = Plan::default();
     if let Some(store) = store(machine) {
         plan.steps
@@ -142,7 +154,7 @@ pub fn install(root: &str, file: &Path, machine: &Machine) -> Result<Plan, Strin
             for database in databases {
                 let database = format!("sql:{}", database.display());
                 let file = file.display().to_string();
-                let words = ["-A", "-d", &database, "-t", "C,,", "-n", &name, "-i", &file];
+                let words = ["-A", "-d", &database, "-t", "C,,", "-n", name, "-i", &file];
                 plan.steps.push(Step::Run(certutil.clone(), words.map(str::to_owned).to_vec()));
             }
         }
@@ -153,7 +165,7 @@ pub fn install(root: &str, file: &Path, machine: &Machine) -> Result<Plan, Strin
         ),
         None => {}
     }
-    Ok(plan)
+    plan
 }
 
 /// How to undo [`install`] for this root.

@@ -49,10 +49,15 @@ fn knows_the_stores_of_distributions() {
         assert!(path.to_str().unwrap().ends_with(extension));
         assert_eq!(*content, fake.root);
         assert!(run.ends_with(program));
+        // A root that is yet to be made goes to the same place, by a name that is not known yet.
+        let preview = preview(&fake.file, &fake.machine);
+        assert!(preview.steps[0].to_string().contains("usher-local-…."), "{preview:?}");
+        assert_eq!(preview.steps[1], plan.steps[1]);
         // A plan alone does nothing.
         assert!(!path.exists());
         assert_eq!(plan.apply(), Vec::<String>::new());
         assert_eq!(fs::read_to_string(path).unwrap(), fake.root);
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o644);
         assert!(fs::read_to_string(fake.folder.path().join("ran")).unwrap().contains(program));
         let undo = uninstall(&fake.root, &fake.machine).unwrap();
         assert_eq!(undo.apply(), Vec::<String>::new());

@@ -12,7 +12,7 @@ use crate::acme::{Failure, FailureKind, Order};
 use crate::options::{Authority, Level, Options};
 use crate::plan::{Signer, Target};
 use crate::random::fraction;
-use crate::renewal::backoff;
+use crate::renewal::{backoff, in_time};
 use crate::storage::Meta;
 use crate::time::rfc3339;
 
@@ -72,10 +72,11 @@ impl Worker {
     /// to do.
     fn read_again(&self, id: &str, forced: bool) -> Result<Option<Meta>, Failure> {
         let options = self.options();
-        let kept = self.around.storage.load(id).map_err(|error| Failure::local(error.to_string()))?;
+        let mut kept = self.around.storage.load(id).map_err(|error| Failure::local(error.to_string()))?;
         for report in &kept.reports {
             self.log(Level::Error, report);
         }
+        kept.meta.forget_future(options.clock.now());
         let mut entries = self.entries.borrow_mut();
         let Some(entry) = entries.get_mut(id) else { return Ok(None) };
         let served = entry
@@ -134,7 +135,11 @@ impl Worker {
     pub(super) fn finish(&self, id: &str, mut meta: Meta, outcome: Outcome) {
         let options = self.options();
         let now = options.clock.now();
-        let Some(target) = self.entries.borrow().get(id).map(|entry| entry.target.clone()) else { return };
+        let found = self.entries.borrow().get(id).map(|entry| {
+            let until = entry.served.as_ref().map(|served| served.certificate.not_after());
+            (entry.target.clone(), until.and_then(|until| until.duration_since(now).ok()))
+        });
+        let Some((target, left)) = found else { return };
         meta.names.clone_from(&target.names);
         meta.on_demand = target.on_demand;
         match &outcome {
@@ -146,7 +151,7 @@ impl Worker {
                 self.log(Level::Info, &line);
             }
             Err((authority, failure)) => {
-                fail(&mut meta, (authority, failure), &options, now);
+                fail(&mut meta, (authority, failure), &options, (now, left));
                 let next = meta.next_attempt.map(rfc3339).unwrap_or_default();
                 let line = format!(
                     "certificate `{}`: {}; next attempt at {next}",
@@ -168,6 +173,7 @@ impl Worker {
                 served.install(&target.source(), &self.around.certificates);
                 entry.served = Some(served);
                 entry.window_next = now;
+                self.regroup.set(target.has_wildcard());
             }
             entry.schedule(&options);
         }
@@ -186,7 +192,13 @@ fn succeed(meta: &mut Meta, options: &Options) {
     meta.key_type = options.key_type.as_str().to_owned();
 }
 
-fn fail(meta: &mut Meta, (authority, failure): (&str, &Failure), options: &Options, now: SystemTime) {
+/// `left` is for how long the certificate that there is will be valid.
+fn fail(
+    meta: &mut Meta,
+    (authority, failure): (&str, &Failure),
+    options: &Options,
+    (now, left): (SystemTime, Option<Duration>),
+) {
     meta.failures = meta.failures.saturating_add(1);
     meta.last_error = Some(failure.sentence.clone());
     meta.last_error_at = Some(now);
@@ -195,7 +207,7 @@ fn fail(meta: &mut Meta, (authority, failure): (&str, &Failure), options: &Optio
         meta.blocked.insert(authority.to_owned(), until.min(now + RETRY_MAX));
     }
     meta.blocked.retain(|_, until| *until > now);
-    let backoff = now + backoff(meta.failures, fraction());
+    let backoff = now + in_time(backoff(meta.failures, fraction()), left);
     let unblocked =
         options.authorities.iter().map(|one| meta.blocked.get(one.url()).copied().unwrap_or(now)).min();
     meta.next_attempt = Some(backoff.max(unblocked.unwrap_or(now)));
@@ -259,11 +271,16 @@ mod tests {
         let mut meta = Meta::default();
         let hour = Duration::from_secs(3600);
         let first = options.authorities[0].url();
-        fail(&mut meta, (first, &failure(FailureKind::RateLimited, Some(now + hour * 5))), &options, now);
+        fail(
+            &mut meta,
+            (first, &failure(FailureKind::RateLimited, Some(now + hour * 5))),
+            &options,
+            (now, None),
+        );
         assert_eq!(choose(&options, &meta).unwrap().label(), "zerossl");
         assert!(meta.next_attempt.unwrap() < now + hour);
         let second = options.authorities[1].url();
-        fail(&mut meta, (second, &failure(FailureKind::RateLimited, None)), &options, now);
+        fail(&mut meta, (second, &failure(FailureKind::RateLimited, None)), &options, (now, None));
         let (url, blocked) = choose(&options, &meta).unwrap_err();
         assert_eq!((url.as_str(), blocked.retry_after), (second, Some(now + hour)));
         assert_eq!(meta.next_attempt, Some(now + hour));
@@ -273,16 +290,25 @@ mod tests {
             &mut meta,
             (second, &failure(FailureKind::RateLimited, Some(now + hour * 10_000))),
             &options,
-            now,
+            (now, None),
         );
         assert_eq!(meta.blocked[second], now + RETRY_MAX);
+    }
+
+    #[test]
+    fn a_short_lived_certificate_is_tried_again_before_it_expires() {
+        let (options, now) = options();
+        let mut meta = Meta { failures: 30, ..Meta::default() };
+        let left = Some(Duration::from_secs(3 * 24 * 3600));
+        fail(&mut meta, ("u", &failure(FailureKind::Local, None)), &options, (now, left));
+        assert_eq!(meta.next_attempt, Some(now + Duration::from_secs(6 * 3600)));
     }
 
     #[test]
     fn success_forgets_failures() {
         let (options, now) = options();
         let mut meta = Meta::default();
-        fail(&mut meta, ("u", &failure(FailureKind::Local, None)), &options, now);
+        fail(&mut meta, ("u", &failure(FailureKind::Local, None)), &options, (now, None));
         assert_eq!(meta.failures, 1);
         succeed(&mut meta, &options);
         let clean = Meta { key_type: "p256".to_owned(), ..Meta::default() };

@@ -52,6 +52,8 @@ impl Entry {
         let named = self.target.names.iter().all(|name| covers(served.certificate.names(), name));
         let keyed = self.meta.key_type.is_empty() || self.meta.key_type == options.key_type.as_str();
         let signed = match self.target.signer {
+            // What is remembered of it was lost: that alone is no reason to order one.
+            _ if self.meta.authority.is_empty() => true,
             Signer::Internal => self.meta.authority == INTERNAL,
             Signer::Acme => {
                 options.authorities.iter().any(|authority| authority.url() == self.meta.authority)

@@ -8,6 +8,7 @@
 //! - `served.rs`: a certificate that is served, with its OCSP response; `staple.rs` fetches it.
 //! - `files.rs`: certificates from files.
 //! - `on_demand.rs`: certificates that handshakes ask for.
+//! - `sweep.rs`: removing what nobody wants any more.
 
 mod attempt;
 mod entry;
@@ -16,13 +17,14 @@ mod on_demand;
 mod reload;
 mod served;
 mod staple;
+mod sweep;
 mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::task::{LocalSet, spawn_local};
 use usher_api::HttpChallenges;
@@ -31,6 +33,8 @@ use usher_net::tls::Certificates;
 use crate::acme::Surroundings;
 use crate::manager::{Inbox, Shared};
 use crate::options::{Level, Options};
+use crate::random::fraction;
+use crate::renewal::backoff;
 use crate::storage::Storage;
 use entry::{Busy, Entry};
 use files::WatchedFile;
@@ -39,10 +43,15 @@ use on_demand::Demand;
 /// A task under way; counted until it is dropped, however it ends.
 struct Place {
     worker: Rc<Worker>,
+    /// The entry that is busy with it.
+    id: Option<String>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if let Some(id) = self.id.as_deref().filter(|_| std::thread::panicking()) {
+            self.worker.broken_off(id);
+        }
         self.worker.in_flight.set(self.worker.in_flight.get().saturating_sub(1));
         self.worker.shared.changed.notify_one();
     }
@@ -52,6 +61,8 @@ impl Drop for Place {
 const TICK: Duration = Duration::from_millis(500);
 /// Orders, and questions to CAs and responders, that are under way at the same time.
 const MAX_IN_FLIGHT: usize = 8;
+/// A clock that goes back by more than this was wrong before.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 pub(crate) struct Worker {
     shared: Arc<Shared>,
@@ -63,6 +74,12 @@ pub(crate) struct Worker {
     files: RefCell<BTreeMap<String, WatchedFile>>,
     demand: RefCell<Demand>,
     in_flight: Cell<usize>,
+    /// When it was last looked what is due.
+    looked: Cell<SystemTime>,
+    /// When to sweep the storage.
+    sweep_next: Cell<SystemTime>,
+    /// A wildcard has got its certificate: others may not be needed any more.
+    regroup: Cell<bool>,
 }
 
 impl Worker {
@@ -82,6 +99,9 @@ impl Worker {
             files: RefCell::default(),
             demand: RefCell::default(),
             in_flight: Cell::new(0),
+            looked: Cell::new(UNIX_EPOCH),
+            sweep_next: Cell::new(UNIX_EPOCH),
+            regroup: Cell::new(false),
         });
         worker.reload_entries();
         worker.reload_files();
@@ -136,6 +156,12 @@ impl Worker {
 
     fn tick(self: &Rc<Self>) {
         let now = self.now();
+        if now + CLOCK_SLACK < self.looked.replace(now) {
+            self.clock_went_back(now);
+        }
+        if self.regroup.take() {
+            self.reload_entries();
+        }
         self.look_at_files();
         self.expire_waiting(now);
         let due: Vec<String> = {
@@ -147,6 +173,42 @@ impl Worker {
         }
         self.ask_for_windows(now);
         self.refresh_staples(now);
+        self.sweep(now);
+    }
+
+    /// Decides anew when everything is due: what was decided while the clock was ahead may be years away.
+    fn clock_went_back(&self, now: SystemTime) {
+        self.log(Level::Warn, "the clock was set back: it is decided anew when certificates are due");
+        let options = self.options();
+        for entry in self.entries.borrow_mut().values_mut() {
+            entry.meta.forget_future(now);
+            entry.window_next = entry.window_next.min(now + window::UNSUPPORTED);
+            if let Some(served) = &mut entry.served {
+                served.staple_next = served.staple_next.map(|next| next.min(now + window::UNSUPPORTED));
+            }
+            entry.schedule(&options);
+        }
+        self.sweep_next.set(now);
+        let ids: Vec<String> = self.entries.borrow().keys().cloned().collect();
+        ids.iter().for_each(|id| self.publish(id));
+    }
+
+    /// An attempt that ended by a defect of ours is one that failed: it must not stay under way for ever.
+    fn broken_off(&self, id: &str) {
+        // What the defect had borrowed was given back before this is called.
+        let Ok(mut entries) = self.entries.try_borrow_mut() else { return };
+        if let Some(entry) = entries.get_mut(id).filter(|entry| entry.busy != Busy::No) {
+            let now = self.now();
+            entry.busy = Busy::No;
+            entry.meta.failures = entry.meta.failures.saturating_add(1);
+            entry.meta.next_attempt = Some(now + backoff(entry.meta.failures, fraction()));
+            entry.meta.last_error = Some("a defect of Usher: see its log".to_owned());
+            entry.meta.last_error_at = Some(now);
+            entry.window_next = now + window::UNSUPPORTED;
+            entry.schedule(&self.options());
+        }
+        drop(entries);
+        self.publish(id);
     }
 
     /// Begins an attempt, if there is room for it.
@@ -158,14 +220,14 @@ impl Worker {
             entry.busy = Busy::Ordering;
         }
         self.publish(id);
-        let (this, id) = (self.clone(), id.to_owned());
-        self.in_background(async move { this.attempt(&id).await });
+        let (this, busy, id) = (self.clone(), id.to_owned(), id.to_owned());
+        self.in_background(Some(busy), async move { this.attempt(&id).await });
     }
 
-    /// Runs a task, counted.
-    fn in_background(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+    /// Runs a task, counted; `id` is the entry that is busy with it.
+    fn in_background(self: &Rc<Self>, id: Option<String>, task: impl Future<Output = ()> + 'static) {
         self.in_flight.set(self.in_flight.get() + 1);
-        let place = Place { worker: self.clone() };
+        let place = Place { worker: self.clone(), id };
         spawn_local(async move {
             task.await;
             drop(place);

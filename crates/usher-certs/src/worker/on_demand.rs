@@ -21,6 +21,8 @@ const WAIT_LIMIT: Duration = Duration::from_secs(30);
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// How long a refusal is remembered.
 const REFUSED_TIME: Duration = Duration::from_secs(60);
+/// How long it is remembered that nobody could say: an endpoint that is down or slow is not asked by every handshake.
+const UNKNOWN_TIME: Duration = Duration::from_secs(5);
 /// Refusals that are remembered.
 const MAX_REFUSED: usize = 10_000;
 /// Names that the endpoint is asked for at the same time.
@@ -37,8 +39,9 @@ pub(super) enum Answer {
 /// What is known of names that are no entries, and who waits.
 #[derive(Debug, Default)]
 pub(super) struct Demand {
+    /// Names that are not asked for again before that.
     refused: HashMap<String, Instant>,
-    /// In order of their refusal.
+    /// In order of their first refusal.
     refused_order: VecDeque<String>,
     /// Who waits for a name; dropped when it is over.
     waiting: HashMap<String, Vec<(Wanted, Instant)>>,
@@ -55,11 +58,11 @@ impl Demand {
     }
 
     fn is_refused(&self, name: &str) -> bool {
-        self.refused.get(name).is_some_and(|at| at.elapsed() < REFUSED_TIME)
+        self.refused.get(name).is_some_and(|until| *until > Instant::now())
     }
 
-    fn refuse(&mut self, name: &str) {
-        if self.refused.insert(name.to_owned(), Instant::now()).is_none() {
+    fn refuse(&mut self, name: &str, time: Duration) {
+        if self.refused.insert(name.to_owned(), Instant::now() + time).is_none() {
             self.refused_order.push_back(name.to_owned());
         }
         while self.refused_order.len() > MAX_REFUSED {
@@ -106,8 +109,9 @@ impl Worker {
             gone.iter().for_each(|(id, source)| self.forget(id, source));
             return;
         };
+        let mut count = self.count_on_demand();
         for id in self.around.storage.certificates() {
-            if self.count_on_demand() >= on_demand.max_names {
+            if count >= on_demand.max_names {
                 return;
             }
             if self.entries.borrow().contains_key(&id) {
@@ -122,6 +126,7 @@ impl Worker {
             let target = target(name);
             if target.id == id {
                 self.take_up(target);
+                count += 1;
             }
         }
     }
@@ -190,12 +195,18 @@ impl Worker {
         if !may {
             demand.waiting.remove(name);
             let why = match answer {
-                Answer::Yes => "as many as may be were begun lately (`rate`)".to_owned(),
+                Answer::Yes => {
+                    demand.refuse(name, UNKNOWN_TIME);
+                    "as many as may be were begun lately (`rate`)".to_owned()
+                }
                 Answer::No(why) => {
-                    demand.refuse(name);
+                    demand.refuse(name, REFUSED_TIME);
                     why
                 }
-                Answer::Unknown(why) => why,
+                Answer::Unknown(why) => {
+                    demand.refuse(name, UNKNOWN_TIME);
+                    why
+                }
             };
             return options.log.write(Level::Debug, &format!("no certificate on demand for `{name}`: {why}"));
         }
@@ -203,12 +214,26 @@ impl Worker {
         let target = target(name);
         let id = target.id.clone();
         self.take_up(target);
-        let missing = self
-            .entries
-            .borrow()
-            .get(&id)
-            .is_some_and(|entry| entry.served.is_none() && entry.busy == Busy::No);
-        if missing { self.begin(&id) } else { self.wake_waiting(&id) }
+        match self.is_to_begin(&id) {
+            Some(true) => {
+                // Where there is no room for it now, it begins at a later tick.
+                let now = self.now();
+                self.entries.borrow_mut().entry(id.clone()).and_modify(|entry| entry.next = Some(now));
+                self.begin(&id);
+            }
+            Some(false) => {}
+            None => self.wake_waiting(&id),
+        }
+    }
+
+    /// Whether an attempt begins now for an entry that a handshake asked for; not if one is under way. None if there is
+    /// nothing to wait for: the storage had one, or what failed before a restart is not yet tried again.
+    fn is_to_begin(&self, id: &str) -> Option<bool> {
+        let now = self.now();
+        let entries = self.entries.borrow();
+        let entry = entries.get(id).filter(|entry| entry.served.is_none())?;
+        let waits = entry.meta.failures > 0 && entry.meta.next_attempt.is_some_and(|next| next > now);
+        (!waits).then_some(entry.busy == Busy::No)
     }
 
     /// Whether there may be a certificate for this name.
@@ -227,6 +252,8 @@ impl Worker {
         };
         let mark = if ask.contains('?') { '&' } else { '?' };
         let url = format!("{ask}{mark}domain={}", escape(name));
+        // What stands behind the `?` may be a secret, and messages are logged.
+        let ask = ask.split('?').next().unwrap_or(ask);
         match tokio::time::timeout(ASK_LIMIT, http.call("GET", &url, &[], Vec::new())).await {
             Ok(Ok(reply)) if reply.status == 200 => Answer::Yes,
             Ok(Ok(reply)) if reply.status < 500 => Answer::No(format!("`{ask}` answered {}", reply.status)),
@@ -270,6 +297,7 @@ impl Worker {
                     && entry.served.is_none()
                     && entry.busy == Busy::No
                     && entry.meta.failures > 0
+                    && entry.next.is_none()
                     && later
             });
             over.map(|(id, entry)| (id.clone(), entry.target.source())).collect()

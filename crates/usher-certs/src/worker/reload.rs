@@ -1,5 +1,6 @@
 //! From options to entries, at the start and after a reload.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
@@ -8,8 +9,9 @@ use super::entry::{Entry, INTERNAL};
 use super::served::Served;
 use crate::acme::Failure;
 use crate::internal;
+use crate::names::covering_wildcard;
 use crate::options::{Level, Options};
-use crate::plan::{Signer, Target, targets};
+use crate::plan::{Signer, Target, covered, targets};
 use crate::storage::Meta;
 
 impl Worker {
@@ -61,15 +63,47 @@ impl Worker {
         for problem in problems {
             self.log(Level::Error, &problem);
         }
+        let covered = covered(&options);
+        let spare: HashSet<&String> = covered.iter().map(|target| &target.id).collect();
+        let named = |id: &String| wanted.contains_key(id) || spare.contains(id);
         let gone: Vec<(String, String)> = {
             let entries = self.entries.borrow();
-            let gone =
-                entries.iter().filter(|(id, entry)| !wanted.contains_key(*id) && !entry.target.on_demand);
+            let gone = entries.iter().filter(|(id, entry)| !named(id) && !entry.target.on_demand);
             gone.map(|(id, entry)| (id.clone(), entry.target.source())).collect()
         };
         gone.iter().for_each(|(id, source)| self.forget(id, source));
         for target in wanted.into_values() {
             self.take_up(target);
+        }
+        self.keep_covered(covered);
+    }
+
+    /// A name that a wildcard is for keeps the certificate of its own that it has until that of the wildcard is there: that may
+    /// take long, or never succeed.
+    fn keep_covered(&self, covered: Vec<Target>) {
+        if covered.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let served: HashSet<String> = {
+            let entries = self.entries.borrow();
+            let served = entries.values().filter(|entry| entry.target.has_wildcard());
+            let served =
+                served.filter_map(|entry| entry.served.as_ref()).filter(|served| !served.is_expired(now));
+            served.flat_map(|served| served.certificate.names().to_vec()).collect()
+        };
+        for target in covered {
+            let there = target
+                .names
+                .iter()
+                .filter_map(|name| covering_wildcard(name))
+                .all(|name| served.contains(&name));
+            let has_one = || self.around.storage.valid_until(&target.id).is_some_and(|until| until > now);
+            if !there && has_one() {
+                self.take_up(target);
+            } else if self.entries.borrow().contains_key(&target.id) {
+                self.forget(&target.id, &target.source());
+            }
         }
     }
 
@@ -104,7 +138,7 @@ impl Worker {
     }
 
     fn load(&self, target: Target, options: &Options) {
-        let kept = match self.around.storage.load(&target.id) {
+        let mut kept = match self.around.storage.load(&target.id) {
             Ok(kept) => kept,
             Err(error) => {
                 self.log(Level::Error, &error.to_string());
@@ -115,6 +149,7 @@ impl Worker {
             self.log(Level::Error, report);
         }
         let now = (self.now(), options.ocsp);
+        kept.meta.forget_future(now.0);
         let served = kept.certificate.map(|certificate| Served::new(certificate, &self.around.storage, now));
         if let Some(served) = &served {
             served.install(&target.source(), &self.around.certificates);
@@ -150,7 +185,15 @@ impl Worker {
         let options = self.options();
         let storage = &self.around.storage;
         let what = (target.names.as_slice(), options.key_type);
+        let before = internal::kept_root(storage);
         let issued = internal::issue(storage, &options.internal, what, options.clock.now());
+        if before.is_some() && before != internal::kept_root(storage) {
+            self.log(
+                Level::Error,
+                "the root of the internal CA ends soon or could not be used, and was replaced; the old one is in `aside/`: run \
+                 `usher trust` again wherever it was trusted",
+            );
+        }
         let (chain, key) = issued.map_err(failed)?;
         let kept = storage
             .save_pending_key(&target.id, key.as_bytes())

@@ -13,6 +13,10 @@ use crate::renewal::backoff;
 
 /// The longest wait after failures: responses live for days.
 const RETRY_MAX: Duration = Duration::from_secs(3600);
+/// The shortest wait after a success.
+const LOOK_MIN: Duration = Duration::from_secs(60);
+/// What it means if there is no response for a certificate that demands one.
+const REFUSED: &str = "; browsers refuse this certificate without it";
 
 impl Worker {
     /// Begins to fetch what is due, and drops responses that are over. Some places are left to orders.
@@ -48,7 +52,7 @@ impl Worker {
                 continue;
             };
             let this = self.clone();
-            self.in_background(async move { this.fetch_staple(&source, served).await });
+            self.in_background(None, async move { this.fetch_staple(&source, served).await });
         }
     }
 
@@ -102,11 +106,19 @@ impl Worker {
     }
 }
 
+/// When to fetch the next one: at half of its validity. One that was old already, as caches give it, is not asked for again
+/// and again, but before it ends.
+fn next_look(staple: &Staple, now: SystemTime) -> SystemTime {
+    let left = staple.until.duration_since(now).unwrap_or_default();
+    let soon = now + (left / 4).clamp(LOOK_MIN, RETRY_MAX);
+    staple.refresh().max(soon)
+}
+
 /// Takes over what was fetched; gives what there is to report.
 fn take(served: &mut Served, fetched: Result<Staple, String>, now: SystemTime) -> Option<String> {
     match fetched {
         Ok(staple) => {
-            served.staple_next = Some(staple.refresh().max(now + Duration::from_secs(60)));
+            served.staple_next = Some(next_look(&staple, now));
             served.staple = Some(staple);
             served.staple_failures = 0;
             served.staple_error = None;
@@ -116,11 +128,27 @@ fn take(served: &mut Served, fetched: Result<Staple, String>, now: SystemTime) -
             served.staple_failures = served.staple_failures.saturating_add(1);
             served.staple_next = Some(now + backoff(served.staple_failures, fraction()).min(RETRY_MAX));
             let must = served.certificate.must_staple() && served.staple.is_none();
-            let effect = if must { "; browsers refuse this certificate without it" } else { "" };
+            let effect = if must { REFUSED } else { "" };
             let error = format!("no OCSP response: {error}{effect}");
-            // Once per series of failures, not once per attempt.
-            let first = served.staple_error.replace(error.clone()).is_none();
-            first.then_some(error)
+            // Once per series of failures, not once per attempt; and when it begins to matter.
+            let before = served.staple_error.replace(error.clone());
+            before.is_none_or(|before| must && !before.ends_with(REFUSED)).then_some(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_response_is_not_asked_for_again_and_again() {
+        let now = SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        let staple = |since, until| Staple { der: Vec::new(), since: now - since, until: now + until };
+        assert_eq!(next_look(&staple(Duration::ZERO, hour * 96), now), now + hour * 48);
+        assert_eq!(next_look(&staple(hour * 80, hour * 16), now), now + hour);
+        assert_eq!(next_look(&staple(hour * 95, hour), now), now + hour / 4);
+        assert_eq!(next_look(&staple(hour * 95, hour / 60), now), now + hour / 60);
     }
 }

@@ -9,9 +9,10 @@ use crate::acme::renewal_window;
 use crate::options::Level;
 use crate::plan::Signer;
 use crate::random::{fraction, part};
+use crate::storage::{StorageError, Window};
 
 /// When to ask again a CA that has no windows.
-const UNSUPPORTED: Duration = Duration::from_secs(24 * 3600);
+pub(super) const UNSUPPORTED: Duration = Duration::from_secs(24 * 3600);
 /// When to ask again after a failure.
 const FAILED: Duration = Duration::from_secs(3600);
 
@@ -37,8 +38,8 @@ impl Worker {
             if let Some(entry) = self.entries.borrow_mut().get_mut(&id) {
                 entry.busy = Busy::Asking;
             }
-            let this = self.clone();
-            self.in_background(async move { this.ask_for_window(&id).await });
+            let (this, busy) = (self.clone(), Some(id.clone()));
+            self.in_background(busy, async move { this.ask_for_window(&id).await });
         }
     }
 
@@ -67,7 +68,7 @@ impl Worker {
                 entry.window_next = window.map_or_else(|| later(UNSUPPORTED), |window| window.check);
                 let save = entry.meta.window != window;
                 entry.meta.window = window;
-                if save && let Err(error) = self.around.storage.save_meta(id, &entry.meta) {
+                if save && let Err(error) = self.save_window(id, window) {
                     options.log.write(Level::Error, &error.to_string());
                 }
                 if let Some(window) = window.filter(|_| changed) {
@@ -86,5 +87,15 @@ impl Worker {
         entry.schedule(&self.options());
         drop(entries);
         self.publish(id);
+    }
+
+    /// Keeps a window beside what else is remembered: another process may have written that since it was read here. While one
+    /// is obtaining the certificate, the window of the old one is of no use any more.
+    fn save_window(&self, id: &str, window: Option<Window>) -> Result<(), StorageError> {
+        let storage = &self.around.storage;
+        let Some(_lock) = storage.lock_certificate(id)? else { return Ok(()) };
+        let mut meta = storage.load(id)?.meta;
+        meta.window = window;
+        storage.save_meta(id, &meta)
     }
 }

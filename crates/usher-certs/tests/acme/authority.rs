@@ -148,3 +148,24 @@ fn a_broken_answer_is_a_failure_like_any_other() {
     let left = shown.not_after.unwrap().duration_since(shown.next_attempt.unwrap()).unwrap();
     assert!(left > HOUR * 71 && left < HOUR * 77, "{left:?}");
 }
+
+/// A CA that has trouble while it is asked for the state of an order has not said that a validation failed.
+#[test]
+fn trouble_at_the_ca_is_no_failed_validation() {
+    let fake = Fake::start();
+    let world = World::new();
+    let mut options = world.options(&["a.example.com"]);
+    options.authorities = vec![fake.authority()];
+    {
+        let mut script = fake.script.lock().unwrap();
+        script.placed = Some("pending");
+        script.trouble = 1;
+    }
+    let manager = world.start(options);
+    let failure = failed(&manager, SOURCE, 1);
+    assert!(failure.last_error.unwrap().contains("on its side"));
+    world.pass(Duration::from_secs(120));
+    world.obtained("a.example.com");
+    // The same order went on.
+    assert_eq!(fake.orders(), 1);
+}

@@ -23,7 +23,11 @@ fn ask_endpoint() -> (String, Arc<Mutex<Vec<String>>>) {
             let mut stream = BufReader::new(stream);
             stream.read_line(&mut line).unwrap();
             let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-            let status = if target.ends_with(".example.com") { 200 } else { 404 };
+            let status = match target.rsplit('.').next() {
+                _ if target.ends_with(".example.com") => 200,
+                Some("down") => 500,
+                _ => 404,
+            };
             seen.lock().unwrap().push(target);
             let text = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             let _ = stream.get_mut().write_all(text.as_bytes());
@@ -123,4 +127,39 @@ fn a_name_that_failed_waits_for_its_time_and_is_then_forgotten() {
     eventually("it is forgotten", || manager.status().is_empty().then_some(()));
     assert!(want(&manager, "a.example.com"));
     assert!(world.served("a.example.com").is_some());
+}
+
+#[test]
+fn an_endpoint_that_is_down_is_not_asked_by_every_handshake() {
+    let fake = Fake::start();
+    let world = World::new();
+    let (url, asked) = ask_endpoint();
+    let manager = start(&world, &fake, OnDemandOptions { ask: Some(url), ..OnDemandOptions::default() });
+    for _ in 0..3 {
+        assert!(want(&manager, "a.down"));
+    }
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(fake.orders(), 0);
+}
+
+#[test]
+fn a_restart_does_not_try_again_what_has_just_failed() {
+    let fake = Fake::start();
+    fake.script.lock().unwrap().refusals.push_back((403, "rejectedIdentifier", None));
+    let world = World::new();
+    let limits = OnDemandOptions { allow: vec!["a.example.com".to_owned()], ..OnDemandOptions::default() };
+    let manager = start(&world, &fake, limits.clone());
+    assert!(want(&manager, "a.example.com"));
+    manager.stop();
+    for _ in 0..3 {
+        let manager = start(&world, &fake, limits.clone());
+        assert!(want(&manager, "a.example.com"));
+        assert_eq!(fake.orders(), 1);
+        manager.stop();
+    }
+    world.pass(Duration::from_secs(120));
+    let manager = start(&world, &fake, limits);
+    assert!(want(&manager, "a.example.com"));
+    assert!(world.served("a.example.com").is_some());
+    drop(manager);
 }

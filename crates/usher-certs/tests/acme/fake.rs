@@ -28,6 +28,12 @@ pub(crate) struct Script {
     pub(crate) asked: Vec<String>,
     /// Days that certificates live.
     pub(crate) days: u32,
+    /// The state of an order that is asked for; none: `ready`, and `valid` once it is finalized.
+    pub(crate) state: Option<&'static str>,
+    /// The state of an order that is placed; none: `ready`.
+    pub(crate) placed: Option<&'static str>,
+    /// How often a question for an order is answered with an error of the server.
+    pub(crate) trouble: u32,
     certificates: Vec<String>,
 }
 
@@ -180,10 +186,22 @@ fn answer(
                 };
             }
             let number = script.orders.len() - 1;
-            let order = order(own, number, "ready", &payload["replaces"]);
+            let order = order(own, number, script.placed.unwrap_or("ready"), &payload["replaces"]);
             Answer::json(201, &order).with("location", format!("http://{own}/order/{number}"))
         }
-        "order" => Answer::json(200, &order(own, number.parse().unwrap(), "valid", &replaces(script))),
+        "order" if script.trouble > 0 => {
+            script.trouble -= 1;
+            Answer::json(
+                500,
+                &json!({ "type": "urn:ietf:params:acme:error:serverInternal", "detail": "trouble" }),
+            )
+        }
+        "order" => {
+            let number: usize = number.parse().unwrap();
+            let signed = script.certificates.get(number).is_some_and(|pem| !pem.is_empty());
+            let state = script.state.unwrap_or(if signed { "valid" } else { "ready" });
+            Answer::json(200, &order(own, number, state, &replaces(script)))
+        }
         "finalize" => {
             let csr = BASE64_URL_SAFE_NO_PAD.decode(payload["csr"].as_str().unwrap()).unwrap();
             let number: usize = number.parse().unwrap();

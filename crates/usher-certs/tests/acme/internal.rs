@@ -30,3 +30,15 @@ fn local_names_are_there_at_once_without_any_network() {
     let _manager = world.start(options);
     assert_eq!(world.served("localhost").unwrap().fingerprint(), renewed.fingerprint());
 }
+
+#[test]
+fn a_root_that_is_replaced_is_not_replaced_silently() {
+    let world = World::new();
+    let options = world.options(&["localhost"]);
+    world.start(options.clone()).stop();
+    std::fs::write(world.storage().join("internal/root.pem"), "torn").unwrap();
+    std::fs::remove_dir_all(world.storage().join("certificates/_internal.localhost")).unwrap();
+    assert!(!world.logged("was replaced"));
+    let _manager = world.start(options);
+    assert!(world.logged("was replaced") && world.served("localhost").is_some());
+}

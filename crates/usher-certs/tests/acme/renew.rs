@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use usher_certs::{Authority, ChallengeKind, State};
+use usher_certs::dns::{CommandOptions, DnsOptions};
+use usher_certs::{Authority, ChallengeKind, Managed, State};
 
+use crate::fake::Fake;
 use crate::pebble::{Pebble, Settings};
 use crate::site::Site;
 use crate::world::{World, eventually, failed, free_address, status};
@@ -90,4 +92,33 @@ fn another_authority_is_asked_when_one_fails() {
     // It is renewed in time, and the first one is asked for it again.
     world.pass(DAY);
     assert_eq!(status(&manager, "acme:a.example.com").state, State::Valid);
+}
+
+#[test]
+fn a_name_keeps_its_certificate_until_that_of_the_wildcard_is_there() {
+    let fake = Fake::start();
+    let world = World::new();
+    let mut options = world.options(&["a.example.com"]);
+    options.authorities = vec![fake.authority()];
+    let manager = world.start(options.clone());
+    let own = world.obtained("a.example.com");
+    fake.script.lock().unwrap().refusals.push_back((403, "rejectedIdentifier", None));
+    options.managed.insert(0, Managed::name("*.example.com"));
+    options.dns = Some(DnsOptions::Command(CommandOptions::new("/bin/true")));
+    manager.update(options.clone());
+    eventually("the wildcard has failed", || {
+        let all = manager.status();
+        all.iter().any(|one| one.source == "acme:*.example.com" && one.failures == 1).then_some(())
+    });
+    assert_eq!(world.served("a.example.com").unwrap().fingerprint(), own.fingerprint());
+    // After a restart too.
+    manager.stop();
+    let manager = world.start(options);
+    assert_eq!(world.served("a.example.com").unwrap().fingerprint(), own.fingerprint());
+    world.pass(Duration::from_secs(120));
+    eventually("the wildcard is there, and nothing else", || {
+        let found = world.served("a.example.com")?;
+        (found.names() == ["*.example.com"] && manager.status().len() == 1).then_some(())
+    });
+    assert_eq!(fake.orders(), 3);
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use usher_certs::dns::{CommandOptions, DnsOptions};
-use usher_certs::{ChallengeKind, Options};
+use usher_certs::{ChallengeKind, Managed, Options};
 
+use crate::fake::Fake;
 use crate::pebble::{Pebble, Settings};
 use crate::site::Site;
 use crate::world::{World, eventually};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn dns_options(world: &World, pebble: &Pebble) -> Options {
     let mut options = world.options(&["a.example.com"]);
@@ -135,4 +138,76 @@ fn one_of(one: &World, two: &World) {
     eventually("one of them has it", || {
         [one, two].iter().any(|world| world.served("a.example.com").is_some()).then_some(())
     });
+}
+
+#[test]
+fn what_another_process_has_noted_is_not_overwritten() {
+    let fake = Fake::start();
+    let world = World::new();
+    let soon = "2099-01-01T00:00:00Z".to_owned();
+    let mut options = world.options(&["a.example.com"]);
+    options.authorities = vec![fake.authority()];
+    fake.script.lock().unwrap().window = Some((soon, "2099-01-03T00:00:00Z".to_owned(), 7200));
+    let _manager = world.start(options);
+    world.obtained("a.example.com");
+    eventually("the window is kept", || (!meta(&world)["window"].is_null()).then_some(()));
+    // Another process is in the middle of something.
+    let path = world.storage().join("certificates/a.example.com/meta.json");
+    let mut other = meta(&world);
+    other["failed_validations"] = serde_json::json!([1, 2, 3]);
+    std::fs::write(&path, other.to_string()).unwrap();
+    fake.script.lock().unwrap().window.as_mut().unwrap().1 = "2099-01-04T00:00:00Z".to_owned();
+    world.pass(Duration::from_secs(3 * 3600));
+    let after = eventually("the new window is kept", || {
+        Some(meta(&world)).filter(|meta| meta["window"]["end"] != other["window"]["end"])
+    });
+    assert_eq!(after["failed_validations"], other["failed_validations"]);
+}
+
+/// Records of two orders at the same name, by a program that can only do one thing at a time.
+#[test]
+fn a_wildcard_and_its_parent_share_whoever_writes_the_records() {
+    let Some(pebble) = Pebble::start(&Settings::default()) else { return };
+    let world = World::new();
+    let mut options = dns_options(&world, &pebble);
+    options.managed = ["wild.example.com", "*.wild.example.com"].map(Managed::name).to_vec();
+    let script = format!(
+        "mkdir {0} || exit 9; sleep 0.3; [ $1 = remove ] || curl -sf -d '{{\"host\":\"'$2'.\",\"value\":\"'$3'\"}}' http://{1}/set-txt; \
+         rmdir {0}",
+        world.folder.path().join("busy").display(),
+        pebble.management
+    );
+    let mut hook = CommandOptions::new("/bin/sh");
+    hook.arguments = ["-c", &script, "hook"].map(str::to_owned).to_vec();
+    options.dns = Some(DnsOptions::Command(hook));
+    let manager = world.start(options);
+    world.obtained("wild.example.com");
+    world.obtained("a.wild.example.com");
+    assert!(manager.status().iter().all(|status| status.failures == 0), "{:?}", manager.status());
+}
+
+#[test]
+fn what_nobody_wants_is_removed_weeks_after_its_end() {
+    let fake = Fake::start();
+    let world = World::new();
+    let mut options = world.options(&["a.example.com", "b.example.com"]);
+    options.authorities = vec![fake.authority()];
+    fake.script.lock().unwrap().days = 90;
+    let manager = world.start(options.clone());
+    world.obtained("a.example.com");
+    world.obtained("b.example.com");
+    let folder = |name: &str| world.storage().join("certificates").join(name).exists();
+    // It comes back, and is still there.
+    options.managed.remove(0);
+    manager.update(options.clone());
+    eventually("it is gone", || world.served("a.example.com").is_none().then_some(()));
+    world.pass(DAY * 100);
+    fake.script.lock().unwrap().days = 900;
+    options.managed.insert(0, Managed::name("c.example.com"));
+    manager.update(options);
+    world.obtained("c.example.com");
+    assert!(folder("a.example.com") && folder("b.example.com"));
+    world.pass(DAY * 20);
+    eventually("it was removed", || (!folder("a.example.com")).then_some(()));
+    assert!(folder("b.example.com") && folder("c.example.com"));
 }

@@ -21,7 +21,7 @@ crate::section! {
         pub ca: OneOrMany<Spanned<CertificateAuthority>> = OneOrMany(vec![Spanned::nowhere(CertificateAuthority::letsencrypt())]),
         /// How to show that a host is ours; the next is tried when one fails. `dns-01` needs `dns`, and is the only one
         /// for `*.example.com`.
-        pub challenges: OneOrMany<ChallengeKind> = OneOrMany(vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01, ChallengeKind::Dns01]),
+        pub challenges: OneOrMany<Spanned<ChallengeKind>> = OneOrMany([ChallengeKind::TlsAlpn01, ChallengeKind::Http01, ChallengeKind::Dns01].map(Spanned::nowhere).to_vec()),
         /// Who writes DNS records for `dns-01`.
         pub dns: Option<Spanned<DnsProvider>>,
         /// The kind of key.

@@ -3,6 +3,8 @@
 //! Which names there are is read from the document rather than from the decoded config, so that a cluster with a
 //! mistake in it does not count as missing.
 
+mod secure;
+
 use std::collections::{BTreeSet, HashMap};
 
 use super::route::is_token_byte;
@@ -35,7 +37,12 @@ pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], 
     repeated("listener", config.listeners.iter().filter_map(|listener| listener.name.as_ref()), cx);
     for listener in &config.listeners {
         proxy_protocol(listener, cx);
+        let passed = listener.tls.on().into_iter().flat_map(|tls| &tls.passthrough);
+        for cluster in passed.filter_map(|one| one.cluster.as_ref()) {
+            exists("cluster", cluster, &names.clusters, "define it as `[cluster.NAME]`", cx);
+        }
     }
+    secure::all(config, cx);
     binds(config, cx);
     clusters(config, cx);
 }

@@ -101,7 +101,7 @@ crate::section! {
         pub ca: OneOrMany<Spanned<PathBuf>>,
         /// Whether clients without one are refused in the handshake. Else routes say so, by `client_certificate`.
         pub mode: ClientCertificateMode = ClientCertificateMode::Required,
-        /// Lists of those that were revoked (PEM or DER).
+        /// Lists of those that were revoked (PEM or DER, version 2): one of each authority that signs clients.
         pub crl: OneOrMany<Spanned<PathBuf>> = OneOrMany::default(),
     }
 }
@@ -125,7 +125,8 @@ crate::section! {
         /// The name that the certificate must have, and that the endpoint is told (SNI). Without it, the host of the
         /// endpoint's address.
         pub server_name: Option<Spanned<String>>,
-        /// The authorities that sign endpoints' certificates (PEM), in place of those that the system trusts.
+        /// The authorities that sign endpoints' certificates (PEM), in place of those that the system trusts. An endpoint
+        /// that signed its own is named by that.
         pub ca: Option<Spanned<PathBuf>>,
         /// A certificate to show to endpoints (PEM), with `key`.
         pub cert: Option<Spanned<PathBuf>>,

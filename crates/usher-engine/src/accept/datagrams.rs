@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use usher_api::metrics::Refusal;
 use usher_net::Dialer;
-use usher_net::quic::{Connection, QuicListener};
+use usher_net::quic::{Connection, FailedHandshake, QuicListener};
 
 use super::{LAST_CALL, Stop};
 use crate::connection::{Door, streams};
 use crate::snapshot::ListenerSpec;
+use crate::steps::record;
 use crate::worker::{Refused, Worker};
 
 /// Accepts and serves connections of HTTP/3 until `stop`, then until the last one is served.
@@ -27,6 +28,10 @@ pub async fn run<D: Dialer>(
             accepted = listener.accept() => accepted,
             () = worker.swapped() => {
                 follow(&worker, &listener, &mut door);
+                continue;
+            }
+            Some(handshake) = listener.failed() => {
+                failed(&worker, &door, &handshake);
                 continue;
             }
             () = stop.notify.notified() => break,
@@ -56,6 +61,13 @@ fn follow<D: Dialer>(worker: &Worker<D>, listener: &QuicListener, door: &mut Doo
         // A config that QUIC cannot use was refused when it was built.
         let _ = listener.set_tls(tls);
     }
+}
+
+/// Counts and logs a handshake that failed, as `connection::secure` does where it makes them itself.
+fn failed<D: Dialer>(worker: &Worker<D>, door: &Door, handshake: &FailedHandshake) {
+    worker.metrics.handshakes.failed.of(handshake.reason()).increment();
+    let door = Door { peer: Some(handshake.peer), local: Some(handshake.local), ..door.clone() };
+    record::connection(worker, &door, ("tls_handshake", &handshake.text()));
 }
 
 fn take<D: Dialer>(worker: &Rc<Worker<D>>, door: &Door, connection: Connection) {

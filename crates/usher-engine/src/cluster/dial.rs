@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Side};
 use usher_config::config::UpstreamProtocol;
-use usher_net::tls::{Secured, TlsConnector};
+use usher_net::tls::{HandshakeError, HandshakeErrorKind, Secured, TlsConnector};
 use usher_net::{Address, Dialer, Transport};
 use usher_wire::{Connection, h2, h3};
 
@@ -74,10 +74,14 @@ impl Client {
 impl Shared {
     /// Keeps a connection, and opens its first stream.
     fn keep<S: Transport>(&self, client: Client) -> Result<Link<S>, Error> {
-        let first = client.open().ok_or_else(|| failed(ErrorKind::ConnectFailed));
+        let Some(first) = client.open() else {
+            // It takes no requests at all: nobody could use it, and each request would bring one more.
+            client.close();
+            return Err(failed(ErrorKind::ConnectFailed));
+        };
         let used = Cell::new(Instant::now());
         self.clients.borrow_mut().push(SharedConnection { client, used });
-        first
+        Ok(first)
     }
 
     /// A stream on a connection that has room for one.
@@ -208,8 +212,7 @@ impl<S: Transport> Endpoint<S> {
         match tls.connect(stream, name).await {
             Ok(stream) => Ok(stream.into()),
             Err(error) => {
-                let cause = std::io::Error::other(format!("TLS: {}", error.text()));
-                Err(failed(ErrorKind::ConnectFailed).caused_by(cause))
+                Err(failed(ErrorKind::ConnectFailed).caused_by(std::io::Error::other(of_tls(&error, name))))
             }
         }
     }
@@ -263,4 +266,14 @@ impl<S: Transport> Endpoint<S> {
 
 fn failed(kind: ErrorKind) -> Error {
     Error::new(Side::Upstream, kind).untouched()
+}
+
+/// What went wrong in a handshake with an endpoint; where its certificate is at fault, with the name that it was asked for.
+fn of_tls(error: &HandshakeError, name: &str) -> String {
+    match error.kind() {
+        HandshakeErrorKind::BadServerCertificate => {
+            format!("TLS: {} (the endpoint shall be `{name}`)", error.text())
+        }
+        _ => format!("TLS: {}", error.text()),
+    }
 }

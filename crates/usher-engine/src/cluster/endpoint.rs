@@ -162,8 +162,9 @@ impl<S: Transport> Endpoint<S> {
     pub(super) fn retire(&self) {
         self.max_idle.set(0);
         self.shared.retire();
-        let gone = std::mem::take(&mut *self.idle.borrow_mut());
+        let mut gone = std::mem::take(&mut *self.idle.borrow_mut());
         self.idle_changed(gone.len(), 0);
+        gone.iter_mut().for_each(|idle| idle.connection.stream().announce_end());
     }
 
     pub(super) fn sweep(&self, now: Instant, timeout: Duration) {

@@ -90,10 +90,12 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                     hurry = true;
                     self.rows.borrow_mut().hurry(self.now() + DRAIN_GRACE.as_millis() as u64);
                 }
+                // Out of the borrow: the end of a connection may do anything.
                 let late = self.rows.borrow_mut().take_late(self.now());
-                late.iter().for_each(|_| self.worker.metrics.connections.idle.decrement());
-                // Dropped after the borrow ended: the end of a connection may do anything.
-                drop(late);
+                for mut connection in late {
+                    self.worker.metrics.connections.idle.decrement();
+                    connection.stream.announce_end();
+                }
                 self.rows.borrow_mut().give_back();
             }
         };
@@ -105,7 +107,9 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     }
 
     fn wake(self: &Rc<Self>, number: usize) {
-        let Some(mut connection) = self.rows.borrow_mut().take(number) else { return };
+        let Some((mut connection, until)) = self.rows.borrow_mut().take(number) else { return };
+        // What woke it is not a request yet, and gives no more time for one.
+        connection.patience = Duration::from_millis(until.saturating_sub(self.now()));
         self.worker.metrics.connections.idle.decrement();
         if let Some(descriptor) = connection.stream.leave_runtime() {
             let _ = self.watch.borrow().remove(descriptor);
@@ -150,11 +154,12 @@ impl<R> Rows<R> {
         self.until[number] = until;
     }
 
-    fn take(&mut self, number: usize) -> Option<R> {
+    /// A row, and until when it would have rested.
+    fn take(&mut self, number: usize) -> Option<(R, u64)> {
         let row = self.rows.get_mut(number)?.take()?;
-        self.until[number] = NEVER;
+        let until = std::mem::replace(&mut self.until[number], NEVER);
         self.free.push(number);
-        Some(row)
+        Some((row, until))
     }
 
     /// Gives the table's memory back when nobody is in it.
@@ -171,7 +176,7 @@ impl<R> Rows<R> {
 
     fn take_late(&mut self, now: u64) -> Vec<R> {
         let late: Vec<usize> = (0..self.until.len()).filter(|number| self.until[*number] <= now).collect();
-        late.into_iter().filter_map(|number| self.take(number)).collect()
+        late.into_iter().filter_map(|number| Some(self.take(number)?.0)).collect()
     }
 }
 

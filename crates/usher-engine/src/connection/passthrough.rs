@@ -6,30 +6,28 @@ use usher_net::{Dialer, Transport};
 use usher_wire::Connection;
 
 use super::Guest;
-use crate::snapshot::{Destination, Snapshot};
+use crate::snapshot::Destination;
 use crate::steps::{record, relay};
 
 /// Endpoints that are tried for one connection.
 const MAX_TRIES: usize = 5;
 
-/// Passes the connection on by a rule of its listener.
-pub(super) async fn run<D: Dialer, T: Transport>(
-    guest: &mut Guest<D>,
-    stream: T,
-    ahead: &[u8],
-    snapshot: &Snapshot,
-    rule: usize,
-) {
-    let listener = guest.door.listener.clone();
-    let Some(rule) = listener.tls.as_ref().and_then(|tls| tls.passthrough.get(rule)) else { return };
-    let Some(name) =
-        snapshot.clusters.get(rule.destination.cluster as usize).map(|cluster| cluster.name.clone())
-    else {
-        return;
-    };
+/// Passes a connection on to where its listener says of this name.
+pub(super) async fn run<D: Dialer, T: Transport>(guest: &mut Guest<D>, stream: T, ahead: &[u8], name: &str) {
     let local = guest.worker.local();
-    // By name: a reload may have changed the numbers since.
-    let Some(cluster) = local.clusters.iter().find(|cluster| cluster.spec.name == name) else { return };
+    // A reload since the connection came in may have changed the numbers by which clusters go. Those of a listener that
+    // is gone say nothing.
+    guest.door.follow(&local.shared);
+    let listener = guest.door.listener.clone();
+    let rules = match &listener.tls {
+        Some(tls) if guest.door.index != u32::MAX => &tls.passthrough[..],
+        _ => &[],
+    };
+    let Some(rule) = rules.iter().find(|rule| rule.takes(name)) else { return };
+    let cluster = local.clusters.get(rule.destination.cluster as usize).cloned();
+    let Some(cluster) = cluster else { return };
+    // It may go on for long, and needs nothing else of the config of now.
+    drop(local);
     let mut exchange = guest.worker.take_exchange();
     exchange.client = Client {
         ip: guest.door.peer.map(|peer| peer.ip()),
@@ -39,7 +37,7 @@ pub(super) async fn run<D: Dialer, T: Transport>(
         listener: listener.name.clone(),
         tls: None,
     };
-    match connect(guest, cluster, &exchange, &rule.destination).await {
+    match connect(guest, &cluster, &exchange, &rule.destination).await {
         Ok((lease, mut up)) => {
             let mut down = Connection::with_input(Secured::Plain(stream), ahead);
             guest.worker.metrics.tunnels.opened();
@@ -48,7 +46,10 @@ pub(super) async fn run<D: Dialer, T: Transport>(
             cluster.release(&lease, None);
         }
         // The client was told nothing: it speaks to an endpoint that is not there.
-        Err(why) => record::connection(&guest.worker, &guest.door, ("connect_failed", &why)),
+        Err(why) => {
+            let detail = format!("`{name}` is passed on: {why}");
+            record::connection(&guest.worker, &guest.door, ("connect_failed", &detail));
+        }
     }
     exchange.client = Client::default();
     guest.worker.give_exchange(exchange);
@@ -81,3 +82,6 @@ async fn connect<D: Dialer>(
     }
     Err(why)
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,8 +39,8 @@ impl Drop for Place {
 enum First<T> {
     /// A connection that is encrypted to us.
     Ours(Box<TlsStream<T>>),
-    /// One that is passed on as it is: the stream, what was read, and the number of the rule.
-    Past(T, Vec<u8>, usize),
+    /// One that is passed on as it is: the stream, what was read, and the host that the client names.
+    Past(T, Vec<u8>, String),
     /// No TLS at all.
     Plain(T, Vec<u8>),
     /// Not a byte came, as when somebody looks whether the port is open.
@@ -67,9 +67,9 @@ pub(super) async fn run<D: Dialer, T: Transport>(
     drop(place);
     match first {
         Ok(First::Ours(stream)) => Some(ours(guest, stream)),
-        Ok(First::Past(stream, ahead, rule)) => {
+        Ok(First::Past(stream, ahead, name)) => {
             guest.worker.metrics.handshakes.passed_through.increment();
-            passthrough::run(guest, stream, &ahead, &snapshot, rule).await;
+            passthrough::run(guest, stream, &ahead, &name).await;
             None
         }
         Ok(First::Plain(stream, ahead)) => {
@@ -120,11 +120,12 @@ async fn begin<T: Transport>(
             // The handshake says what is wrong, to the client and to us.
             Peek::Malformed(_) => break,
             Peek::Hello(hello) => {
-                let name = hello.server_name().map(str::to_ascii_lowercase).unwrap_or_default();
-                if let Some(rule) = spec.passthrough.iter().position(|rule| rule.takes(&name)) {
-                    return First::Past(stream, ahead, rule);
+                // Some clients write the dot of the root, which is none of the name's (RFC 6066 section 3).
+                let name = hello.server_name().unwrap_or_default().trim_end_matches('.');
+                if spec.passthrough.iter().any(|rule| rule.takes(name)) {
+                    return First::Past(stream, ahead, name.to_owned());
                 }
-                on_demand(snapshot, &name).await;
+                on_demand(snapshot, name).await;
                 break;
             }
         }

@@ -1,5 +1,10 @@
 //! Connections that carry many requests at once: HTTP/2 and HTTP/3. One task drives the connection, and each request has
 //! a task of its own, on the same thread.
+//!
+//! - this file: the connection, and each request from its head to its end;
+//! - `drivers.rs`: what the two protocols have in common.
+
+mod drivers;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -11,13 +16,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use usher_api::{Client, Exchange, Reply};
-use usher_http::Request;
 use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, quic};
-use usher_wire::{Downstream, WireError, h2, h3};
+use usher_wire::{WireError, h2, h3};
 
+use self::drivers::{Stream, Streams};
 use super::service::scheme;
 use super::{DRAIN_GRACE, Door, Guest};
 use crate::deadline::Deadline;
@@ -35,150 +40,6 @@ const PONG_WITHIN: Duration = Duration::from_secs(15);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes of a request's body that are thrown away after the answer, before the client is told to stop.
 const LAST_WORDS_BYTES: usize = 1 << 20;
-
-/// A connection that many requests come on.
-pub trait Streams: 'static {
-    /// One request and its response.
-    type Stream: Stream + 'static;
-
-    /// Drives the connection and gives the next request, whose head it puts into `request`. None when the connection
-    /// has ended in order.
-    fn poll_request(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: &mut Request,
-    ) -> Poll<Result<Option<Self::Stream>, WireError>>;
-
-    /// Requests under way.
-    fn streams(&self) -> usize;
-
-    /// Requests whose heads have begun and are not complete, where that holds up nobody else.
-    fn incomplete(&self) -> usize {
-        0
-    }
-
-    /// Gives those up: their client takes too long.
-    fn drop_incomplete(&mut self) {}
-
-    /// Takes no more requests, and ends when those that are under way have.
-    fn shut_down(&mut self);
-
-    /// Asks the client for a sign of life.
-    fn ping(&mut self);
-
-    /// Whether one came since it was asked for.
-    fn take_pong(&mut self) -> bool;
-
-    /// After an error: lets the client read what it was told, and throws away what it still sends.
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()>;
-}
-
-/// One request on such a connection.
-pub trait Stream: Downstream {
-    /// Breaks it off, so that nobody takes what was sent for complete.
-    fn abort(&mut self);
-
-    /// Whether it came before the handshake was complete: it may be somebody else's copy.
-    fn is_early(&self) -> bool {
-        false
-    }
-
-    /// Where the client is now, if it can move.
-    fn peer(&self) -> Option<SocketAddr> {
-        None
-    }
-}
-
-impl<T: Transport> Streams for h2::Server<T> {
-    type Stream = h2::ServerStream;
-
-    fn poll_request(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: &mut Request,
-    ) -> Poll<Result<Option<Self::Stream>, WireError>> {
-        Self::poll_request(self, cx, request)
-    }
-
-    fn streams(&self) -> usize {
-        Self::streams(self)
-    }
-
-    fn shut_down(&mut self) {
-        Self::shut_down(self);
-    }
-
-    fn ping(&mut self) {
-        Self::ping(self);
-    }
-
-    fn take_pong(&mut self) -> bool {
-        Self::take_pong(self)
-    }
-
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Self::poll_last_words(self, cx)
-    }
-}
-
-impl Stream for h2::ServerStream {
-    fn abort(&mut self) {
-        Self::abort(self);
-    }
-}
-
-impl Streams for h3::Server {
-    type Stream = h3::ServerStream;
-
-    fn poll_request(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: &mut Request,
-    ) -> Poll<Result<Option<Self::Stream>, WireError>> {
-        Self::poll_request(self, cx, request)
-    }
-
-    fn streams(&self) -> usize {
-        Self::streams(self)
-    }
-
-    fn shut_down(&mut self) {
-        Self::shut_down(self);
-    }
-
-    fn incomplete(&self) -> usize {
-        Self::incomplete(self)
-    }
-
-    fn drop_incomplete(&mut self) {
-        Self::drop_incomplete(self);
-    }
-
-    // QUIC itself watches over the connection, and ends one that is silent.
-    fn ping(&mut self) {}
-
-    fn take_pong(&mut self) -> bool {
-        true
-    }
-
-    fn poll_last_words(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
-    }
-}
-
-impl Stream for h3::ServerStream {
-    fn abort(&mut self) {
-        Self::abort(self);
-    }
-
-    fn is_early(&self) -> bool {
-        Self::is_early(self)
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        Some(self.connection().peer())
-    }
-}
 
 /// Serves a connection of HTTP/3 to its end.
 pub(crate) async fn serve_h3<D: Dialer>(
@@ -211,7 +72,7 @@ struct Shared<D: Dialer> {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) {
+async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) {
     let Guest { worker, door, deadline, permit, .. } = guest;
     let text = ClientText::new(door.peer.map(|peer| peer.ip()), door.local);
     deadline.set(door.listener.timeouts.head);
@@ -306,6 +167,8 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
         if deadline.poll(cx).is_ready() {
             self.server.drop_incomplete();
             self.heads = None;
+            // Those that began a moment ago are spared, and have their own time.
+            return self.watch_heads(cx);
         }
         Ok(())
     }
@@ -317,7 +180,9 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
         match self.server.poll_request(cx, &mut exchange.request) {
             Poll::Ready(Ok(Some(stream))) => {
                 self.served += 1;
-                tokio::task::spawn_local(serve_one(self.shared.clone(), exchange, stream));
+                // Boxed: the runtime moves a task's future seven times from its first moment to its last, and this one is
+                // of 4 KiB.
+                tokio::task::spawn_local(Box::pin(serve_one(self.shared.clone(), exchange, stream)));
                 Poll::Ready(Ok(true))
             }
             other => {
@@ -349,7 +214,8 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
     let text = moved.map(|ip| ClientText::new(Some(ip), exchange.client.local));
     let deadline = shared.worker.deadlines.register();
     let mut asked = Asked::default();
-    let refused = understand(&mut exchange, &mut asked, stream.is_early());
+    let refused =
+        refusal(&mut exchange, &stream).or_else(|| understand(&mut exchange, &mut asked, stream.is_early()));
     let visit = Visit {
         worker: &shared.worker,
         local: shared.worker.local(),
@@ -366,7 +232,8 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
         None => path::serve(&visit, &mut exchange, &mut stream).await,
         Some(reply) => refuse(&visit, &mut exchange, &mut stream, reply).await,
     };
-    if end == End::Abort {
+    if end == End::Abort || !stream.is_answered() {
+        // Of no use to the client: it shall not wait for more.
         stream.abort();
     } else {
         let _ = deadline.limit(LAST_WORDS, drain(&mut stream)).await;
@@ -389,6 +256,16 @@ async fn drain<S: Stream>(stream: &mut S) {
             _ => return,
         }
     }
+}
+
+/// The reply to what is no request, or to one that was given up before anybody looked at it: endpoints hear nothing of
+/// those who ask and reset at once.
+fn refusal(exchange: &mut Exchange, stream: &impl Stream) -> Option<Box<Reply>> {
+    if let Some(error) = stream.refused() {
+        exchange.record.detail = error.as_str();
+        return Some(Box::new(Reply::new(error.status(), "client_malformed")));
+    }
+    stream.is_gone().then(|| Box::new(Reply::new(499, "client_disconnected")))
 }
 
 /// Gives a request its one meaning; a reply if it has none, or is not taken this early.

@@ -99,8 +99,20 @@ pub(super) fn run(
         facts: understood.facts,
     };
     told.meaning = Some(meaning(&exchange, &understood));
+    if let Some(cluster) = passed_on(snapshot, listener, &exchange.request.host) {
+        told.notes.push(format!(
+            "a TLS connection for this host is passed on still encrypted, to `{cluster}`: no route sees its requests"
+        ));
+        return told;
+    }
     serve(&visit, &mut exchange, &understood, &mut told);
     told
+}
+
+/// The cluster that a listener passes connections for a host on to.
+fn passed_on(snapshot: &Snapshot, listener: &ListenerSpec, host: &str) -> Option<Arc<str>> {
+    let rule = listener.tls.as_ref()?.passthrough.iter().find(|rule| rule.takes(host))?;
+    Some(snapshot.clusters.get(rule.destination.cluster as usize)?.name.clone())
 }
 
 fn begin(question: &Question, listener: &ListenerSpec, peer: Option<SocketAddr>) -> Explanation {

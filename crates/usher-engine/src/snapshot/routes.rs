@@ -275,8 +275,9 @@ fn derived(route: &config::Route) -> String {
 }
 
 /// Whether clients without TLS are sent to HTTPS: on hosts with an automatic certificate, unless the route names its
-/// listeners itself.
+/// listeners itself. Any host, and an expression, are not: there is no certificate for what nobody names.
 fn to_https(config: &config::Config, route: &config::Route) -> bool {
     let automatic = config.automatic_https.on().is_some_and(|automatic| automatic.redirect);
-    automatic && route.listener.is_empty() && !route.host.is_empty()
+    let named = |host: &Spanned<String>| host.value != "*" && !host.starts_with('~');
+    automatic && route.listener.is_empty() && !route.host.is_empty() && route.host.iter().all(named)
 }

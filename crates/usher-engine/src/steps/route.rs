@@ -71,7 +71,9 @@ pub(crate) fn to_https<D: Dialer>(
     }
     let port = if port == 443 { String::new() } else { format!(":{port}") };
     let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-    let to = format!("https://{}{port}{}{query}", request.host, request.path);
+    // `OPTIONS *` is about the server, and `*` is in no URI (RFC 9110 section 7.1).
+    let path = if request.path == "*" { "/" } else { &request.path };
+    let to = format!("https://{}{port}{path}{query}", request.host);
     Some(Box::new(Reply::new(308, "to_https").field("Location", to)))
 }
 

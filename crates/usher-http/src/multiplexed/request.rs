@@ -60,6 +60,10 @@ impl<'a> RequestBuilder<'a> {
         self.section.count(name, value)?;
         self.regular = true;
         let id = self.section.regular(name, value)?;
+        // One Cookie field that comes in pieces is one field: browsers have more cookies than other fields.
+        if id != FieldId::Cookie || self.cookies == 0 {
+            self.section.count_field()?;
+        }
         match id {
             FieldId::Cookie => self.cookies += 1,
             FieldId::Host if self.repeats_authority(value)? => return Ok(()),

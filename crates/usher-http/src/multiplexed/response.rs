@@ -35,6 +35,7 @@ impl<'a> ResponseBuilder<'a> {
         }
         self.regular = true;
         let id = self.section.regular(name, value)?;
+        self.section.count_field()?;
         append(&mut self.response.fields, id, name, value);
         Ok(())
     }
@@ -95,6 +96,7 @@ impl<'a> TrailersBuilder<'a> {
             return Err(MessageError::Malformed("pseudo-field in trailers"));
         }
         let id = self.section.regular(name, value)?;
+        self.section.count_field()?;
         append(self.fields, id, name, value);
         Ok(())
     }

@@ -36,14 +36,20 @@ impl Section {
         Ok(())
     }
 
-    /// Checks a field that is no pseudo-field, after it was counted. Connection-specific fields are malformed
-    /// (RFC 9113 section 8.2.2), and so is `te` that is not `trailers`.
+    /// Counts a field that is no pseudo-field.
     #[inline]
-    pub(super) fn regular(&mut self, name: &[u8], value: &[u8]) -> Result<FieldId, MessageError> {
+    pub(super) fn count_field(&mut self) -> Result<(), MessageError> {
         if self.fields == self.limits.fields {
             return Err(MessageError::TooLarge(ParseError::TooManyFields));
         }
         self.fields += 1;
+        Ok(())
+    }
+
+    /// Checks a field that is no pseudo-field, after its size was counted. Connection-specific fields are malformed
+    /// (RFC 9113 section 8.2.2), and so is `te` that is not `trailers`.
+    #[inline]
+    pub(super) fn regular(&mut self, name: &[u8], value: &[u8]) -> Result<FieldId, MessageError> {
         if name.len() > MAX_NAME || !is_lower_token(name) {
             return Err(MessageError::Malformed("malformed field name"));
         }

@@ -199,6 +199,17 @@ fn limits_hold_for_lists_too() {
     assert!(built(&with(&"a: b\n".repeat(10)), true).is_ok());
 }
 
+/// Browsers send a piece for every cookie, and have more of those than a head has fields.
+#[test]
+fn pieces_of_a_cookie_are_one_field() {
+    let cookies = "cookie: a=1\n".repeat(20);
+    let others = "x: 1\n".repeat(LIMITS.fields - 1);
+    assert!(built(&with(&format!("{cookies}{others}")), true).is_ok());
+    assert!(built(&with(&format!("{others}{cookies}")), true).is_ok());
+    let more = built(&with(&format!("{cookies}{others}y: 1\n")), true);
+    assert!(matches!(more, Err(MessageError::TooLarge(_))), "{more:?}");
+}
+
 #[test]
 fn cookies_are_put_together() {
     let (request, ..) =

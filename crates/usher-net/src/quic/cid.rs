@@ -54,7 +54,11 @@ impl ConnectionIdGenerator for SteeredIds {
 
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
         let Some((nonce, checksum)) = id.split_at_checked(NONCE) else { return Err(InvalidCid) };
-        if self.checksum(nonce) == *checksum { Ok(()) } else { Err(InvalidCid) }
+        let steered = u16::from_be_bytes([id[0], id[1]]);
+        // That of another worker, where the kernel does not steer: it may be in use there, so that saying that it is not
+        // known would end a connection (RFC 9000 section 21.11).
+        let is_own = steered % self.workers == self.worker;
+        if is_own && self.checksum(nonce) == *checksum { Ok(()) } else { Err(InvalidCid) }
     }
 
     fn cid_len(&self) -> usize {

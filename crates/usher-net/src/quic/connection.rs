@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use quinn_proto::crypto::rustls::HandshakeData;
-use quinn_proto::{Dir, Side, StreamId};
+use quinn_proto::{Dir, Side, StreamId, VarInt};
 use rustls::pki_types::CertificateDer;
 
 use super::error::ConnectionError;
@@ -177,6 +177,18 @@ impl Connection {
         Poll::Pending
     }
 
+    /// As [`open_uni`](Self::open_uni), waiting for the peer to allow it. One waker is kept.
+    pub fn poll_open_uni(&self, cx: &mut Context<'_>) -> Poll<Result<SendStream, ConnectionError>> {
+        if let Some(error) = self.error() {
+            return Poll::Ready(Err(error));
+        }
+        if let Some(stream) = self.open_uni() {
+            return Poll::Ready(Ok(stream));
+        }
+        self.state().wait(cx, |wakers| &mut wakers.open[Dir::Uni as usize]);
+        Poll::Pending
+    }
+
     /// Closes the connection at once: what was written and has not arrived is lost.
     pub fn close(&self, code: u64, reason: &[u8]) {
         let state = self.state();
@@ -238,6 +250,15 @@ impl Connection {
             state.wake_writer(id);
         }
         state.mark();
+    }
+
+    /// Streams of a higher priority are sent first; 0 unless told otherwise. Of a stream in both directions that the peer
+    /// opens, or may open.
+    pub fn set_priority(&self, stream: u64, priority: i32) {
+        if let Ok(id) = VarInt::from_u64(stream) {
+            // An error is one of a stream that is gone already, or not allowed yet.
+            let _ = self.state().proto.borrow_mut().send_stream(id.into()).set_priority(priority);
+        }
     }
 
     /// How long a packet and its answer take, as far as is known.

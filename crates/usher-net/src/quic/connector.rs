@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::drive::Driver;
 use super::hub::Hub;
 use super::options::QuicOptions;
+use super::route;
 use super::socket::Socket;
 use super::state::State;
 
@@ -52,7 +53,7 @@ impl QuicConnector {
         server_name: &str,
         tls: Arc<rustls::ClientConfig>,
     ) -> io::Result<Connection> {
-        let config = config::client(&self.options, tls)?;
+        let config = config::client(&self.options, tls, route::wide(address))?;
         let hub = self.hub(address)?;
         let now = Instant::now();
         let (handle, proto) = hub
@@ -73,7 +74,8 @@ impl QuicConnector {
             return Ok(Rc::clone(hub));
         }
         let socket = Socket::new(client_socket(address)?)?;
-        let hub = Hub::new(socket, config::endpoint(&self.options, 0, 1), None, &self.options);
+        let endpoint = config::endpoint(&self.options, socket.local_address()?, (0, 1))?;
+        let hub = Hub::new(socket, endpoint, None, &self.options);
         tokio::task::spawn_local(Driver::new(Rc::clone(&hub)));
         *place = Some(Rc::clone(&hub));
         Ok(hub)

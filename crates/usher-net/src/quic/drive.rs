@@ -126,7 +126,8 @@ impl Hub {
     fn drive_marked(&self, now: Instant) {
         let mut marked = self.take_marked();
         let mut later = Vec::new();
-        while let Some(state) = marked.pop() {
+        // In the order in which they were marked: where the kernel has no room for all, nobody is left out for long.
+        while let Some(state) = marked.pop_front() {
             state.marked.set(false);
             match self.drive(&state, now) {
                 Sent::All => {}
@@ -149,7 +150,11 @@ impl Hub {
         self.exchange_events(state);
         state.tune_window();
         self.take_events(state);
-        let sent = self.transmit(state, now);
+        let mut sent = self.transmit(state, now);
+        // Only now: the last words on streams that are never ended, GOAWAY for one, shall go first.
+        if sent == Sent::All && self.end_orphan(state, now) {
+            sent = self.transmit(state, now);
+        }
         self.exchange_events(state);
         if !state.gone.get() {
             self.set_timer(state);
@@ -157,23 +162,28 @@ impl Hub {
         sent
     }
 
-    /// Handshakes that take too long, alarms, and connections that nobody has a handle of.
+    /// Handshakes that take too long, and alarms.
     fn check_deadlines(&self, state: &State, now: Instant) {
         if state.handshake.get().is_some_and(|deadline| deadline <= now) {
             // The peer is told, in case it is only slow.
-            state.close(now, 0, b"");
-            *state.error.borrow_mut() = Some(ConnectionError::TimedOut);
+            state.close_for(ConnectionError::TimedOut, now, (0, b""));
         }
         if state.alarm.get().is_some_and(|at| at <= now) {
             state.alarm.set(None);
             let waker = state.wakers.borrow_mut().alarm.take();
             self.wake_later(waker);
         }
-        if let Some(deadline) = state.orphaned.get()
-            && (deadline <= now || state.is_delivered())
-        {
+    }
+
+    /// Closes a connection that nobody has a handle of, once all that was written has arrived, or takes too long to.
+    /// True if the peer is to be told.
+    fn end_orphan(&self, state: &State, now: Instant) -> bool {
+        let Some(deadline) = state.orphaned.get() else { return false };
+        let is_over = deadline <= now || state.is_delivered();
+        if is_over {
             state.close(now, state.drop_code.get(), b"");
         }
+        is_over
     }
 
     /// Between the connection and the endpoint: new connection IDs, and the end.

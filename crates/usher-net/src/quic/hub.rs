@@ -15,13 +15,18 @@ use quinn_udp::RecvMeta;
 
 use super::connection::Connection;
 use super::error::ConnectionError;
+use super::failed::FailedHandshake;
 use super::options::QuicOptions;
 use super::socket::Socket;
 use super::state::State;
 use super::timers::Timers;
+use super::{config, route};
 
 /// Batches of datagrams that are received before others have a turn.
 const RECEIVES: usize = 8;
+
+/// Failed handshakes that wait for whoever logs them; those beyond are forgotten.
+const FAILURES: usize = 256;
 
 /// One socket and all that hangs on it.
 pub(super) struct Hub {
@@ -31,7 +36,7 @@ pub(super) struct Hub {
     connections: RefCell<Vec<Option<Rc<State>>>>,
     open: Cell<usize>,
     /// Connections in which something happened.
-    marked: RefCell<Vec<Rc<State>>>,
+    marked: RefCell<VecDeque<Rc<State>>>,
     pub(super) timers: RefCell<Timers>,
     pub(super) output: RefCell<Output>,
     /// To be woken at the end of a turn, when nothing is borrowed.
@@ -44,6 +49,11 @@ pub(super) struct Hub {
 
 /// Who may come in.
 pub(super) struct Gate {
+    options: QuicOptions,
+    /// What new connections are accepted with; none at a connector.
+    usual: RefCell<Option<Arc<ServerConfig>>>,
+    /// The same for larger packets, and how large; made when first needed.
+    wide: RefCell<Option<(u16, Arc<ServerConfig>)>>,
     pub(super) handshake_timeout: Duration,
     pub(super) send_window: u64,
     max_handshakes: usize,
@@ -55,6 +65,32 @@ pub(super) struct Gate {
     closed: Cell<bool>,
     pub(super) arrivals: RefCell<VecDeque<Connection>>,
     pub(super) arrival: RefCell<Option<Waker>>,
+    /// Handshakes that failed and nobody asked about yet.
+    pub(super) failures: RefCell<VecDeque<FailedHandshake>>,
+    pub(super) failure: RefCell<Option<Waker>>,
+}
+
+impl Gate {
+    /// What holds for a client to whom larger packets than usual are worth trying; none for others.
+    fn server_for(&self, client: SocketAddr) -> Option<Arc<ServerConfig>> {
+        let payload = route::wide(client)?;
+        let mut wide = self.wide.borrow_mut();
+        if let Some((_, config)) = wide.as_ref().filter(|(made_for, _)| *made_for == payload) {
+            return Some(Arc::clone(config));
+        }
+        let config = config::wide_server(self.usual.borrow().as_ref()?, &self.options, payload);
+        *wide = Some((payload, Arc::clone(&config)));
+        Some(config)
+    }
+
+    /// Remembers a handshake that failed; the waker is whoever asks for such.
+    fn note(&self, failed: FailedHandshake) -> Option<Waker> {
+        let mut failures = self.failures.borrow_mut();
+        if failures.len() < FAILURES {
+            failures.push_back(failed);
+        }
+        self.failure.take()
+    }
 }
 
 /// Datagrams on their way out.
@@ -72,7 +108,7 @@ impl Hub {
         server: Option<Arc<ServerConfig>>,
         options: &QuicOptions,
     ) -> Rc<Self> {
-        let endpoint = Endpoint::new(config, server, socket.finds_mtu(), None);
+        let endpoint = Endpoint::new(config, server.clone(), socket.finds_mtu(), None);
         Rc::new(Self {
             socket: RefCell::new(Rc::new(socket)),
             endpoint: RefCell::new(endpoint),
@@ -85,6 +121,9 @@ impl Hub {
             driver: RefCell::new(None),
             scheduled: Cell::new(true),
             gate: Gate {
+                options: options.clone(),
+                usual: RefCell::new(server),
+                wide: RefCell::new(None),
                 handshake_timeout: options.handshake_timeout,
                 send_window: options.send_window,
                 max_handshakes: options.max_handshakes.max(1),
@@ -94,12 +133,21 @@ impl Hub {
                 closed: Cell::new(false),
                 arrivals: RefCell::default(),
                 arrival: RefCell::new(None),
+                failures: RefCell::default(),
+                failure: RefCell::new(None),
             },
         })
     }
 
     pub(super) fn socket(&self) -> Rc<Socket> {
         self.socket.borrow().clone()
+    }
+
+    /// New connections are accepted with this.
+    pub(super) fn set_server(&self, server: Arc<ServerConfig>) {
+        *self.gate.usual.borrow_mut() = Some(Arc::clone(&server));
+        *self.gate.wide.borrow_mut() = None;
+        self.endpoint.borrow_mut().set_server_config(Some(server));
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
@@ -114,7 +162,7 @@ impl Hub {
     /// Wants `state` to be looked at by the driver.
     pub(super) fn mark(&self, state: &Rc<State>) {
         if !state.marked.replace(true) {
-            self.marked.borrow_mut().push(Rc::clone(state));
+            self.marked.borrow_mut().push_back(Rc::clone(state));
         }
         self.wake_driver();
     }
@@ -144,12 +192,12 @@ impl Hub {
         *self.wakes.borrow_mut() = wakes;
     }
 
-    pub(super) fn take_marked(&self) -> Vec<Rc<State>> {
+    pub(super) fn take_marked(&self) -> VecDeque<Rc<State>> {
         self.marked.take()
     }
 
     /// Gives back what [`take_marked`](Self::take_marked) gave: what is left in it is still marked.
-    pub(super) fn give_marked(&self, mut rest: Vec<Rc<State>>) {
+    pub(super) fn give_marked(&self, mut rest: VecDeque<Rc<State>>) {
         let mut marked = self.marked.borrow_mut();
         rest.append(&mut marked);
         *marked = rest;
@@ -161,6 +209,14 @@ impl Hub {
 
     pub(super) fn wake_later(&self, waker: Option<Waker>) {
         self.wakes.borrow_mut().extend(waker);
+    }
+
+    /// A client's handshake has failed.
+    pub(super) fn refuse(&self, failed: FailedHandshake) {
+        if !self.is_closed() {
+            let waker = self.gate.note(failed);
+            self.wake_later(waker);
+        }
     }
 
     pub(super) fn connection(&self, index: usize) -> Option<Rc<State>> {
@@ -208,15 +264,16 @@ impl Hub {
 
     /// The thread ends, or the driver was dropped: nothing will ever happen again.
     pub(super) fn end(&self) {
+        self.gate.closed.set(true);
         for state in self.all() {
             state.fail(ConnectionError::Ended);
             self.remove(&state);
         }
         self.take_marked();
         drop(self.gate.arrivals.take());
-        self.gate.closed.set(true);
-        let arrival = self.gate.arrival.take();
+        let (arrival, failure) = (self.gate.arrival.take(), self.gate.failure.take());
         self.wake_later(arrival);
+        self.wake_later(failure);
         self.end_turn();
     }
 
@@ -271,7 +328,8 @@ impl Hub {
             // The error is that of a second retry, which was just excluded.
             self.endpoint.borrow_mut().retry(incoming, response).ok()
         } else {
-            let accepted = self.endpoint.borrow_mut().accept(incoming, now, response, None);
+            let server = gate.server_for(incoming.remote_address());
+            let accepted = self.endpoint.borrow_mut().accept(incoming, now, response, server);
             match accepted {
                 Ok((handle, proto)) => {
                     let state = State::new(self, handle, proto, now);

@@ -12,6 +12,7 @@ use super::bind::BoundUdp;
 use super::config;
 use super::connection::Connection;
 use super::drive::Driver;
+use super::failed::FailedHandshake;
 use super::hub::Hub;
 use super::options::QuicOptions;
 use super::socket::Socket;
@@ -42,7 +43,7 @@ impl QuicListener {
     /// Outside of a local runtime (or `LocalSet`) of tokio.
     pub fn new(bound: BoundUdp, tls: Arc<rustls::ServerConfig>, options: &QuicOptions) -> io::Result<Self> {
         let server = config::server(options, tls)?;
-        let endpoint = config::endpoint(options, bound.worker, bound.workers);
+        let endpoint = config::endpoint(options, bound.address, (bound.worker, bound.workers))?;
         let hub = Hub::new(Socket::new(bound.socket)?, endpoint, Some(server), options);
         tokio::task::spawn_local(Driver::new(Rc::clone(&hub)));
         Ok(Self { hub, options: options.clone(), address: bound.address })
@@ -59,7 +60,7 @@ impl QuicListener {
     /// When `tls` does not do for QUIC; nothing has changed then.
     pub fn set_tls(&self, tls: Arc<rustls::ServerConfig>) -> io::Result<()> {
         let server = config::server(&self.options, tls)?;
-        self.hub.endpoint.borrow_mut().set_server_config(Some(server));
+        self.hub.set_server(server);
         Ok(())
     }
 
@@ -77,6 +78,23 @@ impl QuicListener {
             return Poll::Ready(next);
         }
         let old = keep(&mut gate.arrival.borrow_mut(), cx);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// The next handshake that failed; those that are not asked for in time are forgotten. Cancel-safe. None when the
+    /// runtime ends.
+    pub async fn failed(&self) -> Option<FailedHandshake> {
+        poll_fn(|cx| self.poll_failed(cx)).await
+    }
+
+    fn poll_failed(&self, cx: &mut Context<'_>) -> Poll<Option<FailedHandshake>> {
+        let gate = &self.hub.gate;
+        let next = gate.failures.borrow_mut().pop_front();
+        if next.is_some() || self.hub.is_closed() {
+            return Poll::Ready(next);
+        }
+        let old = keep(&mut gate.failure.borrow_mut(), cx);
         drop(old);
         Poll::Pending
     }

@@ -17,10 +17,12 @@ mod connection;
 mod connector;
 mod drive;
 mod error;
+mod failed;
 mod hub;
 mod keys;
 mod listener;
 mod options;
+mod route;
 mod session;
 mod socket;
 mod state;
@@ -28,11 +30,13 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod tokens;
 
 pub use bind::{BoundUdp, UdpOptions, bind_udp};
 pub use connection::Connection;
 pub use connector::QuicConnector;
 pub use error::{ConnectionError, StreamError};
+pub use failed::FailedHandshake;
 pub use keys::QuicKeys;
 pub use listener::QuicListener;
 pub use options::{

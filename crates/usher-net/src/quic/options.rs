@@ -29,6 +29,8 @@ pub const DEFAULT_RETRY_FROM: usize = 256;
 
 /// How much a connection may hold of what the peer has not confirmed, whatever the congestion controller says (bytes).
 pub(super) const MIN_SEND_WINDOW: u64 = 128 << 10;
+/// Room that there must be before whoever waits for it is told (bytes); less than [`MIN_SEND_WINDOW`].
+pub(super) const WRITE_ROOM: u64 = 64 << 10;
 /// Send and receive buffers that are asked of the kernel (bytes); it caps them at `net.core.[rw]mem_max`.
 pub(super) const SOCKET_BUFFER: usize = 4 << 20;
 /// What may be sent out of order during a handshake (bytes): certificates of clients, large key shares.

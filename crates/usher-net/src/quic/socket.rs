@@ -13,8 +13,10 @@ use tokio::io::Interest;
 const BATCH: usize = 16;
 /// The largest train (bytes): what the length of a UDP datagram can say.
 const TRAIN: usize = 64 << 10;
-/// Datagrams that one system call sends at most (GSO). The kernel takes 64, and no more than [`TRAIN`].
-const SEGMENTS: usize = 40;
+/// What one system call sends at most (bytes): what fits behind the headers of one IPv4 packet.
+const LARGEST_SENT: usize = 65_507;
+/// Datagrams that one system call sends at most (GSO); the kernel takes no more.
+const SEGMENTS: usize = 64;
 
 thread_local! {
     /// What all sockets of the thread receive into; touched pages only take memory.
@@ -50,7 +52,7 @@ impl Socket {
 
     /// Datagrams of `size` bytes that go out in one call at most.
     pub(super) fn segments(&self, size: usize) -> usize {
-        self.state.max_gso_segments().min(SEGMENTS).min(TRAIN / size.max(1)).max(1)
+        self.state.max_gso_segments().min(SEGMENTS).min(LARGEST_SENT / size.max(1)).max(1)
     }
 
     /// Receives a batch and gives each datagram to `each`.

@@ -2,17 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use quinn_proto::{ConnectionHandle, Dir, Side, StreamId, VarInt};
+use quinn_proto::{ConnectionHandle, Dir, Side, StreamId, VarInt, WriteError};
 
 use super::error::ConnectionError;
+use super::failed::FailedHandshake;
 use super::hub::Hub;
-use super::options::MIN_SEND_WINDOW;
+use super::options::{MIN_SEND_WINDOW, WRITE_ROOM};
 use super::timers::Entry;
+use crate::address::canonical;
 
 /// A connection.
 pub(super) struct State {
@@ -35,6 +38,8 @@ pub(super) struct State {
     pub(super) drop_code: Cell<u64>,
     /// Streams of this side that are never ended.
     pub(super) kept: Cell<usize>,
+    /// How much may be written and not confirmed (bytes).
+    window: Cell<u64>,
     /// The server refused what was sent early: streams that were opened for it are void.
     pub(super) early_refused: Cell<bool>,
     /// When whoever waits for the alarm is woken.
@@ -81,6 +86,7 @@ impl State {
             orphaned: Cell::new(None),
             drop_code: Cell::new(0),
             kept: Cell::new(0),
+            window: Cell::new(MIN_SEND_WINDOW),
             early_refused: Cell::new(false),
             alarm: Cell::new(None),
             gone: Cell::new(false),
@@ -106,8 +112,11 @@ impl State {
 
     /// Notes why it is no more; everybody who waits is woken at the end of the turn.
     pub(super) fn fail(&self, error: ConnectionError) {
-        self.error.borrow_mut().get_or_insert(error);
+        let error = self.error.borrow_mut().get_or_insert(error).clone();
         self.orphaned.set(None);
+        if self.handshake.get().is_some() && !self.arrived.replace(true) {
+            self.tell_failed(error);
+        }
         self.end_handshake();
         let mut wakers = self.wakers.borrow_mut();
         let wakers = &mut *wakers;
@@ -121,12 +130,29 @@ impl State {
         self.hub.wake_later(wakers.alarm.take());
     }
 
+    /// The client's handshake has failed, and nobody has heard of the connection.
+    fn tell_failed(&self, error: ConnectionError) {
+        let proto = self.proto.borrow();
+        let Ok(bound) = self.hub.local_address() else { return };
+        let ip = proto.local_ip().unwrap_or_else(|| bound.ip());
+        self.hub.refuse(FailedHandshake {
+            peer: canonical(proto.remote_address()),
+            local: canonical(SocketAddr::new(ip, bound.port())),
+            error,
+        });
+    }
+
     /// Closes it from this side.
     pub(super) fn close(&self, now: Instant, code: u64, reason: &[u8]) {
+        self.close_for(ConnectionError::Local, now, (code, reason));
+    }
+
+    /// Closes it from this side for this reason; the peer is told the code and the phrase.
+    pub(super) fn close_for(&self, error: ConnectionError, now: Instant, (code, phrase): (u64, &[u8])) {
         if self.error.borrow().is_none() {
             let code = VarInt::from_u64(code).unwrap_or(VarInt::MAX);
-            self.proto.borrow_mut().close(now, code, Bytes::copy_from_slice(reason));
-            self.fail(ConnectionError::Local);
+            self.proto.borrow_mut().close(now, code, Bytes::copy_from_slice(phrase));
+            self.fail(error);
         }
     }
 
@@ -135,7 +161,19 @@ impl State {
         let mut proto = self.proto.borrow_mut();
         let most = self.hub.gate.send_window.max(MIN_SEND_WINDOW);
         let window = proto.congestion_state().window().saturating_mul(2).clamp(MIN_SEND_WINDOW, most);
+        self.window.set(window);
+        proto.set_send_window(window - WRITE_ROOM);
+    }
+
+    /// Writes what there is room for. Whoever finds none is told when there is [`WRITE_ROOM`] of it: each confirmation
+    /// makes a little, and what was written in small pieces would be slow to find again.
+    pub(super) fn write(&self, id: StreamId, chunk: &mut Bytes) -> Result<(), WriteError> {
+        let mut proto = self.proto.borrow_mut();
+        let window = self.window.get();
         proto.set_send_window(window);
+        let written = proto.send_stream(id).write_chunks(std::slice::from_mut(chunk));
+        proto.set_send_window(window - WRITE_ROOM);
+        written.map(|_| ())
     }
 
     /// Whether everything that was written to streams that have ended has arrived.

@@ -26,6 +26,8 @@ pub struct RecvStream {
     id: StreamId,
     early: bool,
     ended: bool,
+    /// Lives as long as its connection.
+    kept: bool,
     /// The code of the peer's reset, once it was seen.
     reset: Option<u64>,
 }
@@ -72,12 +74,7 @@ impl SendStream {
             return Poll::Ready(Err(StreamError::Connection(error)));
         }
         while !chunk.is_empty() {
-            let written = state
-                .proto
-                .borrow_mut()
-                .send_stream(self.id)
-                .write_chunks(std::slice::from_mut(chunk))
-                .map(|_| ());
+            let written = state.write(self.id, chunk);
             // Also when it is blocked: the peer is told so.
             state.mark();
             match written {
@@ -127,7 +124,8 @@ impl SendStream {
     }
 
     /// Ready when the peer wants no more, or the connection is no more. Pending for ever once everything has arrived.
-    /// Shares its waker with [`poll_write`](Self::poll_write).
+    /// Shares its waker with [`poll_write`](Self::poll_write), so that it is also woken when there is room after there was
+    /// none.
     pub fn poll_stopped(&self, cx: &mut Context<'_>) -> Poll<StreamError> {
         let state = self.connection.state();
         if let Some(error) = self.connection.error() {
@@ -142,6 +140,13 @@ impl SendStream {
         }
         state.wait_writer(self.id, cx);
         Poll::Pending
+    }
+
+    /// Whether the peer is known to want no more, or the connection to be no more.
+    pub fn is_stopped(&self) -> bool {
+        let state = self.connection.state();
+        self.connection.is_closed()
+            || matches!(state.proto.borrow_mut().send_stream(self.id).stopped(), Ok(Some(_)))
     }
 
     /// Streams of a higher priority are sent first; 0 unless told otherwise.
@@ -160,10 +165,10 @@ impl SendStream {
     }
 
     /// Writes to a stream that was [kept](Self::keep), or to another, as far as there is room; true if all of `chunk` was
-    /// taken.
+    /// taken. If not, whoever waits by [`poll_stopped`](Self::poll_stopped) is woken when there is room.
     pub fn write_now(&mut self, chunk: &mut Bytes) -> bool {
         let state = self.connection.state();
-        let _ = state.proto.borrow_mut().send_stream(self.id).write_chunks(std::slice::from_mut(chunk));
+        let _ = state.write(self.id, chunk);
         state.mark();
         chunk.is_empty()
     }
@@ -185,6 +190,7 @@ impl RecvStream {
             connection: connection.clone(),
             id,
             ended: false,
+            kept: false,
             reset: None,
         }
     }
@@ -233,7 +239,7 @@ impl RecvStream {
             };
             (read, outcome, chunks.finalize().should_transmit())
         };
-        if transmit || outcome != Some(Err(ReadError::Blocked)) {
+        if transmit {
             // Credit for more data, or for another stream.
             state.mark();
         }
@@ -276,6 +282,11 @@ impl RecvStream {
         self.wait::<()>(cx).map(|error| error.err().unwrap_or(StreamError::Ended))
     }
 
+    /// Says that this stream lives as long as its connection: its drop does not ask the peer to send no more.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
     /// Asks the peer to send no more (STOP_SENDING). Nothing can be read afterwards.
     pub fn stop(&mut self, error: u64) {
         if self.ended {
@@ -294,6 +305,8 @@ impl RecvStream {
 impl Drop for RecvStream {
     fn drop(&mut self) {
         self.connection.state().forget_reader(self.id);
-        self.stop(0);
+        if !self.kept {
+            self.stop(0);
+        }
     }
 }

@@ -5,7 +5,7 @@
 mod steering;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use tokio::io::Interest;
@@ -25,6 +25,30 @@ pub(crate) fn set_tcp_option(socket: impl AsFd, option: libc::c_int, value: libc
     let answer =
         unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, std::ptr::from_ref(&value).cast(), length) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The largest packet that the kernel would send to where a socket is connected to, in one piece (bytes): what the
+/// interface carries, or less where a router on the way said so.
+///
+/// # Errors
+/// What the system call says: ENOTCONN.
+pub(crate) fn path_mtu(socket: &UdpSocket, is_ipv6: bool) -> io::Result<libc::c_int> {
+    let (level, option) =
+        if is_ipv6 { (libc::IPPROTO_IPV6, libc::IPV6_MTU) } else { (libc::IPPROTO_IP, libc::IP_MTU) };
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open for the whole call, as `socket` is borrowed. The pointers are to `value`, which is
+    // `length` bytes long, and to `length`; both live on this frame, and the kernel keeps no reference.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            std::ptr::from_mut(&mut value).cast(),
+            std::ptr::from_mut(&mut length),
+        )
+    };
+    if answer == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A descriptor's owner that keeps the same one for as long as it lives, and closes it only when dropped.

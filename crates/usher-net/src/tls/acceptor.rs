@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache};
@@ -181,7 +182,7 @@ struct Chosen(Arc<CertificateSet>);
 
 impl ResolvesServerCert for Chosen {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let certificate = self.0.choose(hello.signature_schemes())?;
+        let certificate = self.0.choose(hello.signature_schemes(), SystemTime::now())?;
         Some(Arc::clone(certificate.certified_key()))
     }
 }

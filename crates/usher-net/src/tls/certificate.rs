@@ -95,6 +95,11 @@ impl Certificate {
         self.not_after
     }
 
+    /// Whether its time has begun and is not over.
+    pub(super) fn is_valid(&self, now: SystemTime) -> bool {
+        self.not_before <= now && now < self.not_after
+    }
+
     /// Who signed it (RFC 4514).
     pub fn issuer(&self) -> String {
         self.issuer.clone()

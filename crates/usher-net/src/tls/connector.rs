@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
     ClientSessionMemoryCache, ResolvesClientCert, Resumption, Tls12Resumption, UnbufferedClientConnection,
-    WebPkiServerVerifier,
 };
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -21,6 +20,7 @@ use super::policy::Policy;
 use super::session::Session;
 use super::stream::TlsStream;
 use super::trust;
+use super::verifier::ServerVerifier;
 use crate::transport::Transport;
 
 /// Servers whose sessions are remembered.
@@ -31,7 +31,7 @@ const REMEMBERED_SERVERS: usize = 256;
 pub struct ConnectorOptions {
     /// Whether the server's certificate is checked. Without that, whoever is in between reads everything.
     pub verify: bool,
-    /// Who may sign the server's certificate (PEM); none is whom the system believes.
+    /// Who may sign the server's certificate (PEM); none is whom the system believes. A server's own certificate will do.
     pub roots: Option<Vec<u8>>,
     /// Our own certificate, for servers that ask for one.
     pub client: Option<Arc<Certificate>>,
@@ -73,12 +73,14 @@ impl TlsConnector {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(options.policy.versions())?;
         let verifier: Arc<dyn ServerCertVerifier> = if options.verify {
-            let roots = match &options.roots {
-                Some(pem) => Arc::new(trust::roots(pem)?),
-                None => trust::system_roots()?,
+            let (roots, given) = match &options.roots {
+                Some(pem) => {
+                    let given = trust::certificates(pem)?;
+                    (Arc::new(trust::roots(&given)?), given)
+                }
+                None => (trust::system_roots()?, Vec::new()),
             };
-            let builder = WebPkiServerVerifier::builder_with_provider(roots, provider);
-            builder.build().map_err(|error| TlsError::Roots(error.to_string()))?
+            Arc::new(ServerVerifier::new(roots, given, provider)?)
         } else {
             Arc::new(AnyServer(provider))
         };

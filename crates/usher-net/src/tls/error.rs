@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::{fmt, io};
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible, PeerMisbehaved};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 /// Options that TLS cannot work with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +182,8 @@ fn phrase(error: &Error) -> Cow<'static, str> {
         Error::NoCertificatesPresented => "a certificate is required and none was sent".into(),
         Error::DecryptError => "a record could not be decrypted".into(),
         Error::PeerSentOversizedRecord => "a record is too long".into(),
+        // Most often plain HTTP, or an error page of it.
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => "what the peer sent is no TLS".into(),
         Error::InvalidCertificate(reason) => certificate_phrase(reason),
         Error::PeerIncompatible(reason) => match incompatible(reason) {
             HandshakeErrorKind::NoCommonVersion => "no version of TLS in common".into(),

@@ -27,6 +27,7 @@ mod stream;
 mod testing;
 mod tickets;
 mod trust;
+mod verifier;
 
 pub use rustls::ServerConfig as QuicTls;
 

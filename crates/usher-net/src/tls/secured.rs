@@ -37,6 +37,16 @@ impl<T> Secured<T> {
     }
 }
 
+impl<T: Transport> Secured<T> {
+    /// Tells the peer that the stream ends here, and was not cut off, as far as that takes no waiting: for one at rest that
+    /// is dropped next. A plain stream says that by being closed.
+    pub fn announce_end(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.announce_end();
+        }
+    }
+}
+
 impl<T> From<TlsStream<T>> for Secured<T> {
     fn from(stream: TlsStream<T>) -> Self {
         Self::Tls(Box::new(stream))

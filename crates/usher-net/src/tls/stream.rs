@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use rustls::{AlertDescription, ExtractedSecrets};
 
@@ -49,8 +49,8 @@ pub(super) struct Established {
 ///
 /// - The end of reading is the end that the peer announced. A stream that just ends is an error of the kind
 ///   `UnexpectedEof`, since somebody may have cut it off.
-/// - A write that is told to wait has been sealed already. The writer comes back with the same bytes first, as it would
-///   for any stream, or gives the stream up.
+/// - A write that is told to wait has been sealed already: the promise of [`Transport::poll_write`], that the writer comes
+///   back with the same bytes first or never, is held to. Builds for development check it.
 /// - While nothing is to be read or written, it owns no buffer.
 pub struct TlsStream<T> {
     stream: T,
@@ -184,7 +184,10 @@ impl<T: Transport> TlsStream<T> {
     fn note(&mut self, effect: Effect) {
         match effect {
             Effect::Nothing => {}
-            Effect::Closed => self.is_read_closed = true,
+            Effect::Closed => {
+                self.is_read_closed = true;
+                self.input.discard();
+            }
             Effect::NewKey => self.owes_key = true,
             Effect::NoRenegotiation => self.owes_refusal = true,
         }
@@ -192,11 +195,31 @@ impl<T: Transport> TlsStream<T> {
 
     fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
+        self.input.discard();
         match failure {
             Failure::Broken(alert, _) => self.tell(alert),
             // RFC 8446 section 6.2: nothing is sent after an alert that ends the connection.
             Failure::Alert(_) => self.is_write_closed = true,
             Failure::Truncated => {}
+        }
+    }
+
+    /// Seals the announcement of our end, once.
+    fn end(&mut self) {
+        if !self.is_write_closed {
+            self.pay();
+            let alert = [WARNING, u8::from(AlertDescription::CloseNotify)];
+            self.output.message(&mut self.sealer, ALERT, &alert);
+            self.is_write_closed = true;
+        }
+    }
+
+    /// Announces our end (RFC 8446 section 6.1) as far as that takes no waiting, for a stream that is dropped next with
+    /// nothing cut off. After a failure, or within a write, it says nothing.
+    pub fn announce_end(&mut self) {
+        if self.failure.is_none() && self.output.is_empty() && !self.output.has_writer() {
+            self.end();
+            let _ = self.output.poll_send(&mut Context::from_waker(Waker::noop()), &mut self.stream);
         }
     }
 
@@ -225,7 +248,8 @@ impl<T: Transport> TlsStream<T> {
         if self.output.has_writer() {
             return;
         }
-        if self.owes_key || self.owes_refusal {
+        // While the peer takes nothing, one answer is enough for all that it asks.
+        if (self.owes_key || self.owes_refusal) && !self.output.is_blocked() {
             self.pay();
         }
         if self.output.is_ours() {
@@ -239,7 +263,7 @@ impl<T: Transport> TlsStream<T> {
             ready!(self.output.poll_send(cx, &mut self.stream))?;
         }
         let given = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
-        if let Some(told) = self.output.told(given) {
+        if let Some(told) = self.output.told(parts, given) {
             return Poll::Ready(Ok(told));
         }
         if self.is_write_closed {
@@ -265,7 +289,7 @@ impl<T: Transport> TlsStream<T> {
         }
         match self.output.poll_send(cx, &mut self.stream) {
             Poll::Pending if sealed > 0 => {
-                self.output.owe(sealed);
+                self.output.owe(parts, sealed);
                 Poll::Pending
             }
             Poll::Pending => Poll::Pending,
@@ -318,15 +342,26 @@ impl From<Failure> for io::Error {
 }
 
 impl<T: Transport> Transport for TlsStream<T> {
+    /// Ready for a whole record only. A part of one is kept: whoever waits for a peer is not to count anew for each byte.
     fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let is_over = self.is_read_closed || self.failure.is_some();
-        let has_record = self.input.next(self.opener.max_payload()) != Next::Incomplete;
-        if is_over || self.input.has_plain() || has_record {
-            return Poll::Ready(Ok(()));
+        loop {
+            let is_over = self.is_read_closed || self.failure.is_some();
+            let has_record = self.input.next(self.opener.max_payload()) != Next::Incomplete;
+            if is_over || self.input.has_plain() || has_record {
+                return Poll::Ready(Ok(()));
+            }
+            self.input.release();
+            self.send_ours(cx);
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.poll_read(cx, self.input.room()) {
+                Poll::Ready(Ok(0)) => self.fail(Failure::Truncated),
+                Poll::Ready(Ok(len)) => self.input.filled(len),
+                waits_or_failed => {
+                    self.input.release();
+                    return waits_or_failed.map_ok(|_| ());
+                }
+            }
         }
-        self.input.release();
-        self.send_ours(cx);
-        self.stream.poll_read_ready(cx)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -376,12 +411,7 @@ impl<T: Transport> Transport for TlsStream<T> {
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.is_write_closed {
-            self.pay();
-            let alert = [WARNING, u8::from(AlertDescription::CloseNotify)];
-            self.output.message(&mut self.sealer, ALERT, &alert);
-            self.is_write_closed = true;
-        }
+        self.end();
         ready!(self.output.poll_send(cx, &mut self.stream))?;
         self.stream.poll_shutdown(cx)
     }

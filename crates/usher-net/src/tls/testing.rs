@@ -54,14 +54,26 @@ pub(super) fn key(rsa: bool) -> KeyPair {
     }
 }
 
+fn authority(name: &str, serial: u64) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).expect("params");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serial_number = Some(SerialNumber::from(serial));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
 impl Authority {
     pub(super) fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("params");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = key(false);
+        let (params, key) = (authority(name, 1), key(false));
         let pem = params.self_signed(&key).expect("signed").pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// One that this one vouches for.
+    pub(super) fn below(&self, name: &str, serial: u64) -> Self {
+        let (params, key) = (authority(name, serial), key(false));
+        let pem = params.signed_by(&key, &self.issuer).expect("signed").pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
 

@@ -100,7 +100,8 @@ impl TicketKeys {
                 let fresh = Ring { secrets: vec![fresh_secret()], until: Some(now + PERIOD) };
                 self.ring.compare_and_swap(&ring, Arc::new(fresh));
             }
-            Some(until) if now >= until => self.rotate_from(&ring, now),
+            // Or the clock was ahead when the secret was made, which would keep it for too long.
+            Some(until) if now >= until || until > now + 2 * PERIOD => self.rotate_from(&ring, now),
             _ => return ring,
         }
         self.ring.load_full()

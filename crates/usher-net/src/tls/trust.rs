@@ -3,12 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
-use rustls::RootCertStore;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientCertVerifierBuilder, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{
+    CertRevocationListError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 
 use super::error::TlsError;
 
@@ -23,8 +26,8 @@ pub struct ClientAuth {
     /// Whether a client without a certificate is refused. Otherwise it is let in, and without
     /// [`Session::client`](super::Session::client).
     pub required: bool,
-    /// Revocation lists, PEM or DER. With any of them, each issuer of a client's certificate must have one that is
-    /// not expired.
+    /// Revocation lists, PEM or DER. With any of them, whoever signed a client's certificate must have one that is not
+    /// expired. Authorities in between may have theirs, which then count.
     pub crls: Vec<Vec<u8>>,
 }
 
@@ -33,22 +36,22 @@ impl ClientAuth {
         &self,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let roots = Arc::new(roots(&self.roots)?);
-        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+        let roots = Arc::new(roots(&certificates(&self.roots)?)?);
+        let builder = || {
+            let builder =
+                WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
+            if self.required { builder } else { builder.allow_unauthenticated() }
+        };
         let crls = self.crls()?;
-        if !crls.is_empty() {
-            builder =
-                builder.with_crls(crls).only_check_end_entity_revocation().enforce_revocation_expiration();
+        if crls.is_empty() {
+            return built(builder());
         }
-        if !self.required {
-            builder = builder.allow_unauthenticated();
-        }
-        builder.build().map_err(|error| match error {
-            rustls::server::VerifierBuilderError::InvalidCrl(error) => {
-                TlsError::RevocationList(format!("{error:?}"))
-            }
-            error => TlsError::Roots(error.to_string()),
-        })
+        let listed = |builder: ClientCertVerifierBuilder| {
+            builder.with_crls(crls.iter().cloned()).enforce_revocation_expiration()
+        };
+        let client = built(listed(builder()).only_check_end_entity_revocation())?;
+        let chain = built(listed(builder()).allow_unknown_revocation_status())?;
+        Ok(Arc::new(Revocation { client, chain }))
     }
 
     fn crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
@@ -86,18 +89,106 @@ impl ClientAuth {
     }
 }
 
-/// Certificates that others may lead to (PEM), at least one.
-pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
-    let mut store = RootCertStore::empty();
-    for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
-        let certificate = certificate.map_err(|error| TlsError::Roots(error.to_string()))?;
-        let refused = |error| TlsError::Roots(format!("certificate {}: {error}", index + 1));
-        store.add(certificate).map_err(refused)?;
+fn built(builder: ClientCertVerifierBuilder) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    builder.build().map_err(|error| match error {
+        VerifierBuilderError::InvalidCrl(error) => TlsError::RevocationList(list_words(&error)),
+        error => TlsError::Roots(error.to_string()),
+    })
+}
+
+fn list_words(error: &CertRevocationListError) -> String {
+    match error {
+        CertRevocationListError::UnsupportedCrlVersion => {
+            "it is of version 1, which says too little; make one of version 2 (with OpenSSL: set `crl_extensions`)".to_owned()
+        }
+        CertRevocationListError::UnsupportedDeltaCrl => {
+            "it only has the changes to another list; give the whole one".to_owned()
+        }
+        CertRevocationListError::UnsupportedIndirectCrl => {
+            "it has certificates of several authorities; give a list of each".to_owned()
+        }
+        CertRevocationListError::ParseError => "it is broken".to_owned(),
+        error => format!("{error:?}"),
     }
-    match store.is_empty() {
+}
+
+/// Looks up all certificates of a chain in the revocation lists (RFC 5280 section 6.3). The client's own must be covered
+/// by one; of the authorities in between, those that are.
+#[derive(Debug)]
+struct Revocation {
+    /// Looks up the client's own.
+    client: Arc<dyn ClientCertVerifier>,
+    /// Looks up all of them, and lets pass what no list covers.
+    chain: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientCertVerifier for Revocation {
+    fn offer_client_auth(&self) -> bool {
+        self.client.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.client.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.client.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.client.verify_client_cert(end_entity, intermediates, now)?;
+        if !intermediates.is_empty() {
+            self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        }
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.client.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.client.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.client.supported_verify_schemes()
+    }
+}
+
+/// The certificates of a file (PEM), at least one.
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = read.map_err(|error| TlsError::Roots(error.to_string()))?;
+    match certificates.is_empty() {
         true => Err(TlsError::Roots("expected `-----BEGIN CERTIFICATE-----` (PEM)".to_owned())),
-        false => Ok(store),
+        false => Ok(certificates),
     }
+}
+
+/// Certificates that others may lead to.
+pub(super) fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for (index, certificate) in certificates.iter().enumerate() {
+        let refused = |error| TlsError::Roots(format!("certificate {}: {error}", index + 1));
+        store.add(certificate.clone()).map_err(refused)?;
+    }
+    Ok(store)
 }
 
 /// Those that the system believes, read once in the life of the process.

@@ -10,6 +10,7 @@ use usher_http::{FieldId, Fields, Framing, Request, Response, Version};
 use usher_net::Transport;
 
 use super::Limits;
+use super::connect::Deferred;
 use super::core::{Core, Role, Shared};
 use super::end::Leaving;
 use super::frame::{Code, HEAD, MAX_31, Wrong};
@@ -85,6 +86,13 @@ impl Client {
     /// Opens no more streams; the connection ends with the last one.
     pub fn close(&self) {
         with(&self.core, Core::leave);
+    }
+
+    /// As if the server had been silent for so long.
+    #[cfg(test)]
+    pub(super) fn hear_nothing_for(&self, time: std::time::Duration) {
+        let mut core = self.core.borrow_mut();
+        core.heard = core.heard.checked_sub(time).expect("a time before now");
     }
 
     /// Asks whether the server is there.
@@ -190,7 +198,7 @@ impl Core {
     }
 
     /// Gives a stream its number; none if the connection takes no more.
-    fn number(&mut self, slot: u32) -> Option<u32> {
+    pub(super) fn number(&mut self, slot: u32) -> Option<u32> {
         let is_open = self.takes_streams();
         let window = self.peer.initial_window.into();
         let stream = self.streams.get_mut(slot)?;
@@ -222,7 +230,20 @@ body!(ClientStream);
 impl ClientStream {
     /// The stream's number; 0 before its request has begun.
     pub fn id(&self) -> u32 {
-        self.handle.id
+        self.handle.with(|core, slot| core.streams.get(slot).map_or(0, |stream| stream.id))
+    }
+
+    /// Begins an extended CONNECT.
+    fn connect(&self, request: &Request, host: &[u8], protocol: &[u8]) {
+        self.handle.with(|core, slot| {
+            let mut deferred = Deferred::new(slot);
+            each_request_field(request, host, Some(protocol), |name, value| deferred.push(name, value));
+            if let Some(stream) = core.streams.get_mut(slot) {
+                stream.protocol = Some(protocol.into());
+                stream.sending = Direction::Switching;
+            }
+            core.connect(deferred);
+        });
     }
 }
 
@@ -235,28 +256,24 @@ impl Drop for ClientStream {
 impl Upstream for ClientStream {
     fn begin_request(&mut self, request: &Request, host: &[u8], framing: Framing, extra: RequestContext<'_>) {
         self.handle.pass_trailers = extra.trailers.cloned();
-        let (left, is_empty) = Handle::announced(framing);
-        let ends = is_empty && extra.upgrade.is_none();
-        let id = self.handle.with(|core, slot| {
-            let id = core.number(slot)?;
+        if let Some(protocol) = extra.upgrade {
+            return self.connect(request, host, protocol);
+        }
+        let (left, ends) = Handle::announced(framing);
+        self.handle.with(|core, slot| {
+            if core.number(slot).is_none() {
+                return;
+            }
             core.push_head(slot, ends, |encoder, out| {
-                each_request_field(request, host, extra.upgrade, |name, value| {
-                    encoder.field(name, value, out);
-                });
+                each_request_field(request, host, None, |name, value| encoder.field(name, value, out));
                 if extra.takes_trailers {
                     encoder.field(b"te", b"trailers", out);
                 }
             });
-            let stream = core.streams.get_mut(slot)?;
-            stream.protocol = extra.upgrade.map(Into::into);
-            (stream.left, stream.sending) = match (ends, extra.upgrade) {
-                (_, Some(_)) => (None, Direction::Switching),
-                (true, None) => (Some(0), Direction::Ended),
-                (false, None) => (left, Direction::Open),
-            };
-            Some(id)
+            let Some(stream) = core.streams.get_mut(slot) else { return };
+            (stream.left, stream.sending) =
+                if ends { (Some(0), Direction::Ended) } else { (left, Direction::Open) };
         });
-        self.handle.id = id.unwrap_or_default();
     }
 
     fn poll_response(

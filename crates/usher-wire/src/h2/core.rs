@@ -8,10 +8,12 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use usher_http::Response;
 
 use super::Limits;
+use super::connect::Deferred;
 use super::end::Going;
 use super::flood::{Flood, Kind};
 use super::frame::{self, Code, MAX_PAYLOAD, PREFACE, Wrong, kind};
@@ -39,6 +41,8 @@ pub(super) struct Core {
     pub(super) lately: Lately,
     /// The highest stream that was begun.
     pub(super) highest: u32,
+    /// The first and the last of the streams that the peer left out lately.
+    pub(super) skipped: (u32, u32),
     pub(super) encoder: Encoder,
     pub(super) decoder: Decoder,
     pub(super) output: Output,
@@ -65,6 +69,10 @@ pub(super) struct Core {
     pub(super) fault: Option<Fault>,
     /// Pings that were not answered yet are at most one; an answer came.
     pub(super) ponged: bool,
+    /// Of a client: requests that wait for the server's settings.
+    pub(super) deferred: Vec<Deferred>,
+    /// Of a client: when anything came from the server.
+    pub(super) heard: Instant,
     /// Of a client: heads whose memory the next ones take.
     pub(super) spare_heads: Vec<Response>,
     /// Whom to wake when nobody borrows this any more.
@@ -72,7 +80,12 @@ pub(super) struct Core {
     pub(super) driver: Option<Waker>,
     /// The driver waits for a stream to be given up before it takes another.
     pub(super) is_crowded: bool,
+    /// Some of those that wait to send want room in the output.
+    pub(super) is_full: bool,
 }
+
+/// How long a server may say nothing before a request that it left unanswered makes it one that may not be there.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// The state of a connection, as its driver and its streams have it.
 pub(super) type Shared = Rc<RefCell<Core>>;
@@ -91,6 +104,7 @@ impl Core {
             streams: Streams::default(),
             lately: Lately::default(),
             highest: 0,
+            skipped: (0, 0),
             encoder: Encoder::default(),
             decoder: Decoder::new(TABLE_SIZE),
             output,
@@ -107,10 +121,13 @@ impl Core {
             going: Going::default(),
             fault: None,
             ponged: false,
+            deferred: Vec::new(),
+            heard: Instant::now(),
             spare_heads: Vec::new(),
             wakes: Vec::new(),
             driver: None,
             is_crowded: false,
+            is_full: false,
         }
     }
 
@@ -174,7 +191,7 @@ impl Core {
     /// Ends the connection for what the peer did (RFC 9113 section 5.4.1).
     pub(super) fn fail(&mut self, code: Code, phrase: &'static str) {
         if self.fault.is_none() {
-            let last = if self.role == Role::Server { self.highest } else { 0 };
+            let last = self.last_taken();
             self.push_goaway(last, code, phrase.as_bytes());
             self.end(Fault::Protocol(phrase));
         }
@@ -218,8 +235,8 @@ impl Core {
         }
     }
 
-    /// Gives a stream up, of whose body `unread` bytes were fetched and not taken. What is not complete is reset: with CANCEL, or where only the rest of a request is not needed,
-    /// with NO_ERROR (RFC 9113 section 8.1).
+    /// Gives a stream up, of whose body `unread` bytes were fetched and not taken. What is not complete is reset: with
+    /// `unfinished`, or where only the rest of a request is not needed, with NO_ERROR (RFC 9113 section 8.1).
     pub(super) fn drop_stream(&mut self, slot: u32, unread: usize, unfinished: Code) -> Option<Box<Stream>> {
         let stream = self.streams.remove(slot)?;
         if stream.is_queued {
@@ -229,6 +246,10 @@ impl Core {
             let answered = self.role == Role::Server && stream.sending == Direction::Ended;
             self.reset(stream.id, if answered { Code::NoError } else { unfinished });
             self.lately.note(stream.id, false);
+            self.doubt(&stream);
+        }
+        if !self.deferred.is_empty() {
+            self.forget_deferred(slot);
         }
         self.credit_connection(stream.received.len() + unread);
         if self.is_crowded || self.streams.held() == 0 {
@@ -236,6 +257,16 @@ impl Core {
             self.output.is_news = true;
         }
         Some(stream)
+    }
+
+    /// Of a client: a stream was given up. If the server has said nothing for long, to anybody, it may be there no more, as
+    /// a system that was cut off says nothing either: the next requests go another way.
+    fn doubt(&mut self, stream: &Stream) {
+        let unheard =
+            self.role == Role::Client && stream.receiving == Direction::Idle && stream.heads.is_empty();
+        if unheard && self.heard.elapsed() >= SILENT {
+            self.leave();
+        }
     }
 
     /// Gives memory back that a connection without streams does not need.

@@ -12,6 +12,8 @@ pub(super) struct Going {
     pub(super) leaving: Leaving,
     /// The peer said that it goes away.
     pub(super) is_left: bool,
+    /// Of a server that has left: the last stream that it takes.
+    last: u32,
 }
 
 /// How far we are with going away.
@@ -40,6 +42,15 @@ impl Core {
         frame::push(self.output.begin(), kind::GOAWAY, 0, 0, &payload);
     }
 
+    /// The last of the peer's streams that was or may yet be worked on: what GOAWAY says. It never grows again.
+    pub(super) fn last_taken(&self) -> u32 {
+        match self.role {
+            Role::Client => 0,
+            Role::Server if self.going.leaving == Leaving::Final => self.going.last,
+            Role::Server => self.highest,
+        }
+    }
+
     /// Takes no more streams: first what is on its way is still taken; then, or at a second call, nothing more.
     pub(super) fn leave(&mut self) {
         if self.fault.is_some() {
@@ -52,8 +63,8 @@ impl Core {
                 self.going.leaving = Leaving::Announced;
             }
             Leaving::No | Leaving::Announced => {
-                let last = if self.role == Role::Server { self.highest } else { 0 };
-                self.push_goaway(last, Code::NoError, &[]);
+                self.going.last = self.last_taken();
+                self.push_goaway(self.going.last, Code::NoError, &[]);
                 self.going.leaving = Leaving::Final;
             }
             Leaving::Final => {}
@@ -100,8 +111,16 @@ impl Core {
     fn refuse_above(&mut self, last: u32) {
         for slot in self.streams.open_slots() {
             if self.streams.get(slot).is_some_and(|stream| stream.id > last) {
-                self.break_stream(slot, Fault::Refused, false);
+                let fault = self.refusal(slot);
+                self.break_stream(slot, fault, false);
             }
         }
+    }
+
+    /// What it means that a server did not process a stream: the request can be sent again, unless a part of its body is
+    /// gone, which nobody has kept.
+    pub(super) fn refusal(&self, slot: u32) -> Fault {
+        let whole = self.streams.get(slot).is_some_and(|stream| stream.last_data.is_none());
+        if whole { Fault::Refused } else { Fault::Reset(Code::RefusedStream as u32) }
     }
 }

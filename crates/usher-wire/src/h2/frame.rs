@@ -47,6 +47,7 @@ pub(super) enum Code {
     RefusedStream = 7,
     Cancel = 8,
     Compression = 9,
+    Connect = 10,
     EnhanceYourCalm = 11,
 }
 

@@ -169,6 +169,7 @@ impl Handle {
         if let Some(stream) = core.streams.get_mut(self.slot) {
             stream.expected = None;
             stream.left = None;
+            stream.is_tunnel = true;
             if stream.sending == Direction::Switching {
                 stream.sending = Direction::Open;
             }
@@ -184,8 +185,12 @@ impl Handle {
         }
     }
 
+    /// Breaks the stream off: with CONNECT_ERROR if it is a tunnel (RFC 9113 section 8.5).
     pub(super) fn abort(&mut self, code: Code) {
-        self.with(|core, slot| core.abort(slot, code));
+        self.with(|core, slot| {
+            let is_tunnel = core.streams.get(slot).is_some_and(|stream| stream.is_tunnel);
+            core.abort(slot, if is_tunnel { Code::Connect } else { code });
+        });
     }
 
     /// Gives the stream up.

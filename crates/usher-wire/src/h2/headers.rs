@@ -123,7 +123,9 @@ impl Core {
     /// A block for a stream that is not open, and may never have been.
     pub(super) fn stray_block(&mut self, block: &Block<'_>) -> Result<(), Wrong> {
         let id = block.about.stream;
-        if self.is_idle(id) {
+        // RFC 9113 section 5.1.1: streams begin in order.
+        let (first, last) = self.skipped;
+        if self.is_idle(id) || first <= id && id <= last {
             return Err(Wrong::protocol("HEADERS on a stream that cannot be begun"));
         }
         self.skip(block)?;
@@ -134,7 +136,7 @@ impl Core {
         }
     }
 
-    /// The trailers of an open stream.
+    /// The trailers of an open stream. A tunnel has none (RFC 9113 section 8.5).
     pub(super) fn on_trailers(&mut self, slot: u32, block: &Block<'_>) -> Result<(), Wrong> {
         let id = block.about.stream;
         let mut fields = Box::new(Fields::default());
@@ -148,6 +150,9 @@ impl Core {
         let Some(stream) = self.streams.get_mut(slot) else { return Ok(()) };
         if stream.receiving == Direction::Ended {
             return Err(Wrong::Stream(id, Code::StreamClosed, "HEADERS behind the end of a stream"));
+        }
+        if stream.is_tunnel {
+            return Err(Wrong::Stream(id, Code::Protocol, "HEADERS in a tunnel"));
         }
         if !block.about.ends {
             return Err(Wrong::Stream(id, Code::Protocol, "trailers that do not end their stream"));

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use usher_net::Transport;
 
@@ -179,6 +180,10 @@ impl<T: Transport> Link<T> {
                 self.input.filled(len);
                 self.counts.0 += len as u64;
                 self.is_hungry = len == most;
+                let mut core = self.core.borrow_mut();
+                if core.role == Role::Client {
+                    core.heard = Instant::now();
+                }
                 true
             }
             Poll::Ready(Ok(_)) => {
@@ -244,7 +249,8 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// Ready when the connection is over: at once if the peer ended it, and otherwise after everything was sent.
+    /// Ready when the connection is over: at once if the peer ended it or broke the protocol, and otherwise after everything
+    /// was sent. What a peer is told last goes out with what is thrown away of it ([`Self::poll_last_words`]).
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
         let (fault, finished, waiting, held) = {
             let core = self.core.borrow();
@@ -253,8 +259,9 @@ impl<T: Transport> Link<T> {
         match fault {
             Some(Fault::Closed) if held == 0 => return Poll::Ready(Ok(())),
             Some(Fault::Protocol(phrase)) => {
-                if waiting || self.poll_shut(cx).is_pending() {
-                    return Poll::Pending;
+                // A peer that takes nothing shall not keep what is wrong with it to itself.
+                if !waiting {
+                    let _ = self.poll_shut(cx);
                 }
                 return Poll::Ready(Err(WireError::Protocol(phrase)));
             }
@@ -277,10 +284,11 @@ impl<T: Transport> Link<T> {
         Poll::Ready(())
     }
 
-    /// Reads what the peer still sends and throws it away, up to a limit: closing earlier would reset the connection, and
-    /// that could destroy what the peer was told.
+    /// Sends what waits; then reads what the peer still sends and throws it away, up to a limit: closing earlier would reset
+    /// the connection, and that could destroy what the peer was told.
     pub(super) fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.poll_shut(cx).is_pending() {
+        self.poll_output(cx);
+        if self.core.borrow().output.waiting() > 0 || self.poll_shut(cx).is_pending() {
             return Poll::Pending;
         }
         let begun = self.counts.0;

@@ -9,6 +9,7 @@
 //! they give.
 
 mod client;
+mod connect;
 mod core;
 mod data;
 mod end;

@@ -1,7 +1,7 @@
 //! Priorities as hints (RFC 9218): among streams that wait to send, the more urgent go first. The scheme of RFC 7540 is
 //! deprecated; its frames are checked and ignored.
 
-use super::core::Core;
+use super::core::{Core, Role};
 use super::flood::Kind;
 use super::frame::{self, FrameHead, MAX_31, Wrong};
 
@@ -42,6 +42,9 @@ impl Core {
     }
 
     pub(super) fn on_priority_update(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Wrong> {
+        if self.role == Role::Client {
+            return Err(Wrong::protocol("PRIORITY_UPDATE from a server"));
+        }
         if head.stream != 0 {
             return Err(Wrong::protocol("PRIORITY_UPDATE on a stream"));
         }

@@ -35,7 +35,7 @@ impl Core {
             return Err(Wrong::protocol("block of fields that is interrupted"));
         }
         let block = match head.kind {
-            kind::HEADERS if self.must_wait() => return Ok(Next::Wait),
+            kind::HEADERS if head.stream > self.highest && self.must_wait() => return Ok(Next::Wait),
             kind::HEADERS => self.on_headers(head, payload)?,
             kind::CONTINUATION => self.on_continuation(head, payload)?,
             _ => {
@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// Whether the places are taken by streams that were reset while somebody works on them: whoever resets streams to
-    /// begin others waits until that work has stopped.
+    /// begin others waits until that work has stopped. Trailers do not: they may be what that work waits for.
     fn must_wait(&mut self) -> bool {
         let most = self.limits.max_streams as usize;
         self.is_crowded =
@@ -65,7 +65,7 @@ impl Core {
             kind::PING => self.on_ping(head, payload),
             kind::GOAWAY => self.on_goaway(head, payload),
             kind::PRIORITY => self.on_priority(head, payload),
-            kind::PRIORITY_UPDATE if self.role == Role::Server => self.on_priority_update(head, payload),
+            kind::PRIORITY_UPDATE => self.on_priority_update(head, payload),
             // We never allow it, and clients never may (RFC 9113 section 8.4).
             kind::PUSH_PROMISE => Err(Wrong::protocol("PUSH_PROMISE that is not allowed")),
             // RFC 9113 section 5.5.
@@ -92,7 +92,8 @@ impl Core {
         }
         let Some(slot) = open else { return Ok(()) };
         let refused = self.role == Role::Client && code == Code::RefusedStream as u32;
-        self.reset_by_peer(slot, if refused { Fault::Refused } else { Fault::Reset(code) });
+        let fault = if refused { self.refusal(slot) } else { Fault::Reset(code) };
+        self.reset_by_peer(slot, fault);
         Ok(())
     }
 

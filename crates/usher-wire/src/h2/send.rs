@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use usher_http::Fields;
 use usher_http::multiplexed::each_trailer;
 
-use super::core::Core;
+use super::core::{Core, Role};
 use super::flood::Kind;
 use super::frame::{self, Code, FrameHead, HEAD, MAX_PAYLOAD, Wrong, flag, kind};
 use super::output::{FULL, LOW};
@@ -15,6 +15,9 @@ use super::stream::{Direction, Fault, Interest};
 use crate::error::WireError;
 use crate::h1::NotTrailers;
 use crate::hpack::Encoder;
+
+/// Frames that are smaller than this because of a window, and not of what there is to send, are a waste (bytes).
+const DRIBBLE: usize = 64;
 
 impl Core {
     /// Appends a block of fields: HEADERS, and CONTINUATION where it is large.
@@ -92,6 +95,9 @@ impl Core {
             let piece = data.get(taken..taken + room).unwrap_or_default();
             self.push_data(slot, piece);
             taken += room;
+            if taken == most || room >= DRIBBLE || self.role == Role::Client {
+                self.note_use(room);
+            }
         }
         if taken > 0 {
             return Poll::Ready(Ok(taken));
@@ -122,9 +128,13 @@ impl Core {
         stream.last_data = Some(at);
         frame::push(self.output.begin(), kind::DATA, 0, stream.id, data);
         self.note_sent(slot, HEAD + data.len());
-        // A receiver may tell of each KiB that it took, on the stream and on the connection; and measure the path.
+    }
+
+    /// A receiver may tell of each KiB that it took, on the stream and on the connection; and measure the path. One that
+    /// opens its windows by a few bytes, to get a frame for each of them, gains nothing (CVE-2019-9511).
+    fn note_use(&mut self, len: usize) {
         self.flood.give_back(Kind::Ping, 1);
-        self.flood.give_back(Kind::Window, 4 + (data.len() >> 9) as u32);
+        self.flood.give_back(Kind::Window, 4 + (len >> 9) as u32);
     }
 
     /// Notes that a stream waits until it may send.
@@ -152,6 +162,8 @@ impl Core {
                 stream.is_queued = true;
                 self.queue.push_back(slot);
             }
+            stream.wants_room = true;
+            self.is_full = true;
         }
         Poll::Pending
     }
@@ -199,6 +211,10 @@ impl Core {
         if self.queue.is_empty() || self.output.waiting() >= LOW {
             return false;
         }
+        if self.send_window <= 0 {
+            self.admit_without_window();
+            return false;
+        }
         // To each at least a whole frame.
         let room = FULL - self.output.waiting();
         let number = self.queue.len().min(room / MAX_PAYLOAD);
@@ -210,6 +226,23 @@ impl Core {
         !self.queue.is_empty() && self.send_window > 0
     }
 
+    /// While the window of the connection is shut, only those get a turn that wait for room in the output and nothing else.
+    fn admit_without_window(&mut self) {
+        if !std::mem::take(&mut self.is_full) {
+            return;
+        }
+        for _ in 0..self.queue.len() {
+            let Some(slot) = self.queue.pop_front() else { return };
+            let Some(stream) = self.streams.get_mut(slot) else { continue };
+            if std::mem::take(&mut stream.wants_room) {
+                stream.is_queued = false;
+                self.notify(slot, Interest::WRITE);
+            } else {
+                self.queue.push_back(slot);
+            }
+        }
+    }
+
     /// The stream whose turn it is, which may send `grant` bytes now.
     fn take_queued(&mut self, grant: usize) -> Option<u32> {
         let urgency = |slot: u32| self.streams.get(slot).map_or(0, |stream| stream.urgency);
@@ -217,6 +250,7 @@ impl Core {
         let slot = self.queue.remove(at)?;
         if let Some(stream) = self.streams.get_mut(slot) {
             stream.is_queued = false;
+            stream.wants_room = false;
             stream.grant = grant;
         }
         Some(slot)

@@ -12,10 +12,10 @@ use super::end::Leaving;
 use super::flood::Kind;
 use super::frame::{Code, Wrong};
 use super::handle::{Handle, body, with};
-use super::headers::{Block, refused};
+use super::headers::Block;
 use super::link::Link;
 use super::priority::urgency;
-use super::stream::Direction;
+use super::stream::{Direction, Fault};
 use crate::error::WireError;
 use crate::h1::{Downstream, ReplyContext};
 
@@ -33,8 +33,8 @@ impl<T: Transport> Server<T> {
     /// Drives the connection (reads, writes, all streams) and gives the next request, whose head is put into `request`.
     /// To be polled as long as the connection lives: streams depend on it. None: the connection has ended in order.
     ///
-    /// A head that is malformed resets its stream; one that exceeds a limit is answered. `request` may hold anything
-    /// when this is pending.
+    /// A head that cannot be served gives a stream too, which says so ([`ServerStream::refused`]); `request` is empty
+    /// then. It may hold anything when this is pending.
     ///
     /// # Errors
     /// When the connection failed, or the client broke the protocol, which it was told then.
@@ -45,8 +45,8 @@ impl<T: Transport> Server<T> {
     ) -> Poll<Result<Option<ServerStream>, WireError>> {
         let polled = self.link.poll(cx, |core, block| core.on_request_block(block, request));
         polled.map_ok(|found| {
-            let (slot, id) = found?;
-            Some(ServerStream { handle: Handle::new(self.link.core.clone(), slot, id) })
+            let Begun { slot, id, refused } = found?;
+            Some(ServerStream { handle: Handle::new(self.link.core.clone(), slot, id), refused })
         })
     }
 
@@ -99,13 +99,16 @@ impl<T: Transport> Server<T> {
     }
 }
 
+/// A stream that a client has begun.
+struct Begun {
+    slot: u32,
+    id: u32,
+    refused: Option<MessageError>,
+}
+
 impl Core {
-    /// A block that came from a client: a request, or trailers. Gives a new stream's slot and number.
-    fn on_request_block(
-        &mut self,
-        block: &Block<'_>,
-        request: &mut Request,
-    ) -> Result<Option<(u32, u32)>, Wrong> {
+    /// A block that came from a client: a request, or trailers. Gives a new stream.
+    fn on_request_block(&mut self, block: &Block<'_>, request: &mut Request) -> Result<Option<Begun>, Wrong> {
         let id = block.about.stream;
         if let Some(slot) = self.streams.find(id) {
             return self.on_trailers(slot, block).map(|()| None);
@@ -113,27 +116,34 @@ impl Core {
         if id <= self.highest || id.is_multiple_of(2) {
             return self.stray_block(block).map(|()| None);
         }
-        if self.going.leaving == Leaving::Final {
-            return self.skip(block).map(|()| None);
+        if id > self.highest + 2 {
+            self.skipped = (self.highest + 1, id - 2);
         }
         self.highest = id;
+        if self.going.leaving == Leaving::Final {
+            // It was told that nothing is done for this one; more of it may be on its way (RFC 9113 section 6.8).
+            self.lately.note(id, false);
+            return self.skip(block).map(|()| None);
+        }
         if self.streams.open() >= self.limits.max_streams as usize {
             self.skip(block)?;
             self.reset(id, Code::RefusedStream);
             self.lately.note(id, false);
             return self.flood.count(Kind::Reset).map(|()| None);
         }
-        match self.read_request(block, request)? {
+        let refused = match self.read_request(block, request)? {
             Ok(()) if block.about.depends_on_itself => {
-                Err(Wrong::Stream(id, Code::Protocol, "stream that depends on itself"))
+                Some(MessageError::Malformed("stream that depends on itself"))
             }
-            Ok(()) => Ok(Some((self.begin_stream(block, request), id))),
-            Err(MessageError::TooLarge(error)) => {
-                self.answer(block, error.status());
-                self.flood.count(Kind::Mistake).map(|()| None)
-            }
-            Err(error) => Err(refused(id, error)),
+            read => read.err(),
+        };
+        if refused.is_some() {
+            request.clear();
+            request.version = Version::Http2;
+            self.flood.count(Kind::Mistake)?;
         }
+        let slot = self.begin_stream(block, request, refused);
+        Ok(Some(Begun { slot, id, refused }))
     }
 
     fn read_request(
@@ -154,37 +164,35 @@ impl Core {
         })
     }
 
-    /// Takes a stream in whose request has come.
-    fn begin_stream(&mut self, block: &Block<'_>, request: &mut Request) -> u32 {
+    /// Takes a stream in whose request has come. One that is malformed is over at once (RFC 9113 section 8.1.1).
+    fn begin_stream(
+        &mut self,
+        block: &Block<'_>,
+        request: &mut Request,
+        refused: Option<MessageError>,
+    ) -> u32 {
         let id = block.about.stream;
         let mut stream = self.fresh_stream(id);
         stream.receiving = if block.about.ends { Direction::Ended } else { Direction::Open };
-        if let Ok(Framing::Length(length)) = framing::of_request(request) {
+        if refused.is_none()
+            && let Ok(Framing::Length(length)) = framing::of_request(request)
+        {
             stream.expected = Some(length);
         }
         stream.counts.0 = (super::frame::HEAD + block.bytes.get().len()) as u64;
         if let Some(value) = request.fields.get_named(b"priority") {
             stream.urgency = urgency(value);
         }
+        // A request may come with some.
         self.flood.give_back(Kind::Priority, 2);
+        self.flood.give_back(Kind::Unknown, 1);
         let slot = self.streams.insert(stream);
         self.streams.set_open(id, slot);
-        slot
-    }
-
-    /// Answers a request that is not taken in.
-    fn answer(&mut self, block: &Block<'_>, status: u16) {
-        let id = block.about.stream;
-        let mut response = Response::default();
-        response.status = status;
-        self.push_block(id, true, |encoder, out| {
-            each_response_field(&response, |name, value| encoder.field(name, value, out));
-            encoder.field(b"content-length", b"0", out);
-        });
-        if !block.about.ends {
-            self.reset(id, Code::NoError);
-            self.lately.note(id, false);
+        if let Some(MessageError::Malformed(phrase)) = refused {
+            self.reset(id, Code::Protocol);
+            self.break_stream(slot, Fault::Protocol(phrase), false);
         }
+        slot
     }
 }
 
@@ -194,6 +202,7 @@ impl Core {
 /// end, with NO_ERROR.
 pub struct ServerStream {
     handle: Handle,
+    refused: Option<MessageError>,
 }
 
 body!(ServerStream);
@@ -202,6 +211,22 @@ impl ServerStream {
     /// The stream's number.
     pub fn id(&self) -> u32 {
         self.handle.id
+    }
+
+    /// Why the request's head cannot be served. One that exceeds a limit is to be answered; where it is malformed, the
+    /// stream was reset already, and an answer fails.
+    pub fn refused(&self) -> Option<MessageError> {
+        self.refused
+    }
+
+    /// Whether the stream is over before its time: the client reset it, or its connection has ended.
+    pub fn is_gone(&self) -> bool {
+        self.handle.with(|core, slot| core.fault_of(slot).is_some())
+    }
+
+    /// Whether the response was sent to its end.
+    pub fn is_answered(&self) -> bool {
+        self.handle.is_send_done()
     }
 
     /// Resets the stream: the response is broken off.

@@ -17,6 +17,9 @@ const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 /// RFC 9218 section 2.1.
 const NO_RFC7540_PRIORITIES: u16 = 9;
 
+/// The payload of SETTINGS that counts as one frame (bytes): more than all settings that there are.
+const USUAL: usize = 96;
+
 /// The window of a stream, and of the connection, as long as nobody says otherwise (bytes).
 pub(super) const DEFAULT_WINDOW: u32 = 65_535;
 
@@ -65,7 +68,10 @@ impl Core {
         if head.stream != 0 {
             return Err(Wrong::protocol("SETTINGS on a stream"));
         }
-        self.flood.count(Kind::Settings)?;
+        // A frame of many costs as much as many frames.
+        for _ in 0..=payload.len() / USUAL {
+            self.flood.count(Kind::Settings)?;
+        }
         if head.has(flag::ACK) {
             if !payload.is_empty() {
                 return Err(Wrong::size("SETTINGS acknowledged with a payload"));
@@ -80,6 +86,7 @@ impl Core {
             self.set(u16::from_be_bytes([i1, i2]), u32::from_be_bytes([v1, v2, v3, v4]))?;
         }
         frame::push(self.output.begin(), kind::SETTINGS, flag::ACK, 0, &[]);
+        self.connect_deferred();
         Ok(())
     }
 

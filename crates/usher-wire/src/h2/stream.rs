@@ -95,12 +95,16 @@ pub(super) struct Stream {
     pub(super) trailers: Option<Box<Fields>>,
     /// Of a client: heads that nobody has fetched yet.
     pub(super) heads: VecDeque<Response>,
+    /// Bytes of a tunnel go both ways.
+    pub(super) is_tunnel: bool,
     /// Of a client: the protocol that an extended CONNECT asked for.
     pub(super) protocol: Option<Box<[u8]>>,
     /// RFC 9218: 0 is the most urgent, 7 the least.
     pub(super) urgency: u8,
     /// It is in the queue of those that wait for their turn to send.
     pub(super) is_queued: bool,
+    /// It is there for room in the output, and not for a window.
+    pub(super) wants_room: bool,
     /// What it may send while others wait (bytes).
     pub(super) grant: usize,
     /// Where its last DATA begins and its last frame ends in the output.

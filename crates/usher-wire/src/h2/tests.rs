@@ -16,6 +16,7 @@ use crate::testing::{finish, receive, send, write_all};
 
 mod attacks;
 mod client_rules;
+mod connect;
 mod flow;
 mod greeting;
 mod interop;
@@ -67,6 +68,16 @@ impl Wire {
 
     async fn write(&mut self, bytes: &[u8]) {
         write_all(&mut self.stream, bytes).await;
+    }
+
+    /// Takes what a client says first, which is no frame.
+    async fn skip_preface(&mut self) {
+        use usher_net::Transport;
+        let mut preface = [0; 24];
+        for byte in &mut preface {
+            poll_fn(|cx| self.stream.poll_read(cx, std::slice::from_mut(byte))).await.expect("a byte");
+        }
+        assert_eq!(&preface, PREFACE);
     }
 
     /// The next frame; none at the end of the stream.
@@ -193,6 +204,10 @@ fn response(status: u16, fields: &[(&str, &str)]) -> Response {
 /// body came.
 async fn answer(request: &Request, mut stream: ServerStream) -> Result<(), WireError> {
     let trailers = all_trailers();
+    if let Some(error) = stream.refused() {
+        stream.begin_response(&response(error.status(), &[]), Framing::None, reply(&trailers));
+        return finish(&mut stream, None).await;
+    }
     match request.raw_target() {
         b"/hold" => Err(poll_fn(|cx| stream.poll_gone(cx)).await),
         b"/echo" => {

@@ -21,6 +21,8 @@ pub(super) struct Exchange {
     pub(super) output: Output,
     /// The peer broke it off.
     cancelled: bool,
+    /// It was reset for what the peer did; one phrase for logs.
+    refused: Option<&'static str>,
 }
 
 impl Exchange {
@@ -31,6 +33,7 @@ impl Exchange {
             input: Input::new(receive, shared),
             output: Output::new(send),
             cancelled: false,
+            refused: None,
         }
     }
 
@@ -56,6 +59,9 @@ impl Exchange {
     /// The stream is reset for what the peer did on it.
     fn refuse(&mut self, code: u64, error: WireError) -> WireError {
         self.break_off(code);
+        if let WireError::Protocol(phrase) = error {
+            self.refused = Some(phrase);
+        }
         match self.shared.floods.count(Kind::Mistake, 1) {
             Err(Wrong::Connection(code, phrase)) => self.shared.fail(code, phrase),
             _ => error,
@@ -86,17 +92,24 @@ impl Exchange {
         self.input.stop(code);
     }
 
+    fn check(&self) -> Result<(), WireError> {
+        self.refused.map_or(Ok(()), |phrase| Err(WireError::Protocol(phrase)))
+    }
+
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
+        self.check()?;
         let filled = ready!(self.input.poll_payload(cx));
         Poll::Ready(filled.map_err(|stop| self.stopped(stop)))
     }
 
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, WireError>> {
+        self.check()?;
         let sent = ready!(self.output.poll_send(cx, data));
         Poll::Ready(sent.map_err(|stop| self.send_stopped(stop)))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+        self.check()?;
         let flushed = ready!(self.output.poll_flush(cx));
         Poll::Ready(flushed.map_err(|error| self.broken(error)))
     }
@@ -106,6 +119,7 @@ impl Exchange {
         cx: &mut Context<'_>,
         trailers: Option<&Fields>,
     ) -> Poll<Result<(), WireError>> {
+        self.check()?;
         let finished = ready!(self.output.poll_finish(cx, trailers));
         Poll::Ready(finished.map_err(|stop| self.send_stopped(stop)))
     }

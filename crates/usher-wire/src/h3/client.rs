@@ -126,7 +126,7 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let polled = this.peer.poll(cx, &this.shared).and_then(|()| this.shared.flush());
+        let polled = this.peer.poll(cx, &this.shared).and_then(|()| this.shared.poll_flush(cx));
         if let Err(Wrong::Connection(code, phrase) | Wrong::Stream(code, phrase)) = polled {
             return Poll::Ready(Err(this.shared.fail(code, phrase)));
         }

@@ -8,8 +8,10 @@ pub(super) const SETTINGS: u64 = 0x4;
 pub(super) const PUSH_PROMISE: u64 = 0x5;
 pub(super) const GOAWAY: u64 = 0x7;
 pub(super) const MAX_PUSH_ID: u64 = 0xd;
-/// RFC 9218 section 7.2, of requests and pushes.
-pub(super) const PRIORITY_UPDATE: [u64; 2] = [0xf_0700, 0xf_0701];
+/// RFC 9218 section 7.2.
+pub(super) const PRIORITY_UPDATE_OF_REQUEST: u64 = 0xf_0700;
+/// The same, of requests and pushes.
+pub(super) const PRIORITY_UPDATE: [u64; 2] = [PRIORITY_UPDATE_OF_REQUEST, 0xf_0701];
 
 /// Whether a type is one that HTTP/2 had and HTTP/3 forbids: PRIORITY, PING, WINDOW_UPDATE, CONTINUATION.
 pub(super) fn is_of_http2(kind: u64) -> bool {

@@ -239,6 +239,14 @@ impl Input {
         self.part = Part::Between;
     }
 
+    /// The head is not taken: what is left of it is thrown away, and the body follows.
+    pub(super) fn pass_over_head(&mut self) {
+        if let Part::Section(len) = self.part {
+            self.part = Part::Skip(len as u64);
+        }
+        self.phase = Phase::Body;
+    }
+
     /// Looks whether the end of the stream is there already, right behind a head.
     pub(super) fn is_at_end(&mut self, cx: &mut Context<'_>) -> bool {
         if self.buffer.is_empty() && !self.ended {

@@ -15,6 +15,7 @@ mod limits;
 mod opening;
 mod output;
 mod peer;
+mod priority;
 mod server;
 mod settings;
 mod shared;

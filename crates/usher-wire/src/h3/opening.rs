@@ -3,31 +3,31 @@
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use usher_http::multiplexed::{MessageError, RequestBuilder, each_response_field};
+use usher_http::multiplexed::{MessageError, RequestBuilder};
 use usher_http::parse::ParseError;
-use usher_http::{Framing, Request, Response, Version, framing};
+use usher_http::{Framing, Request, Version, framing};
 use usher_net::quic::{RecvStream, SendStream};
 
 use super::body::Exchange;
-use super::code::{NO_ERROR, REQUEST_INCOMPLETE, Wrong};
+use super::code::{REQUEST_INCOMPLETE, Wrong};
 use super::flood::Kind;
 use super::input::{Found, Stop};
+use super::priority;
 use super::shared::Shared;
 use crate::error::WireError;
-
-/// RFC 9218 section 4.1.
-const DEFAULT_URGENCY: i32 = 3;
 
 /// A stream on which a request begins.
 pub(super) struct Opening {
     exchange: Box<Exchange>,
+    /// It was there when patience with such requests began to run.
+    pub(super) is_old: bool,
 }
 
 /// What became of it.
 pub(super) enum Opened {
-    /// The head was read.
-    Request(Box<Exchange>),
-    /// There was none that is taken, and the client was told.
+    /// The head was read. If it cannot be served, nothing of it is known but why not.
+    Request(Box<Exchange>, Option<MessageError>),
+    /// There was none, and the client was told.
     Nothing,
     /// The connection ends.
     Failed(WireError),
@@ -35,7 +35,7 @@ pub(super) enum Opened {
 
 impl Opening {
     pub(super) fn new(shared: &Rc<Shared>, send: SendStream, receive: RecvStream) -> Self {
-        Self { exchange: Box::new(Exchange::new(shared, send, receive)) }
+        Self { exchange: Box::new(Exchange::new(shared, send, receive)), is_old: false }
     }
 
     /// Reads the head into `request`. Of no use after it was ready; gives itself back while it is not.
@@ -44,27 +44,43 @@ impl Opening {
             Poll::Pending => return Err(self),
             Poll::Ready(read) => read,
         };
-        let shared = Rc::clone(&self.exchange.shared);
         Ok(match read {
             Ok(()) => {
                 self.begin_body(request);
-                Opened::Request(self.exchange)
+                Opened::Request(self.exchange, None)
             }
-            Err(Stop::Message(MessageError::TooLarge(error))) => {
-                self.answer(cx, error.status());
-                self.exchange.input.stop(NO_ERROR);
-                match shared.floods.count(Kind::Mistake, 1) {
-                    Err(Wrong::Connection(code, phrase)) => Opened::Failed(shared.fail(code, phrase)),
-                    _ => Opened::Nothing,
-                }
-            }
+            Err(Stop::Message(error)) => self.refuse(request, error),
             Err(stop) => {
                 let error = self.exchange.stopped(stop);
                 // An end of the connection is told by whoever asks for the next stream.
-                let is_failed = matches!(error, WireError::Protocol(_)) && shared.connection.is_closed();
+                let is_failed =
+                    matches!(error, WireError::Protocol(_)) && self.exchange.shared.connection.is_closed();
                 if is_failed { Opened::Failed(error) } else { Opened::Nothing }
             }
         })
+    }
+
+    /// A head that cannot be served. One that is malformed is answered by a reset only; one that exceeds a limit, by
+    /// whoever gets the stream.
+    fn refuse(mut self, request: &mut Request, error: MessageError) -> Opened {
+        request.clear();
+        request.version = Version::Http3;
+        let exchange = &mut self.exchange;
+        match error {
+            MessageError::Malformed(_) => {
+                let told = exchange.stopped(Stop::Message(error));
+                if exchange.shared.connection.is_closed() {
+                    return Opened::Failed(told);
+                }
+            }
+            MessageError::TooLarge(_) => {
+                exchange.input.pass_over_head();
+                if let Err(Wrong::Connection(code, phrase)) = exchange.shared.floods.count(Kind::Mistake, 1) {
+                    return Opened::Failed(exchange.shared.fail(code, phrase));
+                }
+            }
+        }
+        Opened::Request(self.exchange, Some(error))
     }
 
     /// Resets the stream.
@@ -103,37 +119,11 @@ impl Opening {
         };
         self.exchange.input.begin_body(expected);
         if let Some(value) = request.fields.get_named(b"priority") {
-            self.exchange.output.stream.set_priority(DEFAULT_URGENCY - urgency(value));
+            // What came on the control stream was said later, though it may come before (RFC 9218 section 7).
+            let stream = &mut self.exchange.output.stream;
+            if !self.exchange.shared.was_reprioritized(stream.id()) {
+                stream.set_priority(priority::of(value));
+            }
         }
     }
-
-    /// Answers a request that is not taken in.
-    fn answer(&mut self, cx: &mut Context<'_>, status: u16) {
-        let mut response = Response::default();
-        response.status = status;
-        let output = &mut self.exchange.output;
-        output.head(Framing::None, |emit| {
-            each_response_field(&response, &mut *emit);
-            emit(b"content-length", b"0");
-        });
-        output.begin_body(Framing::None, None);
-        if !matches!(output.poll_flush(cx), Poll::Ready(Ok(()))) {
-            // A client that takes not even that.
-            output.reset(NO_ERROR);
-        }
-    }
-}
-
-/// The urgency that a value of the Priority field says, 0 to 7 (RFC 9218 section 4.1). What is no dictionary with an
-/// integer `u` says nothing.
-fn urgency(value: &[u8]) -> i32 {
-    let mut found = DEFAULT_URGENCY;
-    for member in usher_http::list(value) {
-        if let [b'u', b'=', digit @ b'0'..=b'7', rest @ ..] = member
-            && matches!(rest.first(), None | Some(b';'))
-        {
-            found = i32::from(digit - b'0');
-        }
-    }
-    found
 }

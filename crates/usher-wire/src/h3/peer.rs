@@ -10,6 +10,7 @@ use super::code::{
 };
 use super::flood::{Kind, UNKNOWN_PIECE};
 use super::frame::{self, integer};
+use super::priority::{self, LARGEST_UPDATE};
 use super::settings::{self, Settings};
 use super::shared::{CONTROL_STREAM, DECODER_STREAM, ENCODER_STREAM, PUSH_STREAM, Shared};
 use crate::buffer::{Buffer, SMALL};
@@ -126,6 +127,8 @@ impl Peer {
         if place.is_some() {
             return wrong(STREAM_CREATION_ERROR, "critical stream that came twice");
         }
+        // Until the connection ends; asking for less would be an error of ours.
+        inlet.stream.keep();
         *place = Some(inlet);
         Ok(())
     }
@@ -188,6 +191,7 @@ impl Peer {
             _ if is_first => return wrong(MISSING_SETTINGS, "control stream without SETTINGS"),
             frame::GOAWAY | frame::CANCEL_PUSH => {}
             frame::MAX_PUSH_ID if shared.is_server => {}
+            frame::PRIORITY_UPDATE_OF_REQUEST if shared.is_server && head.len <= LARGEST_UPDATE => {}
             kind if is_unexpected(kind, shared.is_server) => {
                 return wrong(FRAME_UNEXPECTED, "unexpected frame on the control stream");
             }
@@ -198,7 +202,11 @@ impl Peer {
                 return Ok(true);
             }
         }
-        let largest = if is_first { settings::LARGEST as u64 } else { LARGEST_INTEGER };
+        let largest = match head.kind {
+            frame::SETTINGS => settings::LARGEST as u64,
+            frame::PRIORITY_UPDATE_OF_REQUEST => LARGEST_UPDATE,
+            _ => LARGEST_INTEGER,
+        };
         if head.len > largest {
             let code = if is_first { EXCESSIVE_LOAD } else { FRAME_ERROR };
             return wrong(code, "frame too large on the control stream");
@@ -210,6 +218,10 @@ impl Peer {
         } else {
             shared.floods.count(Kind::Control, 1)?;
             match integer(payload) {
+                _ if head.kind == frame::PRIORITY_UPDATE_OF_REQUEST => {
+                    let (stream, priority) = priority::update(payload)?;
+                    shared.reprioritize(stream, priority);
+                }
                 Some((number, [])) => number_frame(head.kind, number, &mut self.max_push, shared)?,
                 _ => return wrong(FRAME_ERROR, "malformed frame on the control stream"),
             }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use usher_http::multiplexed::each_response_field;
+use usher_http::multiplexed::{MessageError, each_response_field};
 use usher_http::{FieldId, Fields, Framing, Request, Response};
 use usher_net::quic::{Connection, ConnectionError, RecvStream, SendStream};
 
@@ -64,8 +64,8 @@ impl Server {
     /// Gives the next request, whose head is put into `request`. To be polled as long as the connection lives, for its
     /// control streams. None: the connection has ended in order.
     ///
-    /// A head that is malformed resets its stream; one that exceeds a limit is answered. `request` may hold anything
-    /// when this is pending.
+    /// A head that cannot be served gives a stream too, which says so ([`ServerStream::refused`]); `request` is empty then.
+    /// It may hold anything when this is pending.
     ///
     /// # Errors
     /// When the connection failed, or the client broke the protocol, which it was told then.
@@ -81,7 +81,7 @@ impl Server {
             return Poll::Ready(opened);
         }
         self.in_a_row = 0;
-        let polled = self.peer.poll(cx, &self.shared).and_then(|()| self.shared.flush());
+        let polled = self.peer.poll(cx, &self.shared).and_then(|()| self.shared.poll_flush(cx));
         if let Err(Wrong::Connection(code, phrase) | Wrong::Stream(code, phrase)) = polled {
             return Poll::Ready(Err(self.shared.fail(code, phrase)));
         }
@@ -110,7 +110,10 @@ impl Server {
                 continue;
             }
             match Opening::new(&self.shared, send, receive).poll(cx, request) {
-                Err(opening) => self.opening.push(opening),
+                Err(mut opening) => {
+                    opening.is_old = self.opening.is_empty();
+                    self.opening.push(opening);
+                }
                 Ok(opened) => {
                     if let Some(found) = found(opened) {
                         return Some(found);
@@ -185,11 +188,15 @@ impl Server {
         self.opening.len()
     }
 
-    /// Gives up the requests whose heads have not arrived: a client that takes too long for them. Each is reset.
+    /// Gives up requests whose heads have not arrived: a client that takes too long for them. Each is reset. Those that
+    /// have come since the last call, or since there were none, are spared until the next one.
     pub fn drop_incomplete(&mut self) {
-        for mut opening in self.opening.drain(..) {
-            opening.give_up(REQUEST_CANCELLED);
-        }
+        self.opening.retain_mut(|opening| {
+            if opening.is_old {
+                opening.give_up(REQUEST_CANCELLED);
+            }
+            !std::mem::replace(&mut opening.is_old, true)
+        });
     }
 
     /// Whether the connection is on its way to its end, for whatever reason.
@@ -220,9 +227,9 @@ fn found(opened: Opened) -> Option<Result<Option<ServerStream>, WireError>> {
     match opened {
         Opened::Nothing => None,
         Opened::Failed(error) => Some(Err(error)),
-        Opened::Request(exchange) => {
+        Opened::Request(exchange, refused) => {
             let is_early = exchange.shared.connection.is_early();
-            Some(Ok(Some(ServerStream { exchange, is_early })))
+            Some(Ok(Some(ServerStream { exchange, is_early, refused })))
         }
     }
 }
@@ -240,6 +247,7 @@ fn reject(mut send: SendStream, mut receive: RecvStream) {
 pub struct ServerStream {
     exchange: Box<Exchange>,
     is_early: bool,
+    refused: Option<MessageError>,
 }
 
 body!(ServerStream);
@@ -254,6 +262,22 @@ impl ServerStream {
     /// answered with 425.
     pub fn is_early(&self) -> bool {
         self.is_early
+    }
+
+    /// Why the head cannot be served; nothing is known of it then. One that exceeds a limit is to be answered. One that
+    /// is malformed has been: its stream was reset, and whatever is sent on it fails.
+    pub fn refused(&self) -> Option<MessageError> {
+        self.refused
+    }
+
+    /// Whether the client has said already that it wants no answer.
+    pub fn is_gone(&self) -> bool {
+        self.exchange.output.stream.is_stopped()
+    }
+
+    /// Whether the response was sent to its end.
+    pub fn is_answered(&self) -> bool {
+        self.exchange.output.is_finished()
     }
 
     /// The connection.

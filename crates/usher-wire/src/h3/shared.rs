@@ -8,11 +8,13 @@ use bytes::Bytes;
 use usher_net::quic::{Connection, ConnectionError, SendStream, StreamError};
 
 use super::code::{
-    EXCESSIVE_LOAD, NO_ERROR, QPACK_DECOMPRESSION_FAILED, QPACK_ENCODER_STREAM_ERROR, REQUEST_REJECTED, Wrong,
+    CLOSED_CRITICAL_STREAM, EXCESSIVE_LOAD, NO_ERROR, QPACK_DECOMPRESSION_FAILED, QPACK_ENCODER_STREAM_ERROR,
+    REQUEST_REJECTED, Wrong,
 };
 use super::flood::Floods;
 use super::frame;
 use super::limits::Limits;
+use super::priority::EARLY_UPDATES;
 use super::settings::{self, Settings};
 use crate::error::WireError;
 use crate::qpack::{BLOCKED_STREAMS, Decoder, QpackError, Section};
@@ -43,6 +45,8 @@ pub(super) struct Shared {
     /// Streams whose heads wait for the table: which, for how many entries, who waits.
     blocked: RefCell<Vec<(u64, u64, Waker)>>,
     outlets: RefCell<Outlets>,
+    /// Requests whose priority the peer has changed lately.
+    updates: RefCell<Vec<u64>>,
     /// What the peer did wrong.
     wrong: Cell<Option<&'static str>>,
 }
@@ -61,16 +65,30 @@ struct Outlet {
 }
 
 impl Outlet {
-    /// Sends what is queued, as far as there is room.
-    fn flush(&mut self, connection: &Connection) -> Result<(), Wrong> {
-        if self.queue.is_empty() {
-            return Ok(());
+    /// Opens the stream if there is something for it, sends that, and has `cx` woken when there is room for the rest.
+    fn poll(&mut self, cx: &mut Context<'_>, connection: &Connection) -> Result<(), Wrong> {
+        if self.stream.is_none()
+            && !self.queue.is_empty()
+            && let Poll::Ready(Ok(mut stream)) = connection.poll_open_uni(cx)
+        {
+            stream.keep();
+            self.stream = Some(stream);
         }
-        if self.stream.is_none() {
-            self.stream = connection.open_uni();
-            self.stream.iter_mut().for_each(SendStream::keep);
+        self.flush()?;
+        // Registers for more room too.
+        match self.stream.as_ref().map(|stream| stream.poll_stopped(cx)) {
+            Some(Poll::Ready(StreamError::Stopped(_))) => {
+                Err(Wrong::Connection(CLOSED_CRITICAL_STREAM, "critical stream that the peer does not want"))
+            }
+            _ => Ok(()),
         }
-        if let Some(stream) = &mut self.stream {
+    }
+
+    /// Sends what is queued, as far as there is room. Whoever drives the connection sends the rest.
+    fn flush(&mut self) -> Result<(), Wrong> {
+        if let Some(stream) = &mut self.stream
+            && !self.queue.is_empty()
+        {
             let mut chunk = Bytes::from(std::mem::take(&mut self.queue));
             if !stream.write_now(&mut chunk) {
                 self.queue = chunk.into();
@@ -106,6 +124,7 @@ impl Shared {
             decoder: RefCell::new(Decoder::new(limits.table)),
             blocked: RefCell::default(),
             outlets: RefCell::new(outlets),
+            updates: RefCell::default(),
             wrong: Cell::new(None),
         })
     }
@@ -115,8 +134,32 @@ impl Shared {
         let mut outlets = self.outlets.borrow_mut();
         let Outlets { control, decoder } = &mut *outlets;
         decoder.queue.append(self.decoder.borrow_mut().output());
-        control.flush(&self.connection)?;
-        decoder.flush(&self.connection)
+        control.flush()?;
+        decoder.flush()
+    }
+
+    /// As [`flush`](Self::flush), by whoever drives the connection, who is woken when more can be sent.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Result<(), Wrong> {
+        let mut outlets = self.outlets.borrow_mut();
+        let Outlets { control, decoder } = &mut *outlets;
+        decoder.queue.append(self.decoder.borrow_mut().output());
+        control.poll(cx, &self.connection)?;
+        decoder.poll(cx, &self.connection)
+    }
+
+    /// The peer has changed the priority of a request, which may be yet to come.
+    pub(super) fn reprioritize(&self, stream: u64, priority: i32) {
+        self.connection.set_priority(stream, priority);
+        let mut updates = self.updates.borrow_mut();
+        if updates.len() >= EARLY_UPDATES {
+            updates.remove(0);
+        }
+        updates.push(stream);
+    }
+
+    /// Whether the priority of a stream was changed before the stream came.
+    pub(super) fn was_reprioritized(&self, stream: u64) -> bool {
+        self.updates.borrow().contains(&stream)
     }
 
     /// Tells the peer from which stream (or push) on nothing is taken (RFC 9114 section 5.2).

@@ -3,6 +3,7 @@
 mod against_client;
 mod against_server;
 mod early;
+mod ending;
 mod floods;
 mod frames;
 mod table;
@@ -118,6 +119,10 @@ fn respond(stream: &mut ServerStream, status: u16, framing: Framing) {
 
 /// Answers with what was sent, and its trailers.
 async fn echo(mut stream: ServerStream) -> Result<(), WireError> {
+    if let Some(error) = stream.refused() {
+        respond(&mut stream, error.status(), Framing::None);
+        return finish(&mut stream, None).await;
+    }
     let body = receive(&mut stream, usize::MAX).await?;
     let mut trailers = Fields::default();
     for field in stream.trailers().into_iter().flat_map(Fields::iter) {

@@ -1,6 +1,7 @@
 //! Certificates from files, as they are when the config is read.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use usher_config::config::{Certificate as Section, Config};
 use usher_config::{Diagnostic, Spanned};
@@ -23,12 +24,33 @@ fn problem(section: &Spanned<Section>) -> Option<Diagnostic> {
         (Err(why), _) => return Some(Diagnostic::error(why).at(section.cert.span, "")),
         (_, Err(why)) => return Some(Diagnostic::error(why).at(section.key.span, "")),
     };
-    let error = Certificate::from_pem(&chain, &key).err()?;
+    let error = match Certificate::from_pem(&chain, &key) {
+        Ok(certificate) => return out_of_date(section, &certificate),
+        Err(error) => error,
+    };
     let (place, path) = match error.is_about_key() {
         true => (section.key.span, &section.key.value),
         false => (section.cert.span, &section.cert.value),
     };
     Some(Diagnostic::error(format!("`{}` cannot be used: {error}", path.display())).at(place, ""))
+}
+
+/// That clients refuse it for its dates.
+fn out_of_date(section: &Spanned<Section>, certificate: &Certificate) -> Option<Diagnostic> {
+    let (now, path) = (SystemTime::now(), section.cert.value.display());
+    let days = |span: Duration| match span.as_secs() / 86_400 {
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    };
+    let said = if let Ok(since) = now.duration_since(certificate.not_after()) {
+        format!("`{path}` expired {} ago", days(since))
+    } else if let Ok(until) = certificate.not_before().duration_since(now) {
+        format!("`{path}` is not valid yet, for {}", days(until))
+    } else {
+        return None;
+    };
+    let found = Diagnostic::warning(said).at(section.cert.span, "clients refuse it");
+    Some(found.help("put a new one in its place: it is taken within seconds, without a reload"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -3,6 +3,7 @@
 mod files;
 mod names;
 mod options;
+mod unserved;
 
 use std::sync::Arc;
 
@@ -72,6 +73,9 @@ pub(crate) fn findings(loaded: &Loaded) -> Vec<Diagnostic> {
     }
     let (options, mut found) = options(loaded);
     found.extend(files::findings(&loaded.config));
+    // A host for which none can be obtained was told of already.
+    let told = !found.is_empty();
+    found.extend(unserved::findings(&loaded.config, &options, told));
     if found.iter().all(|one| !one.is_error()) {
         found.extend(options.check().into_iter().map(Diagnostic::error));
     }

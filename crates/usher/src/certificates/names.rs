@@ -31,12 +31,7 @@ pub(super) fn wanted(config: &Config, automatic: &Automatic, found: &mut Vec<Dia
             }
         }
     }
-    // One certificate for all of them will do.
-    names.retain(|name, _| {
-        name.starts_with("*.")
-            || !wildcards.iter().any(|pattern| covers(pattern, name))
-            || automatic.dns.is_none()
-    });
+    // Those that a wildcard is for are left out where it is known whether there is one.
     names.into_keys().collect()
 }
 
@@ -50,13 +45,13 @@ fn is_automatic(listener: &Listener) -> bool {
     listener.tls.on().is_some_and(|tls| tls.automatic)
 }
 
-fn serves(listener: &Listener, route: &Route) -> bool {
+pub(super) fn serves(listener: &Listener, route: &Route) -> bool {
     let name = listener.label();
     route.listener.is_empty() || route.listener.iter().any(|named| named.value == name)
 }
 
 /// A host as a certificate names it; none for expressions, and for all hosts at once.
-fn certifiable(host: &str) -> Option<String> {
+pub(super) fn certifiable(host: &str) -> Option<String> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let stem = host.strip_prefix("*.").unwrap_or(&host);
     let is_name = !stem.is_empty() && !stem.starts_with('~') && !stem.contains(['*', '/', '(']);
@@ -71,7 +66,7 @@ fn is_local(name: &str) -> bool {
 }
 
 /// Whether a certificate for `pattern` is one for `name`.
-fn covers(pattern: &str, name: &str) -> bool {
+pub(super) fn covers(pattern: &str, name: &str) -> bool {
     if pattern == name {
         return true;
     }
@@ -80,7 +75,7 @@ fn covers(pattern: &str, name: &str) -> bool {
 }
 
 /// The names of certificates from files; what cannot be read is reported elsewhere.
-fn in_files(config: &Config) -> Vec<String> {
+pub(super) fn in_files(config: &Config) -> Vec<String> {
     let read = |certificate: &usher_config::config::Certificate| {
         let chain = std::fs::read(&certificate.cert.value).ok()?;
         let key = std::fs::read(&certificate.key.value).ok()?;

@@ -64,7 +64,7 @@ fn automatic_options(automatic: &Automatic, options: &mut Options, found: &mut V
         config::KeyType::EcdsaP384 => KeyType::EcdsaP384,
         config::KeyType::Rsa2048 => KeyType::Rsa2048,
     };
-    let challenge = |kind: &config::ChallengeKind| match kind {
+    let challenge = |kind: &Spanned<config::ChallengeKind>| match kind.value {
         config::ChallengeKind::Http01 => ChallengeKind::Http01,
         config::ChallengeKind::TlsAlpn01 => ChallengeKind::TlsAlpn01,
         config::ChallengeKind::Dns01 => ChallengeKind::Dns01,
@@ -72,6 +72,13 @@ fn automatic_options(automatic: &Automatic, options: &mut Options, found: &mut V
     options.challenges = automatic.challenges.iter().map(challenge).collect();
     options.renewal_share = automatic.renew_at.map(|share| share.fraction());
     options.authorities = automatic.ca.iter().map(|ca| authority(ca, found)).collect();
+    if let (Some(first), None) = (automatic.challenges.first(), &automatic.dns)
+        && automatic.challenges.iter().all(|kind| kind.value == config::ChallengeKind::Dns01)
+    {
+        let error =
+            Diagnostic::error("nobody is named who writes the records of `dns-01`").at(first.span, "");
+        found.push(error.help("set `automatic_https.dns`, or allow another challenge"));
+    }
     if let Some(provider) = &automatic.dns {
         options.propagation = propagation(provider, found);
         match dns_options(provider) {

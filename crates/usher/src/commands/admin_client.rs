@@ -14,8 +14,8 @@ use crate::terminal::{Failure, say};
 
 /// How long the running process may take to answer: it may resolve names meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of an answer that are read.
-const MAX_ANSWER: u64 = 4 << 20;
+/// Bytes of an answer that are read: of 100,000 certificates, the most that there may be on demand.
+const MAX_ANSWER: u64 = 128 << 20;
 
 /// The admin listener that is asked, and what to do if nobody is there.
 pub(super) struct Asked {

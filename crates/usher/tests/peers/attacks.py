@@ -47,7 +47,8 @@ def window_update(raw):
 
 def hpack_bomb(raw):
     """4 KB that are sent once, and then named by a byte each: 16 MB per head."""
-    apart = [hpack.NeverIndexedHeaderTuple(name, value) for name, value in HEAD]
+    small = HEAD[:3] + [(":path", "/small")]
+    apart = [hpack.NeverIndexedHeaderTuple(name, value) for name, value in small]
     first = HeadersFrame(1, flags=["END_HEADERS", "END_STREAM"])
     first.data = raw.encoder.encode([*apart, ("x-bomb", "z" * 4000)], huffman=False)
     raw.send(first)
@@ -89,6 +90,14 @@ def made_you_reset(raw):
         return type("Both", (), {"serialize": lambda _: raw.head(stream).serialize() + update.serialize()})()
 
     return flood(raw, pair, 2000)
+
+
+def broken_off(raw):
+    """No attack: an endpoint that breaks off, which its client shall not take for a cancellation."""
+    frame = HeadersFrame(1, flags=["END_HEADERS", "END_STREAM"])
+    frame.data = raw.encoder.encode([(":method", "GET")] + HEAD[1:3] + [(":path", "/broken")])
+    raw.send(frame)
+    return next(frame.error_code for frame in raw.frames() if isinstance(frame, RstStreamFrame))
 
 
 def bystander(port, ca, stop, problems):

@@ -11,6 +11,8 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod acme;
+mod at_rest;
 mod attacks;
 mod certificates;
 mod chromium;
@@ -30,8 +32,10 @@ mod openssl;
 mod peer;
 mod python;
 mod quic;
+mod revoked;
 mod rsyslog;
 mod secure;
+mod self_signed;
 mod testssl;
 mod tunnel;
 mod websocket;

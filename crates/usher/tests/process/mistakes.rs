@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::tempdir;
-use usher_testkit::{Endpoint, Reply};
+use usher_testkit::{Authority, Endpoint, Reply};
 
 use crate::harness::{Done, reload, run, status, until, usher};
 
@@ -196,5 +196,82 @@ fn habits_of_other_servers_are_noticed() {
         let done = check(dir.path(), &format!("[[route]]\n{route}\n"));
         assert_eq!(done.code, Some(1), "{route}: {done:?}");
         assert!(done.err.contains(part), "{route}: {part} is missing:\n{}", done.err);
+    }
+}
+
+/// Certificates that clients refuse, that nobody shows, and hosts that have none.
+#[test]
+fn what_nobody_can_reach_over_tls_is_told() {
+    let (dir, authority) = (tempdir().unwrap(), Authority::new("tests").unwrap());
+    let leaf = authority.server(&["a.test", "*.a.test"]).unwrap();
+    fs::write(dir.path().join("a.pem"), &leaf.cert).unwrap();
+    fs::write(dir.path().join("a.key"), &leaf.key).unwrap();
+    fs::write(dir.path().join("ca.pem"), authority.pem()).unwrap();
+    let certificate = "[[certificate]]\ncert = \"a.pem\"\nkey = \"a.key\"\n";
+    let secure = "[[listener]]\nbind = \"127.0.0.1:1\"\n";
+    let to = "to = \"127.0.0.1:2\"\n";
+    let off = "automatic_https = false\n";
+    let cases = [
+        (format!("{off}{secure}tls = true\n[[route]]\n{to}"), vec!["there is no certificate"]),
+        (format!("{secure}tls = true\n[[route]]\nhost = \"~.*\"\n{to}"), vec!["there is no certificate"]),
+        (
+            format!("{secure}tls = true\n[[route]]\nhost = \"*.b.org\"\n{to}"),
+            vec!["no certificate can be obtained"],
+        ),
+        (
+            format!(
+                "{off}{secure}tls = true\n{certificate}[[route]]\nhost = [\"x.a.test\", \"b.test\"]\n{to}"
+            ),
+            vec!["no certificate is for `b.test`"],
+        ),
+        (
+            format!(
+                "{off}{secure}tls = true\n{certificate}default = true\n[[route]]\nhost = \"b.test\"\n{to}"
+            ),
+            vec![],
+        ),
+        (
+            format!("{secure}{certificate}[[route]]\nhost = \"a.test\"\n{to}"),
+            vec!["no listener shows this certificate"],
+        ),
+        (
+            format!("{secure}tls = true\n{certificate}[[route]]\nclient_certificate = true\n{to}"),
+            vec!["no listener of this route asks clients for a certificate"],
+        ),
+        (
+            format!("{secure}tls = true\n{certificate}[[route]]\nclient_certificate = \"optional\"\n{to}"),
+            vec![],
+        ),
+        (
+            format!(
+                "{secure}tls = {{ client_certificate = \"ca.pem\" }}\n{certificate}[[route]]\nclient_certificate = true\n{to}"
+            ),
+            vec![],
+        ),
+    ];
+    for (config, expected) in cases {
+        let done = check(dir.path(), &config);
+        let found = findings(&done);
+        let fits = found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| a.contains(b));
+        assert!(fits && done.code == Some(0), "{config}\nexpected {expected:?}\n{}", done.err);
+        assert_eq!(done.err.matches(" --> usher.toml:").count(), expected.len(), "{}", done.err);
+    }
+    let alone = format!(
+        "[automatic_https]\nchallenges = \"dns-01\"\n{secure}tls = true\n[[route]]\nhost = \"a.org\"\n{to}"
+    );
+    let done = check(dir.path(), &alone);
+    assert!(done.code == Some(1) && done.err.contains("who writes the records of `dns-01`"), "{done:?}");
+}
+
+/// A broken certificate does not hide what else is wrong.
+#[test]
+fn mistakes_in_certificates_come_with_the_others() {
+    let done = check(
+        tempdir().unwrap().path(),
+        "[[listener]]\nbind = \"127.0.0.1:1\"\ntls = true\n[[certificate]]\ncert = \"nope.pem\"\nkey = \"nope.key\"\n\
+         [[route]]\nhost = \"a b\"\nto = \"127.0.0.1:2\"\n",
+    );
+    for part in ["cannot read `nope.pem`", "`a b` is not a pattern", "2 errors"] {
+        assert!(done.err.contains(part), "{part} is missing:\n{}", done.err);
     }
 }

@@ -3,7 +3,7 @@
 //! It is called as `PROGRAM [ARGUMENT…] set|remove NAME VALUE`, without a shell. `NAME` is the full name of the record without
 //! trailing dot (`_acme-challenge.example.com`), `VALUE` its text. The environment has them too, as `USHER_DNS_ACTION`,
 //! `USHER_DNS_NAME` and `USHER_DNS_VALUE`, and the domain without `_acme-challenge.` as `USHER_DNS_DOMAIN`. Status 0 is
-//! success; what it writes to the standard error stands in the message if it fails. When its time is over, it and what it
+//! success; what it writes to the standard error stands in the message if it fails. It is called once at a time. When its time is over, it and what it
 //! started are killed.
 
 #[cfg(test)]
@@ -46,14 +46,17 @@ impl CommandOptions {
 
 pub(super) struct Command {
     options: CommandOptions,
+    /// One call at a time: a program that reads a zone, changes it and writes it back would undo what another has done.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Command {
     pub(super) fn new(options: CommandOptions) -> Self {
-        Self { options }
+        Self { options, turn: tokio::sync::Mutex::new(()) }
     }
 
     async fn run(&self, action: &'static str, name: &str, value: &str) -> Result<(), DnsError> {
+        let _turn = self.turn.lock().await;
         let (options, name, value) = (self.options.clone(), name.to_owned(), value.to_owned());
         let ended = tokio::task::spawn_blocking(move || run(&options, action, &name, &value)).await;
         ended.unwrap_or_else(|_| Err(DnsError::new("the call of the program was broken off")))

@@ -52,3 +52,12 @@ async fn ends_with_its_time_even_if_children_hold_the_pipe() {
 async fn a_talkative_program_is_not_stopped_by_a_full_pipe() {
     shell("head -c 300000 /dev/zero >&2", LONG).set("n", "v").await.unwrap();
 }
+
+#[tokio::test]
+async fn it_runs_once_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("mkdir {0} || exit 9; sleep 0.1; rmdir {0}", folder.path().join("busy").display());
+    let hook = shell(&script, LONG);
+    let (first, second) = tokio::join!(hook.set("n", "v"), hook.remove("n", "w"));
+    assert_eq!((first, second), (Ok(()), Ok(())));
+}

@@ -1,12 +1,14 @@
 //! TLS towards endpoints: which of them speak it, and with whose certificates.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use usher_config::config::{ClusterTls, Switch, TlsPolicy, UpstreamProtocol};
-use usher_config::{Diagnostic, EndpointAddress, EndpointUrl, Scheme, Spanned};
+use usher_config::{Diagnostic, EndpointAddress, EndpointUrl, Scheme, Span, Spanned};
 use usher_net::tls::{Certificate, ConnectorOptions, Policy, TlsConnector};
+use usher_route::HostPattern;
 
 use super::Building;
 use super::clusters::Draft;
@@ -57,6 +59,7 @@ impl Building<'_> {
     pub(super) fn connector(&mut self, draft: &Draft<'_>) -> Option<Option<Connectors>> {
         let secure =
             draft.endpoints.iter().any(|one| speech(&draft.tls, draft.protocol, &one.address).tls.is_some());
+        self.fit_together(draft);
         if draft.protocol == UpstreamProtocol::H3 && !secure {
             let error = Diagnostic::error("HTTP/3 needs TLS").at(draft.place, "endpoints without it");
             self.push(error.help("set `tls = true`, or write `https://…` for the endpoints"));
@@ -66,6 +69,7 @@ impl Building<'_> {
             return Some(None);
         }
         let tls = draft.tls.on().cloned().unwrap_or_default();
+        self.check_name(&tls);
         let roots = self.pem(tls.ca.as_ref())?;
         let client = self.client_certificate(&tls)?;
         let alpn: &[&[u8]] = match draft.protocol {
@@ -83,19 +87,69 @@ impl Building<'_> {
             ..ConnectorOptions::default()
         };
         let http1 = ConnectorOptions { alpn: vec![b"http/1.1".to_vec()], ..options.clone() };
-        let usual = self.made(options, draft)?;
-        Some(Some(Connectors { usual, http1: self.made(http1, draft)? }))
+        let place = tls.ca.as_ref().map_or(draft.place, |ca| ca.span);
+        let usual = self.made(options, (draft, place))?;
+        Some(Some(Connectors { usual, http1: self.made(http1, (draft, place))? }))
+    }
+
+    /// Each endpoint must speak what its cluster does.
+    fn fit_together(&mut self, draft: &Draft<'_>) {
+        for one in draft.endpoints {
+            let url = &one.address;
+            let is_clear = url.scheme == Scheme::H2c;
+            let is_unix = matches!(url.address, EndpointAddress::Unix(_));
+            let plain = speech(&draft.tls, draft.protocol, url).tls.is_none();
+            let some_secure = || {
+                draft.tls.on().is_some()
+                    || draft.endpoints.iter().any(|one| one.address.scheme == Scheme::Https)
+            };
+            let (found, help) = match draft.protocol {
+                UpstreamProtocol::H3 if is_unix => (
+                    "HTTP/3 needs UDP, which a Unix socket has not",
+                    "write an address or a name, or set another `protocol`",
+                ),
+                UpstreamProtocol::H3 if plain && some_secure() => ("HTTP/3 needs TLS", "write `https://…`"),
+                UpstreamProtocol::H1 if is_clear => {
+                    ("`h2c://` is HTTP/2, and `protocol` says HTTP/1.1", "leave out one of them")
+                }
+                _ if is_clear && draft.tls.on().is_some() => (
+                    "`h2c://` has no TLS, and the cluster has `tls`",
+                    "write `https://…`, or leave out `tls`",
+                ),
+                _ => continue,
+            };
+            self.push(Diagnostic::error(found).at(url.span, "").help(help));
+        }
+    }
+
+    /// The name that endpoints' certificates must have.
+    fn check_name(&mut self, tls: &ClusterTls) {
+        let Some(name) = &tls.server_name else { return };
+        let is_name = !name.starts_with(['*', '~', '[']) && HostPattern::parse(name).is_ok();
+        if !is_name && name.parse::<IpAddr>().is_err() {
+            let error =
+                Diagnostic::error(format!("`{}` is no name that a certificate could be for", name.value));
+            self.push(
+                error
+                    .at(name.span, "")
+                    .help("write `app.internal` or an IP address, without scheme and port"),
+            );
+        }
     }
 
     /// Endpoints' sessions are remembered over a reload that changes nothing about them.
-    fn made(&mut self, options: ConnectorOptions, draft: &Draft<'_>) -> Option<Arc<TlsConnector>> {
+    fn made(
+        &mut self,
+        options: ConnectorOptions,
+        (draft, place): (&Draft<'_>, Span),
+    ) -> Option<Arc<TlsConnector>> {
         let key = format!("tls of cluster {}: {:x}", draft.name, identity(&options));
         let made = self.carry.keep(key, || TlsConnector::new(options).map(Arc::new));
         match &*made {
             Ok(connector) => Some(connector.clone()),
             Err(error) => {
                 let error = Diagnostic::error(format!("no TLS to endpoints of `{}`: {error}", draft.name));
-                self.push(error.at(draft.place, ""));
+                self.push(error.at(place, ""));
                 None
             }
         }
@@ -118,7 +172,9 @@ impl Building<'_> {
                 match certificate {
                     Ok(certificate) => Some(Some(Arc::new(certificate))),
                     Err(error) => {
-                        self.push(Diagnostic::error(error.to_string()).at(cert.span, ""));
+                        let at = if error.is_about_key() { key } else { cert };
+                        let error = format!("`{}` cannot be used: {error}", at.value.display());
+                        self.push(Diagnostic::error(error).at(at.span, ""));
                         None
                     }
                 }

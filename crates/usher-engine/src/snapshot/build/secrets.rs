@@ -4,9 +4,9 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use usher_config::Diagnostic;
 use usher_config::config::{ClientCertificateMode, Listener, ListenerTls, Protocol};
-use usher_net::tls::{AcceptorOptions, ClientAuth, TicketKeys, TlsAcceptor};
+use usher_config::{Diagnostic, Span};
+use usher_net::tls::{AcceptorOptions, ClientAuth, TicketKeys, TlsAcceptor, TlsError};
 
 use super::connectors::policy;
 use super::{Building, Clusters};
@@ -33,6 +33,18 @@ pub(super) fn protocols(listener: &Listener) -> ListenerProtocols {
     }
 }
 
+/// The file that is at fault, else the listener.
+fn place_of(error: &TlsError, listener: &Listener, tls: &ListenerTls) -> Span {
+    let client = tls.client_certificate.as_ref();
+    let file = match error {
+        TlsError::Roots(_) => client.and_then(|client| client.ca.first()),
+        TlsError::RevocationList(_) => client.and_then(|client| client.crl.first()),
+        _ => None,
+    };
+    let bind = || listener.bind.first().map_or(Span::NONE, |bind| bind.span);
+    file.map_or_else(bind, |file| file.span)
+}
+
 impl Building<'_> {
     /// What all listeners share and a reload keeps.
     pub(super) fn trust(&mut self) -> Arc<Trust> {
@@ -49,7 +61,7 @@ impl Building<'_> {
         match TicketKeys::from_secrets(secrets?) {
             Ok(keys) => Some(keys),
             Err(error) => {
-                let place = files.first().map_or(usher_config::Span::NONE, |file| file.span);
+                let place = files.first().map_or(Span::NONE, |file| file.span);
                 self.push(Diagnostic::error(error.to_string()).at(place, ""));
                 None
             }
@@ -90,7 +102,7 @@ impl Building<'_> {
                 Some(TlsSpec { acceptor, quic, passthrough: self.passthrough(tls, clusters) })
             }
             Err(error) => {
-                let place = listener.bind.first().map_or(usher_config::Span::NONE, |bind| bind.span);
+                let place = place_of(&error, listener, tls);
                 self.push(Diagnostic::error(format!("no TLS on this listener: {error}")).at(place, ""));
                 None
             }
@@ -100,13 +112,14 @@ impl Building<'_> {
     /// How clients' certificates are checked; none if a file cannot be read.
     fn client_auth(&mut self, tls: &ListenerTls) -> Option<Option<ClientAuth>> {
         let Some(client) = &tls.client_certificate else { return Some(None) };
-        let mut roots = Vec::new();
-        for path in &client.ca {
-            roots.extend(self.bytes_of(path)?);
-            roots.push(b'\n');
-        }
+        // All of them, so that all that cannot be read are reported.
+        let roots: Vec<Option<Vec<u8>>> = client.ca.iter().map(|path| self.bytes_of(path)).collect();
         let crls: Vec<Option<Vec<u8>>> = client.crl.iter().map(|path| self.bytes_of(path)).collect();
+        let roots = roots.into_iter().collect::<Option<Vec<_>>>()?.join(&b'\n');
         let crls = crls.into_iter().collect::<Option<Vec<_>>>()?;
         Some(Some(ClientAuth { roots, required: client.mode == ClientCertificateMode::Required, crls }))
     }
 }
+
+#[cfg(test)]
+mod tests;

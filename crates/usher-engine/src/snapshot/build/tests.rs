@@ -288,6 +288,59 @@ fn errors_have_places_and_repairs() {
 }
 
 #[test]
+fn mistakes_of_tls_have_places_and_repairs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("no.pem");
+    std::fs::write(&file, "hello").expect("a file");
+    let file = file.display();
+    let cluster = |endpoints: &str, rest: &str| {
+        format!("[[route]]\ncluster = 'c'\n[cluster.c]\nendpoints = {endpoints}\n{rest}")
+    };
+    let listener = |tls: &str| {
+        format!(
+            "[[listener]]\nbind = '127.0.0.1:1'\ntls = {{ client_certificate = {tls} }}\n[[route]]\nto = 'a:1'"
+        )
+    };
+    for (text, expected) in [
+        (listener(&format!("'{file}'")), ["-----BEGIN CERTIFICATE-----", "test:3:30"]),
+        (
+            cluster("'https://a:1'", &format!("tls = {{ ca = '{file}' }}")),
+            ["-----BEGIN CERTIFICATE-----", "test:5:14"],
+        ),
+        (
+            cluster("'https://a:1'", "tls = { server_name = 'https://a b' }"),
+            ["`https://a b` is no name that a certificate could be for", "test:5:23"],
+        ),
+        (cluster("'h2c://a:1'", "tls = true"), ["`h2c://` has no TLS", "write `https://…`"]),
+        (cluster("'h2c://a:1'", "protocol = 'h1'"), ["`protocol` says HTTP/1.1", "test:4:13"]),
+        (cluster("'unix:/a'", "protocol = 'h3'\ntls = true"), ["a Unix socket has not", "test:4:13"]),
+        (cluster("['https://a:1', 'b:1']", "protocol = 'h3'"), ["HTTP/3 needs TLS", "test:4:29"]),
+        (cluster("'a:1'", "protocol = 'h3'"), ["HTTP/3 needs TLS", "endpoints without it"]),
+    ] {
+        let report = again(&text, None).err().unwrap_or_else(|| panic!("built: {text}"));
+        for part in expected {
+            assert!(report.contains(part), "{text}\n\n{report}\nexpected {part}");
+        }
+        assert!(report.contains("1 error"), "{report}");
+    }
+}
+
+/// There is no certificate for a host that nobody names.
+#[test]
+fn only_named_hosts_are_sent_to_https() {
+    for (route, sent) in [
+        ("host = 'a.test'", true),
+        ("host = ['a.test', '*.b.test']", true),
+        ("host = '*'", false),
+        ("host = ['a.test', '~x.*']", false),
+        ("path = '/a'", false),
+    ] {
+        let built = built(&format!("[[route]]\n{route}\nto = '127.0.0.1:1'"));
+        assert_eq!(super::super::Snapshot::route(&built.snapshot, Some(0)).to_https, sent, "{route}");
+    }
+}
+
+#[test]
 fn all_errors_are_told_at_once_and_each_once() {
     let report = again(
         "[defaults]\nrate_limit = { per = 'client_ip', rate = 'fast' }

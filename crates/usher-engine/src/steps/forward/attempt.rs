@@ -11,7 +11,7 @@ use usher_net::{Dialer, Transport};
 use usher_wire::pump::Pump;
 use usher_wire::{Change, Downstream, RequestContext, Upstream as _};
 
-use super::failed::stale;
+use super::failed::{Failed, stale};
 use super::under_way::UnderWay;
 use super::{Cluster, Forwarded, Lease, websocket};
 use crate::cluster::{Link, Wanted};
@@ -105,10 +105,14 @@ impl<D: Dialer> Attempt<'_, D> {
                     return self.headed(exchange, (connection, (pump, change), under_way), lease);
                 }
                 // The endpoint closed the connection as the request was on its way: nothing of an answer came.
-                Err(failed) if reused && stale(&failed, &pump) && exchange.request.method.is_idempotent() => {
+                Err(failed) if reused && change.is_none() && may_repeat(&failed, &pump, exchange) => {
                     exchange.record.retries += 1;
                 }
-                Err(failed) => return Err(failed.error),
+                Err(mut failed) => {
+                    // What was taken of the body, or went through its change, cannot be sent to another endpoint.
+                    failed.error.untouched &= pump.taken() == 0 && change.is_none();
+                    return Err(failed.error);
+                }
             }
         }
     }
@@ -158,7 +162,7 @@ impl<D: Dialer> Attempt<'_, D> {
         connection.begin_receive(framing);
         let body_sent = connection.is_send_done();
         let persistent = body_sent && framing::is_persistent(exchange.response.version, options);
-        websocket::accept(exchange);
+        websocket::accept(exchange, self.visit.upgrade);
         let response = &mut exchange.response;
         if response.status != 101 {
             framing::strip_hop_by_hop(&mut response.fields, options);
@@ -191,6 +195,11 @@ impl<D: Dialer> Attempt<'_, D> {
         }
         Ok((framing, options))
     }
+}
+
+/// Whether the endpoint did not begin with the request, or beginning anew does no harm.
+fn may_repeat(failed: &Failed, pump: &Pump, exchange: &Exchange) -> bool {
+    stale(failed, pump) && (failed.error.untouched || exchange.request.method.is_idempotent())
 }
 
 fn malformed(detail: &'static str) -> Error {

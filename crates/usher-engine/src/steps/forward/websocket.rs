@@ -27,7 +27,17 @@ pub(super) fn offer(exchange: &mut Exchange, upgrade: &[u8], is_h1: bool, random
 }
 
 /// Gives the response of an endpoint that knows no keys the digest that a client of HTTP/1 asks for.
-pub(super) fn accept(exchange: &mut Exchange) {
+///
+/// To an extended CONNECT, any success says that there is a tunnel (RFC 8441 section 5): an endpoint of HTTP/1 that answers
+/// with another one than 101 has not opened any.
+pub(super) fn accept(exchange: &mut Exchange, upgrade: &[u8]) {
+    let is_connect = !upgrade.is_empty() && exchange.request.version >= Version::Http2;
+    if is_connect && matches!(exchange.response.status, 200..=299) {
+        exchange.response.status = 502;
+        exchange.record.reason = "endpoint_malformed";
+        exchange.record.detail = "no tunnel for an extended CONNECT";
+        return;
+    }
     let Exchange { request, response, .. } = exchange;
     let old_client = request.version < Version::Http2;
     if response.status != 101 || !old_client || response.version < Version::Http2 {
@@ -50,8 +60,27 @@ mod tests {
         exchange.request.fields.add(KEY, b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
         exchange.response.version = Version::Http2;
         exchange.response.status = 101;
-        accept(&mut exchange);
+        accept(&mut exchange, b"");
         assert_eq!(exchange.response.fields.get_named(ACCEPT), Some(&b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="[..]));
+    }
+
+    #[test]
+    fn a_success_without_a_tunnel_is_none() {
+        for (version, upgrade, status, told) in [
+            (Version::Http2, &b"websocket"[..], 200, 502),
+            (Version::Http3, b"other", 204, 502),
+            (Version::Http2, b"websocket", 101, 101),
+            (Version::Http2, b"websocket", 403, 403),
+            (Version::Http2, b"", 200, 200),
+            (Version::Http11, b"websocket", 200, 200),
+        ] {
+            let mut exchange = Exchange::default();
+            exchange.request.version = version;
+            exchange.response.version = Version::Http11;
+            exchange.response.status = status;
+            accept(&mut exchange, upgrade);
+            assert_eq!(exchange.response.status, told, "{version:?} {upgrade:?} {status}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Exchange, Piece, Reply, Side};
 use usher_http::method::{ALLOWED, Method};
-use usher_http::{FieldId, Framing};
+use usher_http::{FieldId, Framing, Version};
 use usher_net::Dialer;
 use usher_wire::{Downstream, Held, Source};
 
@@ -24,6 +24,11 @@ pub(super) async fn send<D: Dialer>(
     down: &mut impl Downstream,
     mut reply: Box<Reply>,
 ) -> End {
+    // To an extended CONNECT, any success says that there is a tunnel (RFC 8441 section 5).
+    let asks_for_tunnel = !visit.upgrade.is_empty() && exchange.request.version >= Version::Http2;
+    if asks_for_tunnel && matches!(reply.status, 200..=299) {
+        *reply = Reply::new(501, "no_tunnel");
+    }
     exchange.record.reason = reply.reason;
     exchange.record.status = reply.status;
     if reply.status == 499 {

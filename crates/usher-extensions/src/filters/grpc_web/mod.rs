@@ -19,6 +19,7 @@ use self::text::{Decoder, Encoder};
 
 /// Marks the frame with trailers.
 const TRAILERS: u8 = 0x80;
+const GRPC: &str = "application/grpc";
 const WEB: &str = "application/grpc-web";
 const TEXT: &str = "application/grpc-web-text";
 
@@ -55,6 +56,14 @@ fn kind(content_type: &[u8]) -> Option<(bool, &str)> {
     rest_of(TEXT).map(|rest| (true, rest)).or_else(|| rest_of(WEB).map(|rest| (false, rest)))
 }
 
+/// What follows the name in a content type of gRPC: the kind of messages and parameters, or nothing.
+fn messages(content_type: &[u8]) -> Option<String> {
+    let (name, rest) = std::str::from_utf8(content_type).ok()?.split_at_checked(GRPC.len())?;
+    let is_grpc =
+        name.eq_ignore_ascii_case(GRPC) && matches!(rest.as_bytes().first(), None | Some(b'+' | b';' | b' '));
+    is_grpc.then(|| rest.to_owned())
+}
+
 impl Filter for GrpcWeb {
     fn on_request(&self, exchange: &mut Exchange) -> Flow {
         let fields = &mut exchange.request.fields;
@@ -78,12 +87,8 @@ impl Filter for GrpcWeb {
     fn on_response(&self, exchange: &mut Exchange) {
         let Some(is_text) = exchange.captures.get(MARK).map(|mark| mark == "text") else { return };
         let fields = &mut exchange.response.fields;
-        let messages = match fields.get(FieldId::ContentType).and_then(|kind| std::str::from_utf8(kind).ok())
-        {
-            Some(kind) if kind.starts_with("application/grpc") => kind["application/grpc".len()..].to_owned(),
-            // An error that no gRPC server made.
-            _ => return,
-        };
+        // An error that no gRPC server made, or what is gRPC-Web already, is left alone.
+        let Some(messages) = fields.get(FieldId::ContentType).and_then(messages) else { return };
         fields.remove(FieldId::ContentType);
         fields
             .push(FieldId::ContentType, format!("{}{messages}", if is_text { TEXT } else { WEB }).as_bytes());

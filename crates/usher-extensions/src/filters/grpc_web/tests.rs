@@ -94,10 +94,13 @@ fn other_requests_are_left_alone() {
     assert_eq!(exchange.request.fields.get(FieldId::ContentType), Some(&b"application/json"[..]));
     filter.on_response(&mut exchange);
     assert!(exchange.response_transform.is_none());
-    // An error page of something that is no gRPC server.
-    let (filter, mut exchange) = call("application/grpc-web");
-    exchange.response.fields.remove(FieldId::ContentType);
-    exchange.response.fields.push(FieldId::ContentType, b"text/html");
-    filter.on_response(&mut exchange);
-    assert!(exchange.response_transform.is_none());
+    // An error page of something that is no gRPC server, and a server that speaks gRPC-Web itself.
+    for kind in ["text/html", "application/grpc-web+proto", "application/grpcx"] {
+        let (filter, mut exchange) = call("application/grpc-web");
+        exchange.response.fields.remove(FieldId::ContentType);
+        exchange.response.fields.push(FieldId::ContentType, kind.as_bytes());
+        filter.on_response(&mut exchange);
+        assert!(exchange.response_transform.is_none(), "{kind}");
+        assert_eq!(exchange.response.fields.get(FieldId::ContentType), Some(kind.as_bytes()));
+    }
 }

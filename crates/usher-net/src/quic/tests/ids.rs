@@ -1,7 +1,6 @@
 //! Connection IDs, and the program that steers by them.
 
 use std::net::UdpSocket;
-use std::sync::Arc;
 
 use quinn_proto::ConnectionIdGenerator;
 
@@ -14,8 +13,8 @@ fn ids_name_their_worker_and_are_recognised() {
     let others = QuicKeys::from_secret(b"another");
     for workers in [1, 2, 3, 7, 64, 300] {
         for worker in [0, workers / 2, workers - 1] {
-            let mut ids = SteeredIds::new(worker, workers, keys.ids.clone());
-            let foreign = SteeredIds::new(worker, workers, others.ids.clone());
+            let mut ids = SteeredIds::new(worker, workers, keys.of(super::loopback()).ids);
+            let foreign = SteeredIds::new(worker, workers, others.of(super::loopback()).ids);
             for _ in 0..50 {
                 let id = ids.generate_cid();
                 let steered = u16::from_be_bytes([id[0], id[1]]) % workers;
@@ -29,16 +28,34 @@ fn ids_name_their_worker_and_are_recognised() {
 
 #[test]
 fn ids_do_not_repeat() {
-    let mut ids = SteeredIds::new(1, 2, QuicKeys::random().expect("keys").ids.clone());
+    let mut ids = SteeredIds::new(1, 2, QuicKeys::random().expect("keys").of(super::loopback()).ids);
     let some: std::collections::HashSet<_> = (0..1000).map(|_| ids.generate_cid()).collect();
     assert_eq!(some.len(), 1000);
 }
 
 #[test]
 fn same_secret_gives_same_keys() {
-    let make = || Arc::new(QuicKeys::from_secret(b"kept over a restart"));
-    let id = SteeredIds::new(0, 1, make().ids.clone()).generate_cid();
-    assert!(SteeredIds::new(5, 8, make().ids.clone()).validate(&id).is_ok());
+    let make = || QuicKeys::from_secret(b"kept over a restart").of(super::loopback()).ids;
+    let id = SteeredIds::new(0, 1, make()).generate_cid();
+    assert!(SteeredIds::new(0, 1, make()).validate(&id).is_ok());
+}
+
+/// Else a worker or listener that does not know an ID could be made to say how a connection of another one is reset.
+#[test]
+fn ids_of_other_workers_and_addresses_are_not_recognised() {
+    let keys = QuicKeys::from_secret(b"a secret");
+    let other = keys.of("127.0.0.1:1".parse().expect("an address"));
+    for worker in 0..4 {
+        let id = SteeredIds::new(worker, 4, keys.of(super::loopback()).ids).generate_cid();
+        for asked in 0..4 {
+            let asked_ids = SteeredIds::new(asked, 4, keys.of(super::loopback()).ids);
+            assert_eq!(asked_ids.validate(&id).is_ok(), asked == worker);
+        }
+        assert!(SteeredIds::new(worker, 4, other.ids.clone()).validate(&id).is_err());
+    }
+    let own = keys.of(super::loopback());
+    let sign = |key| aws_lc_rs::hmac::sign(key, b"id").as_ref().to_vec();
+    assert_ne!(sign(&own.reset), sign(&other.reset));
 }
 
 #[test]

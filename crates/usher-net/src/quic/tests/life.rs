@@ -194,6 +194,35 @@ fn tls_alerts_are_told() {
 }
 
 #[test]
+fn failed_handshakes_are_told_to_the_server() {
+    run(async {
+        let other_protocol = |client: &mut rustls::ClientConfig| client.alpn_protocols = vec![b"hq".to_vec()];
+        let trusted = Tls::new();
+        let (server, mut wrong) = (trusted.server.clone(), (*trusted.client).clone());
+        other_protocol(&mut wrong);
+        let wrong = Tls { server: server.clone(), client: Arc::new(wrong) };
+        let stranger = Tls { server, client: Tls::new().client };
+        for (tls, reason, text) in
+            [(wrong, "no_common_protocol", "protocol"), (stranger, "refused", "the peer sent the alert `")]
+        {
+            let pair = Pair::with(&options(), tls);
+            let client = pair.begin();
+            let failed = pair.listener.failed().await.expect("a failure");
+            assert_eq!(failed.reason(), reason, "{failed:?}");
+            assert!(failed.text().contains(text), "{}", failed.text());
+            assert_eq!((failed.local, failed.peer.ip()), (pair.listener.address(), client.peer().ip()));
+            assert_eq!(pair.listener.handshakes(), 0);
+        }
+        let hasty = QuicOptions { handshake_timeout: Duration::from_millis(1), ..options() };
+        let pair = Pair::with(&hasty, Tls::new());
+        let first = super::stateless::initial(&pair.tls).await;
+        let sender = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        sender.send_to(&first, pair.listener.address()).await.expect("sent");
+        assert_eq!(pair.listener.failed().await.expect("a failure").reason(), "timeout");
+    });
+}
+
+#[test]
 fn certificate_of_the_client_is_told() {
     run(async {
         let made =

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The first datagram of a client.
-async fn initial(tls: &Tls) -> Vec<u8> {
+pub(super) async fn initial(tls: &Tls) -> Vec<u8> {
     let trap = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let connector = QuicConnector::new(options());
     let address = trap.local_addr().expect("an address");

@@ -58,12 +58,62 @@ fn the_best_of_each_kind_is_shown() {
         assert_eq!(found(&all, "example.com").expect("found"), ["02", "05"], "{order:?}");
     }
     let set = all.find("example.com").expect("found");
-    let serial = |schemes: &[Scheme]| set.choose(schemes).expect("chosen").serial();
+    let serial = |schemes: &[Scheme]| set.choose(schemes, SystemTime::now()).expect("chosen").serial();
     assert_eq!(serial(&[Scheme::RSA_PSS_SHA256, Scheme::ECDSA_NISTP256_SHA256]), "02");
     assert_eq!(serial(&[Scheme::RSA_PSS_SHA256, Scheme::ECDSA_NISTP521_SHA512]), "05");
     assert_eq!(serial(&[]), "02");
     all.set("all", vec![old]);
     assert_eq!(found(&all, "example.com").expect("still served"), ["01"]);
+}
+
+#[test]
+fn which_one_is_shown_changes_with_the_day() {
+    let authority = Authority::new("root");
+    let issue = |serial, rsa, years| {
+        authority.issue(&Wanted { serial, rsa, years, ..Wanted::default() }).certificate()
+    };
+    let all = Certificates::new();
+    // All are there from the beginning, and nothing is changed later.
+    all.set("a", vec![issue(1, false, (2020, 2030)), issue(2, false, (2029, 2035))]);
+    all.set("b", vec![issue(3, true, (2020, 2040)), issue(4, false, (2020, 2030))]);
+    all.remove("none such");
+    let set = all.find("example.com").expect("found");
+    let shown = |year: u64, schemes: &[Scheme]| {
+        let now =
+            SystemTime::UNIX_EPOCH + std::time::Duration::from_secs((year - 1970) * 31_557_600 + 864_000);
+        set.choose(schemes, now).expect("chosen").serial()
+    };
+    let both = [Scheme::RSA_PSS_SHA256, Scheme::ECDSA_NISTP256_SHA256];
+    assert!(["01", "04"].contains(&shown(2026, &both).as_str()));
+    assert_eq!(shown(2031, &both), "02", "the one before is over");
+    // One that is over is the worse choice, even if its kind is the better one.
+    assert_eq!(shown(2036, &both), "03");
+    assert_eq!(shown(2036, &both[1..]), "02", "the client knows no other");
+    assert_eq!(shown(2041, &both), "02");
+}
+
+#[test]
+fn certificates_of_one_name_from_several_sources_come_and_go() {
+    let authority = Authority::new("root");
+    let issue = |serial, names: &[&str]| {
+        authority.issue(&Wanted { names, serial, ..Wanted::default() }).certificate()
+    };
+    let (one, two) = (issue(1, &["a.example", "*.example", "a.example"]), issue(2, &["b.example"]));
+    let all = Certificates::new();
+    all.set("x", vec![Arc::clone(&one)]);
+    all.set("y", vec![Arc::clone(&one), Arc::clone(&two)]);
+    let list = |all: &Certificates| {
+        let list = all.list();
+        list.into_iter().map(|(source, one)| format!("{source} {}", one.serial())).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&all), ["x 01", "y 01", "y 02"]);
+    // What one takes back, another still gives.
+    all.remove("x");
+    assert_eq!(found(&all, "a.example").expect("found"), ["01"]);
+    assert_eq!(found(&all, "c.example").expect("found"), ["01"]);
+    all.set("y", vec![two]);
+    assert_eq!((found(&all, "a.example"), found(&all, "c.example")), (None, None));
+    assert_eq!(list(&all), ["y 02"]);
 }
 
 #[test]

@@ -119,6 +119,11 @@ impl Input {
         (self.start, self.end, self.plain) = (0, kept, (0, 0));
     }
 
+    /// Forgets the records: nobody reads what is behind the end.
+    pub(super) fn discard(&mut self) {
+        self.start = self.end;
+    }
+
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.bytes.len()

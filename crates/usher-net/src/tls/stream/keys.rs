@@ -41,7 +41,7 @@ pub(super) struct Keys {
 /// A record cannot be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is too short for what must be in it, or too long.
+    /// There is more in it than may be.
     Length,
     /// It was not made with our keys.
     Forged,
@@ -94,6 +94,18 @@ impl Keys {
         self.sequence
     }
 
+    /// A record of TLS 1.3 with padding, of whatever length.
+    #[cfg(test)]
+    pub(super) fn seal_padded(&mut self, typ: u8, content: &[u8], padding: usize) -> Vec<u8> {
+        let mut inner = [content, &[typ], &vec![0; padding]].concat();
+        let [high, low] = ((inner.len() + TAG) as u16).to_be_bytes();
+        let head = [APPLICATION_DATA, 3, 3, high, low];
+        let nonce = Nonce::assume_unique_for_key(self.nonce());
+        assert!(self.key.seal_in_place_append_tag(nonce, Aad::from(head), &mut inner).is_ok());
+        self.sequence += 1;
+        [&head[..], &inner].concat()
+    }
+
     /// How long a record may be behind its head.
     pub(super) fn max_payload(&self) -> usize {
         match self.format {
@@ -136,7 +148,7 @@ impl Keys {
         out: &mut [u8],
     ) -> Result<Opened, Fault> {
         let (nonce, sealed) = self.opening_nonce(payload)?;
-        let (sealed, tag) = sealed.split_last_chunk::<TAG>().ok_or(Fault::Length)?;
+        let (sealed, tag) = sealed.split_last_chunk::<TAG>().ok_or(Fault::Forged)?;
         let out = out.get_mut(..sealed.len()).ok_or(Fault::Length)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let opened = if self.format == Format::Tls13 {
@@ -156,9 +168,9 @@ impl Keys {
         payload: &mut [u8],
     ) -> Result<Opened, Fault> {
         let (nonce, sealed) = self.opening_nonce(payload)?;
-        let plain = sealed.len().checked_sub(TAG).ok_or(Fault::Length)?;
+        let plain = sealed.len().checked_sub(TAG).ok_or(Fault::Forged)?;
         let prefix = self.prefix();
-        let sealed = payload.get_mut(prefix..).ok_or(Fault::Length)?;
+        let sealed = payload.get_mut(prefix..).ok_or(Fault::Forged)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let opened = if self.format == Format::Tls13 {
             self.key.open_in_place(nonce, Aad::from(head), sealed)
@@ -175,7 +187,7 @@ impl Keys {
         if self.format != Format::Tls12Explicit {
             return Ok((self.nonce(), payload));
         }
-        let (explicit, sealed) = payload.split_first_chunk::<EXPLICIT>().ok_or(Fault::Length)?;
+        let (explicit, sealed) = payload.split_first_chunk::<EXPLICIT>().ok_or(Fault::Forged)?;
         let mut nonce = self.iv;
         if let Some(last) = nonce.last_chunk_mut::<EXPLICIT>() {
             *last = *explicit;
@@ -186,7 +198,9 @@ impl Keys {
     fn opened(&mut self, head: [u8; RECORD_HEAD], start: usize, plain: &[u8]) -> Result<Opened, Fault> {
         self.sequence = self.sequence.checked_add(1).ok_or(Fault::Forged)?;
         let (typ, len) = match self.format {
-            // RFC 8446 section 5.4: the type is the last byte that is not zero.
+            // RFC 8446 section 5.4: the type is the last byte that is not zero. Padding makes no record longer than it
+            // could be without.
+            Format::Tls13 if plain.len() > MAX_PLAIN + 1 => return Err(Fault::Length),
             Format::Tls13 => {
                 let end = plain.iter().rposition(|byte| *byte != 0).ok_or(Fault::Empty)?;
                 (plain.get(end).copied().unwrap_or_default(), end)

@@ -20,12 +20,23 @@ pub(super) struct Output {
     /// Bytes of a write that are sealed, while the writer was told to wait. It is told of them when they are sent, and
     /// gives them again until then.
     untold: usize,
+    /// Those bytes: whoever comes back with others would be told that they are sent.
+    #[cfg(debug_assertions)]
+    untold_bytes: Vec<u8>,
 }
 
 impl Output {
     /// Records that are sealed already.
     pub(super) fn new(records: &[u8]) -> Self {
-        let mut output = Self { bytes: Box::default(), start: 0, end: 0, is_blocked: false, untold: 0 };
+        let mut output = Self {
+            bytes: Box::default(),
+            start: 0,
+            end: 0,
+            is_blocked: false,
+            untold: 0,
+            #[cfg(debug_assertions)]
+            untold_bytes: Vec::new(),
+        };
         output.push(records);
         output
     }
@@ -63,18 +74,32 @@ impl Output {
         self.is_blocked
     }
 
-    /// Of `len` bytes that a writer gives, those that were sealed before; none if there are no such.
-    pub(super) fn told(&mut self, len: usize) -> Option<usize> {
+    /// Of `len` bytes that a writer gives in `parts`, those that were sealed before; none if there are no such.
+    pub(super) fn told(&mut self, parts: &[IoSlice<'_>], len: usize) -> Option<usize> {
         (self.untold > 0).then(|| {
             let told = self.untold.min(len);
             self.untold -= told;
+            #[cfg(debug_assertions)]
+            {
+                let given = parts.iter().flat_map(|part| part.iter()).take(told);
+                debug_assert!(
+                    given.eq(self.untold_bytes.drain(..told).as_slice()),
+                    "a write came back with other bytes"
+                );
+            }
+            let _ = parts;
             told
         })
     }
 
-    /// The writer was told to wait.
-    pub(super) fn owe(&mut self, len: usize) {
+    /// The writer of `parts` was told to wait, and `len` bytes of them are sealed.
+    pub(super) fn owe(&mut self, parts: &[IoSlice<'_>], len: usize) {
         self.untold = len;
+        #[cfg(debug_assertions)]
+        {
+            self.untold_bytes = parts.iter().flat_map(|part| part.iter().copied()).take(len).collect();
+        }
+        let _ = parts;
     }
 
     fn room(&mut self) -> &mut [u8] {
@@ -82,6 +107,11 @@ impl Output {
             self.bytes = buffers::take();
         }
         self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.end - self.start
     }
 
     #[cfg(test)]

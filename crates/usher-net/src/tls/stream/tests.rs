@@ -234,9 +234,40 @@ fn what_is_behind_the_end_is_ignored() {
     run(async {
         let (mut server, mut client) = shaken(&acceptor, &connector, "example.com").await;
         write_all(&mut client, b"all").await.expect("sent");
-        poll_fn(|cx| client.poll_shutdown(cx)).await.expect("closed");
+        client.announce_end();
+        write_all(&mut client.stream, b"and this is no record").await.expect("sent");
         assert_eq!(read_all(&mut server).await.expect("read"), b"all");
+        assert_eq!(server.input.held(), 0);
+        write_all(&mut server, b"answer").await.expect("sent");
+        drop(server);
+        let mut buf = [0; 10];
+        assert_eq!(read(&mut client, &mut buf).await.expect("read"), 6);
     });
+}
+
+#[test]
+fn the_end_is_announced_where_nothing_is_cut_off() {
+    for suite in [SUITES[0], SUITES[3]] {
+        let (acceptor, connector, _) = with_suite(suite);
+        run(async {
+            let (mut server, mut client) = shaken(&acceptor, &connector, "example.com").await;
+            write_all(&mut server, b"all").await.expect("sent");
+            server.announce_end();
+            server.announce_end();
+            assert_eq!(server.output.held(), 0);
+            drop(server);
+            assert_eq!(read_all(&mut client).await.expect("no truncation"), b"all");
+
+            // Within a write, the end would be a lie.
+            let (server, client) = shake(&acceptor, &connector, "example.com", 2000).await;
+            let (mut server, mut client) = (server.expect("accepted"), client.expect("connected"));
+            assert!(once(|cx| server.poll_write(cx, &noise(10_000))).await.is_pending());
+            server.announce_end();
+            drop(server);
+            let error = read_all(&mut client).await.expect_err("truncated");
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        });
+    }
 }
 
 #[test]
@@ -266,6 +297,30 @@ fn owns_no_buffer_while_it_waits() {
         }
         assert!(once(|cx| server.poll_read_ready(cx)).await.is_pending());
         assert_eq!(server.input.held(), 0);
+    });
+}
+
+#[test]
+fn a_part_of_a_record_is_nothing_to_read() {
+    let (acceptor, connector) = usual();
+    run(async {
+        let (mut server, mut client) = shaken(&acceptor, &connector, "example.com").await;
+        let mut wire = vec![0; 100];
+        let len = client.sealer.seal(23, keys::Plain::Elsewhere(b"hello"), &mut wire).expect("sealed");
+        for (index, byte) in wire[..len].iter().enumerate() {
+            assert!(once(|cx| server.poll_read_ready(cx)).await.is_pending(), "{index}");
+            assert_eq!(server.input.held(), index, "no more memory than that");
+            write_all(&mut client.stream, &[*byte]).await.expect("sent");
+        }
+        assert!(once(|cx| server.poll_read_ready(cx)).await.is_ready());
+        let mut buf = [0; 10];
+        assert_eq!(read(&mut server, &mut buf).await.expect("read"), 5);
+        write_all(&mut client.stream, &wire[..10]).await.expect("sent");
+        assert!(once(|cx| server.poll_read_ready(cx)).await.is_pending());
+        drop(client);
+        assert!(once(|cx| server.poll_read_ready(cx)).await.is_ready());
+        let error = read(&mut server, &mut buf).await.expect_err("cut off");
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     });
 }
 

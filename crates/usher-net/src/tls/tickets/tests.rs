@@ -63,6 +63,20 @@ fn secrets_rotate_and_the_last_one_is_still_read() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_keeps_no_secret_for_longer() {
+    let keys = TicketKeys::new();
+    let ticketer = ticketer(&keys, 0);
+    let now = SystemTime::now();
+    let ahead = ticketer.seal(b"x", now + HOUR * 9000).expect("a ticket");
+    assert!(ticketer.seal(b"x", now + HOUR * 9000).expect("a ticket").starts_with(&ahead[..KEY_NAME]));
+    let today = ticketer.seal(b"x", now).expect("a ticket");
+    assert!(!today.starts_with(&ahead[..KEY_NAME]));
+    // A clock that is a moment behind that of another thread changes nothing.
+    let before = ticketer.seal(b"x", now - HOUR).expect("a ticket");
+    assert!(today.starts_with(&before[..KEY_NAME]));
+}
+
+#[test]
 fn machines_with_the_same_secrets_read_each_other() {
     let (a, b) = (vec![1; 48], vec![2; 80]);
     let one = TicketKeys::from_secrets(vec![a.clone(), b.clone()]).expect("keys");

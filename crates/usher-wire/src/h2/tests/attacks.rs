@@ -115,6 +115,52 @@ fn frames_that_are_answered_or_looked_at() {
     }
 }
 
+/// Few frames of many settings each cost as much as many frames.
+#[test]
+fn settings_by_the_thousand() {
+    let many = [0u8, 4, 0, 0, 0xff, 0xff].repeat(2000);
+    let mut stage = Stage::new(limits());
+    let taken = (0..10).take_while(|_| {
+        stage.write(&one(kind::SETTINGS, 0, 0, &many));
+        stage.try_turn().is_ok()
+    });
+    assert!(taken.count() < 3);
+    assert_eq!(stage.goaway(), Some((Code::EnhanceYourCalm as u32, "flood of SETTINGS".to_owned())));
+}
+
+/// CVE-2019-9511: a window that opens by a byte at a time, for a frame of each.
+#[test]
+fn data_dribble() {
+    let mut stage = Stage::new(limits());
+    stage.write(&one(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    let mut stream = stage.request(&get(1, "/"));
+    begin(&mut stream);
+    for _ in 0..20_000 {
+        stage.write(&one(kind::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]));
+        if let Err(error) = stage.try_turn() {
+            assert_eq!(error.as_str(), "flood of WINDOW_UPDATE");
+            return;
+        }
+        assert_eq!(push(&mut stream, &[7; 1000]), 1);
+    }
+    panic!("not stopped");
+}
+
+/// Small messages are no dribble, however often their receiver says that it took them.
+#[test]
+fn small_messages_are_no_attack() {
+    let mut stage = Stage::new(limits());
+    let mut stream = stage.request(&get(1, "/"));
+    begin(&mut stream);
+    for _ in 0..5000 {
+        assert_eq!(push(&mut stream, b"tick"), 4);
+        let window = |stream| one(kind::WINDOW_UPDATE, 0, stream, &[0, 0, 0, 4]);
+        stage.write(&[window(0), window(1)].concat());
+        stage.turn();
+        stage.frames();
+    }
+}
+
 /// Frames of a body that hold nothing of it, whether or not they are padded.
 #[test]
 fn empty_frames() {
@@ -135,13 +181,15 @@ fn hpack_bomb() {
     let value = vec![b'x'; 127 + 0xf00];
     bomb.extend_from_slice(&value);
     bomb.extend_from_slice(&[0xbe; 4000]);
-    stage.write(&headers(1, true, &bomb));
-    assert!(stage.turn().is_empty());
+    let mut stream = stage.request(&headers(1, true, &bomb));
+    assert_eq!(stream.refused().map(|error| error.status()), Some(431));
+    stream.begin_response(&response(431, &[]), Framing::None, reply(&all_trailers()));
+    stage.turn();
     let frames = stage.frames();
     let answer = frames.iter().find(|frame| frame.is(kind::HEADERS, 1)).expect("an answer");
     assert!(answer.payload.windows(3).any(|window| window == b"431"), "{answer:?}");
     // The connection goes on.
-    stage.request(&get(3, "/"));
+    assert_eq!(stage.request(&get(3, "/")).refused(), None);
 }
 
 /// A browser that leaves a page, and comes to others.
@@ -179,6 +227,32 @@ fn streams_that_were_reset_keep_their_place() {
     assert!(pong, "what came behind was not forgotten");
 }
 
+/// Trailers of a stream that is open are not kept waiting by others that were reset: they may be what is waited for.
+#[test]
+fn trailers_do_not_wait_for_a_place() {
+    let mut stage = Stage::new(Limits { max_streams: 2, ..limits() });
+    stage.write(&[get(1, "/"), headers(3, false, &asked("POST", "/", &[]))].concat());
+    let mut streams = stage.turn();
+    stage.write(&[reset(1), headers(3, true, &block(&[("a", "b")]))].concat());
+    stage.turn();
+    assert!(matches!(once(|cx| streams[1].poll_fill(cx)), Poll::Ready(Ok(0))));
+}
+
+/// A client that breaks the protocol and takes nothing is known at once; it is told when it takes something.
+#[test]
+fn what_is_wrong_is_known_before_it_is_told() {
+    let mut stage = Stage::with_capacity(limits(), 40);
+    stage.turn();
+    stage.write(&one(kind::PING, 0, 1, &[0; 8]));
+    assert!(matches!(stage.try_turn(), Err(WireError::Protocol("PING on a stream"))));
+    let mut told = Vec::new();
+    for _ in 0..10 {
+        let _ = once(|cx| stage.server.poll_last_words(cx));
+        told.extend(stage.frames());
+    }
+    assert_eq!(told.iter().find(|frame| frame.kind == kind::GOAWAY).expect("told").number(4), 1);
+}
+
 /// A peer that asks and takes no answers: nothing more is read when enough waits.
 #[test]
 fn nothing_is_read_while_nothing_is_taken() {
@@ -192,15 +266,11 @@ fn nothing_is_read_while_nothing_is_taken() {
     let large = response(200, &[("x-large", &"x".repeat(2000))]);
     let trailers = all_trailers();
     let mut answered = 0;
-    loop {
-        let streams = stage.turn();
-        if streams.is_empty() {
-            break;
-        }
-        for mut stream in streams {
-            stream.begin_response(&large, Framing::None, reply(&trailers));
-            answered += 1;
-        }
+    let mut request = Request::default();
+    while let Poll::Ready(came) = once(|cx| stage.server.poll_request(cx, &mut request)) {
+        let mut stream = came.expect("the connection lives").expect("a request");
+        stream.begin_response(&large, Framing::None, reply(&trailers));
+        answered += 1;
         assert!(stage.server.queued() < PAUSE + 100 * 3000, "{}", stage.server.queued());
     }
     assert!(answered > 10 && answered < count / 10, "{answered}");

@@ -8,27 +8,21 @@ use crate::body::Sink;
 use crate::h1::RequestContext;
 use crate::upstream::Upstream;
 
-type Driven = JoinHandle<Result<(), WireError>>;
+pub(super) type Driven = JoinHandle<Result<(), WireError>>;
 
 /// A client, and the server's end of its connection, by hand; both have greeted.
-async fn connected(limits: Limits) -> (Client, Wire, Driven) {
+pub(super) async fn connected(limits: Limits) -> (Client, Wire, Driven) {
     let (near, far) = MemoryStream::pair(CAPACITY);
     let (client, driver) = Client::new(near, limits);
     let driven = spawn_local(driver);
     let mut wire = Wire::new(far);
-    // The preface, which is no frame.
-    let mut preface = [0; 24];
-    for byte in &mut preface {
-        use usher_net::Transport;
-        poll_fn(|cx| wire.stream.poll_read(cx, std::slice::from_mut(byte))).await.expect("a byte");
-    }
-    assert_eq!(&preface, PREFACE);
+    wire.skip_preface().await;
     assert_eq!(wire.frame().await.map(|frame| frame.kind), Some(kind::SETTINGS));
     wire.write(&one(kind::SETTINGS, 0, 0, &[])).await;
     (client, wire, driven)
 }
 
-fn ask(client: &Client, method: usher_http::Method, framing: Framing) -> ClientStream {
+pub(super) fn ask(client: &Client, method: usher_http::Method, framing: Framing) -> ClientStream {
     let mut stream = client.open().expect("a stream");
     let mut request = Request::default();
     request.method = method;
@@ -38,7 +32,7 @@ fn ask(client: &Client, method: usher_http::Method, framing: Framing) -> ClientS
     stream
 }
 
-fn status(code: &str) -> Vec<u8> {
+pub(super) fn status(code: &str) -> Vec<u8> {
     block(&[(":status", code)])
 }
 
@@ -154,6 +148,7 @@ fn responses() {
         ),
         ("HEADERS on an even stream", vec![headers(2, true, &status("200"))], Ends(Code::Protocol)),
         ("PUSH_PROMISE", vec![one(kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2])], Ends(Code::Protocol)),
+        ("PRIORITY_UPDATE", vec![one(16, 0, 0, b"\0\0\0\x01u=1")], Ends(Code::Protocol)),
         ("ENABLE_PUSH", vec![one(kind::SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 1])], Ends(Code::Protocol)),
         ("a block that cannot be decoded", vec![headers(1, true, &[0xff])], Ends(Code::Compression)),
         ("a frame that is too large", vec![one(0x77, 0, 0, &[0; 16385])], Ends(Code::FrameSize)),
@@ -229,6 +224,29 @@ fn a_reset_behind_the_response_is_no_loss() {
     });
 }
 
+/// Who refuses a request of which a part of the body was sent already gets it no second time: the part is gone.
+#[test]
+fn a_refusal_behind_a_part_of_the_body_is_a_reset() {
+    let ways = [one(kind::RST_STREAM, 0, 1, &7u32.to_be_bytes()), one(kind::GOAWAY, 0, 0, &[0; 8])];
+    for (body, refused) in [(&b""[..], true), (b"begun", false)] {
+        for way in &ways {
+            local(async {
+                let (client, mut wire, _driven) = connected(limits()).await;
+                let mut stream = ask(&client, usher_http::Method::Post, Framing::Chunked);
+                wire.until(kind::HEADERS, 1).await;
+                send(&mut stream, body).await.expect("sent");
+                wire.write(way).await;
+                wire.settled().await;
+                let outcome = received(&mut stream, &usher_http::Method::Post).await;
+                match refused {
+                    true => assert!(matches!(outcome, Err(WireError::Refused)), "{outcome:?}"),
+                    false => assert!(matches!(outcome, Err(WireError::Reset(7))), "{outcome:?}"),
+                }
+            });
+        }
+    }
+}
+
 #[test]
 fn what_a_request_is() {
     local(async {
@@ -250,42 +268,6 @@ fn what_a_request_is() {
         // Dropped before its response came.
         drop(stream);
         assert_eq!(wire.until(kind::RST_STREAM, 1).await.number(0), Code::Cancel as u32);
-    });
-}
-
-#[test]
-fn an_extended_connect_looks_like_an_upgrade() {
-    local(async {
-        let (client, mut wire, _driven) = connected(limits()).await;
-        assert!(!client.takes_connect_protocol());
-        wire.write(&one(kind::SETTINGS, 0, 0, &[0, 8, 0, 0, 0, 1])).await;
-        wire.settled().await;
-        assert!(client.takes_connect_protocol());
-        let mut stream = client.open().expect("a stream");
-        let mut request = Request::default();
-        request.scheme = "https";
-        request.path.push_str("/chat");
-        let context = RequestContext { upgrade: Some(b"websocket"), ..RequestContext::default() };
-        stream.begin_request(&request, b"a.test", Framing::None, context);
-        poll_fn(|cx| stream.poll_finish(cx, None)).await.expect("the tunnel stays open");
-        let head = wire.until(kind::HEADERS, 1).await;
-        assert_eq!(head.flags, flag::END_HEADERS);
-        wire.write(&headers(1, false, &status("200"))).await;
-        let mut response = Response::default();
-        poll_fn(|cx| stream.poll_response(cx, &HeadLimits::default(), &mut response)).await.expect("a head");
-        assert_eq!(response.status, 101);
-        assert_eq!(response.fields.get(usher_http::FieldId::Upgrade), Some(&b"websocket"[..]));
-        stream.begin_receive(Framing::None);
-        stream.begin_tunnel();
-        send(&mut stream, b"hello").await.expect("sent");
-        assert_eq!(wire.until(kind::DATA, 1).await.payload, b"hello");
-        wire.write(&data(1, true, b"bye")).await;
-        assert_eq!(receive(&mut stream, 10).await.expect("received"), b"bye");
-        finish(&mut stream, None).await.expect("sent");
-        let end = wire.until(kind::DATA, 1).await;
-        assert_eq!((end.flags, end.payload.len()), (flag::END_STREAM, 0));
-        drop(stream);
-        assert!(wire.settled().await.iter().all(|frame| frame.kind != kind::RST_STREAM));
     });
 }
 

@@ -222,6 +222,38 @@ fn streams_take_turns() {
     assert!(most < &(2 * least), "{sent:?}");
 }
 
+/// Whoever waits for the window of the connection is not asked again before it opens; whoever waits for room in the output
+/// is.
+#[test]
+fn a_shut_connection_wakes_nobody_for_nothing() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    struct Count(AtomicUsize);
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let mut stage = Stage::new(limits());
+    let wide = [&[0, 4][..], &0x7fff_ffffu32.to_be_bytes()].concat();
+    stage.write(&one(kind::SETTINGS, 0, 0, &wide));
+    let mut stream = stage.request(&get(1, "/"));
+    begin(&mut stream);
+    while push(&mut stream, &[0; 16_384]) > 0 {}
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = std::task::Waker::from(count.clone());
+    assert!(stream.poll_send(&mut std::task::Context::from_waker(&waker), b"x").is_pending());
+    for _ in 0..10 {
+        stage.write(&one(kind::PING, 0, 0, &[0; 8]));
+        stage.turn();
+    }
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    stage.write(&one(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]));
+    stage.turn();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert_eq!(push(&mut stream, b"xy"), 1);
+}
+
 #[test]
 fn urgent_streams_go_first() {
     let mut stage = Stage::with_capacity(limits(), 20_000);

@@ -82,8 +82,8 @@ fn requests_over_the_limits_are_answered() {
             let (mut wire, _served) = serving(limits());
             wire.write(&greeting()).await;
             wire.write(&headers(1, ends, block)).await;
+            let head = wire.until(kind::HEADERS, 1).await;
             let frames = wire.settled().await;
-            let head = frames.iter().find(|frame| frame.is(kind::HEADERS, 1)).expect("an answer");
             assert_eq!(head.flags, flag::END_HEADERS | flag::END_STREAM);
             assert!(head.payload.windows(3).any(|window| window == status), "{head:?}");
             let reset = frames.iter().find(|frame| frame.kind == kind::RST_STREAM);

@@ -60,6 +60,32 @@ fn a_second_call_does_not_wait() {
     assert_eq!(goaways(&stage.frames()), [(MAX_31, 0), (0, 0)]);
 }
 
+/// What a client had sent before it knew is ignored to its end, and nobody else suffers.
+#[test]
+fn what_comes_after_the_end_is_ignored() {
+    let mut stage = Stage::new(limits());
+    let mut stream = stage.request(&get(1, "/"));
+    stage.server.shut_down();
+    stage.server.shut_down();
+    let late = [
+        headers(3, false, &asked("POST", "/", &[])),
+        data(3, false, b"more"),
+        one(kind::WINDOW_UPDATE, 0, 3, &[0, 0, 0, 1]),
+        headers(3, true, &block(&[("a", "b")])),
+        one(kind::RST_STREAM, 0, 3, &[0; 4]),
+    ];
+    stage.write(&late.concat());
+    assert!(stage.turn().is_empty());
+    begin(&mut stream);
+    done(&mut stream);
+    stage.write(&one(kind::PING, 0, 1, &[0; 8]));
+    assert!(stage.try_turn().is_err());
+    let frames = stage.frames();
+    assert!(frames.iter().any(|frame| frame.is(kind::DATA, 1)));
+    // The last one that was taken stays the same, whatever happens.
+    assert_eq!(goaways(&frames), [(MAX_31, 0), (1, 0), (1, 1)]);
+}
+
 #[test]
 fn a_client_that_leaves_gets_what_it_asked_for() {
     let mut stage = Stage::new(limits());

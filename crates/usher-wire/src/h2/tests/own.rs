@@ -59,7 +59,7 @@ fn bodies_come_back_through_streams_of_any_size() {
     for (capacity, len, window) in [
         (1, 500, 1 << 18),
         (7, 5_000, 1 << 18),
-        (100, 70_000, 3),
+        (100, 70_000, 300),
         (1000, 300_000, 70_000),
         (CAPACITY, 3_000_000, 1 << 18),
     ] {

@@ -100,6 +100,30 @@ fn section_4_frames() {
     ]);
 }
 
+/// RFC 7541: what a block says that cannot be, at the end of a good one.
+#[test]
+fn compressed_heads() {
+    let literal = |text: &[u8]| [&[0x40, 1, b'a', 0x80 | text.len() as u8], text].concat();
+    let cases: [(&str, Vec<u8>); 9] = [
+        ("2.3.3 an index that is in no table", vec![0x80 | 70]),
+        ("2.3.3 a name that is in no table", vec![0x40 | 62, 1, b'x']),
+        ("4.2 a size behind a field", vec![0x20]),
+        ("5.1 an integer without end", vec![0xff; 12]),
+        ("5.2 more padding than seven bits", literal(&[0x1f, 0xff])),
+        ("5.2 padding of zeros", literal(&[0x18])),
+        ("5.2 the end of a string within it", literal(&[0xff, 0xff, 0xff, 0xff])),
+        ("6.1 index 0", vec![0x80]),
+        ("6.2 a string that is cut", vec![0x40, 1, b'a', 5, b'x']),
+    ];
+    for (what, end) in cases {
+        check(what, &headers(1, true, &[block(&GET), end].concat()), Ends(Code::Compression));
+    }
+    let larger = [&[0x3f, 0xe2, 0x1f][..], &block(&GET)].concat();
+    check("6.3 a table larger than agreed", &headers(1, true, &larger), Ends(Code::Compression));
+    let smaller = [&[0x20, 0x3f, 0xe1, 0x1f][..], &block(&GET)].concat();
+    check("6.3 a table that shrinks and grows", &headers(1, true, &smaller), Goes);
+}
+
 #[test]
 fn section_5_1_states() {
     check_all(vec![
@@ -178,7 +202,9 @@ fn section_5_1_closed() {
 fn section_5_1_1_numbers() {
     check_all(vec![
         ("even", vec![get(2, "/")], Ends(Code::Protocol)),
-        ("smaller than before", vec![get(5, "/hold"), get(3, "/")], Ends(Code::StreamClosed)),
+        ("smaller than before", vec![get(5, "/hold"), get(3, "/")], Ends(Code::Protocol)),
+        ("the first that was left out", vec![get(5, "/hold"), get(1, "/")], Ends(Code::Protocol)),
+        ("left out later", vec![get(1, "/hold"), get(7, "/hold"), get(3, "/")], Ends(Code::Protocol)),
         ("gaps are allowed", vec![get(1, "/"), get(101, "/")], Goes),
         ("HEADERS on 0", vec![get(0, "/")], Ends(Code::Protocol)),
         ("the last there is", vec![get(0x7fff_ffff, "/")], Goes),
@@ -211,6 +237,7 @@ fn section_5_3_priorities_are_checked_and_ignored() {
             Ends(Code::Protocol),
         ),
         ("PRIORITY_UPDATE for stream 0", vec![one(16, 0, 0, b"\0\0\0\0u=1")], Ends(Code::Protocol)),
+        ("PRIORITY_UPDATE without a value", vec![one(16, 0, 0, b"\0\0\0\x01")], Goes),
         ("PRIORITY_UPDATE of 3 bytes", vec![one(16, 0, 0, b"\0\0\0")], Ends(Code::FrameSize)),
     ]);
 }

@@ -38,6 +38,8 @@ fn connection_errors() -> Vec<(&'static str, On, Vec<u8>, u64)> {
         ("increment of nothing", On::Uni, vec![0x03, 0x01], 0x202),
         ("DATA before HEADERS", On::Request, vec![0x00, 0x01, 0x61], 0x105),
         ("SETTINGS on a request", On::Request, vec![0x04, 0x00], 0x105),
+        ("PRIORITY_UPDATE of no request", On::Control, frame_of(0xf_0700, &[1]), 0x108),
+        ("PRIORITY_UPDATE of nothing", On::Control, frame_of(0xf_0700, &[]), 0x106),
         ("GOAWAY on a request", On::Request, vec![0x07, 0x01, 0x00], 0x105),
         ("MAX_PUSH_ID on a request", On::Request, vec![0x0d, 0x01, 0x00], 0x105),
         ("CANCEL_PUSH on a request", On::Request, vec![0x03, 0x01, 0x00], 0x105),
@@ -263,6 +265,44 @@ fn requests_behind_the_last_goaway_are_rejected() {
 }
 
 #[test]
+fn heads_that_cannot_be_served_are_handed_over_as_such() {
+    run(async {
+        let ground = Ground::new();
+        let (client, connection) = ground.connect().await;
+        let raw = Raw::new(client).await;
+        let mut server = Server::new(connection, Limits::default());
+        let large = "x".repeat(40 << 10);
+        let mut seen = Request::default();
+        for (head, expected) in [(headers(&[("A", "b")]), 400), (get_with(&[("a", &large)]), 431)] {
+            let (_to, mut from) = raw.ask(&head, true).await;
+            let mut stream = next(&mut server, &mut seen).await.expect("a request").expect("a stream");
+            let error = stream.refused().expect("a head that cannot be served");
+            assert_eq!((error.status(), seen.raw_target()), (expected, &b""[..]));
+            respond(&mut stream, expected, Framing::None);
+            let sent = finish(&mut stream, None).await;
+            assert_eq!(sent.is_ok(), expected == 431, "{sent:?}");
+            if let Err(error) = sent {
+                assert!(matches!(error, WireError::Protocol(_)), "{error:?}");
+            }
+            let answer = take(&mut from).await;
+            assert_eq!(answer.is_ok(), expected == 431, "{answer:?}");
+            assert!(stream.is_answered());
+        }
+    });
+}
+
+/// Polls a server until so many heads of requests are incomplete.
+async fn until_incomplete(server: &mut Server, number: usize) {
+    let mut seen = Request::default();
+    while server.incomplete() < number {
+        let polled =
+            poll_fn(|cx| std::task::Poll::Ready(server.poll_request(cx, &mut seen).is_pending())).await;
+        assert!(polled);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
 fn heads_that_never_come_can_be_given_up() {
     run(async {
         let ground = Ground::new();
@@ -270,15 +310,14 @@ fn heads_that_never_come_can_be_given_up() {
         let raw = Raw::new(client).await;
         let mut server = Server::new(connection, Limits::default());
         let (_to, mut from) = raw.ask(&get_with(&[])[..5], false).await;
-        let mut seen = Request::default();
-        while server.incomplete() == 0 {
-            let polled =
-                poll_fn(|cx| std::task::Poll::Ready(server.poll_request(cx, &mut seen).is_pending())).await;
-            assert!(polled);
-            tokio::task::yield_now().await;
-        }
+        until_incomplete(&mut server, 1).await;
+        let (_to, mut later) = raw.ask(&get_with(&[])[..5], false).await;
+        until_incomplete(&mut server, 2).await;
+        server.drop_incomplete();
+        assert_eq!((server.incomplete(), server.streams()), (1, 1), "the second one has just begun");
+        assert_eq!(take(&mut from).await, Err(StreamError::Reset(0x10c)));
         server.drop_incomplete();
         assert_eq!((server.incomplete(), server.streams()), (0, 0));
-        assert_eq!(take(&mut from).await, Err(StreamError::Reset(0x10c)));
+        assert_eq!(take(&mut later).await, Err(StreamError::Reset(0x10c)));
     });
 }

@@ -25,6 +25,7 @@ async fn decoder_stream(connection: &Connection) -> RecvStream {
         if kind == [0x03] {
             return stream;
         }
+        stream.keep();
     }
 }
 

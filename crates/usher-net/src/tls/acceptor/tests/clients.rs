@@ -105,4 +105,32 @@ fn revoked_clients_are_refused() {
     assert!(matches!(TlsAcceptor::new(broken), Err(TlsError::Roots(_))));
 }
 
+#[test]
+fn authorities_in_between_can_be_revoked() {
+    let authority = Authority::new("root");
+    let below = authority.below("below", 9);
+    let mut issued = below.issue(&Wanted { serial: 5, ..Wanted::default() });
+    issued.chain.push_str(&below.pem);
+    let client = issued.certificate();
+    let (own, revoked) = (below.crl(&[6], 2040), below.crl(&[5], 2040));
+    let (others, revoking) = (authority.crl(&[8], 2040), authority.crl(&[9], 2040));
+    let cases = [
+        // Of an authority in between, a list may be missing, as few have one; of the client's own, it may not.
+        (vec![&own], None),
+        (vec![&others, &own], None),
+        (vec![&own, &revoking], Some("the certificate is revoked")),
+        (vec![&revoking], Some("no revocation list covers the certificate")),
+        (vec![&revoked], Some("the certificate is revoked")),
+    ];
+    for (index, (crls, expected)) in cases.into_iter().enumerate() {
+        let crls = crls.into_iter().map(|list| list.clone().into_bytes()).collect();
+        let acceptor = acceptor(asking(&authority, true, crls));
+        let connector = connector(showing(&authority, Some(Arc::clone(&client))));
+        run(async {
+            let (server, _) = shake(&acceptor, &connector, "example.com", 1 << 16).await;
+            assert_eq!(server.err().map(|error| error.text().to_owned()).as_deref(), expected, "{index}");
+        });
+    }
+}
+
 use rustls::pki_types::pem::PemObject;

@@ -43,7 +43,7 @@ fn what_breaks_the_protocol_ends_in_its_alert() {
         ),
         (|_| [&[23, 3, 3, 0, 40][..], &[0; 40]].concat(), "bad_record_mac"),
         (|_| vec![23, 3, 3, 0xff, 0xff], "record_overflow"),
-        (|_| vec![23, 3, 3, 0, 3, 1, 2, 3], "record_overflow"),
+        (|_| vec![23, 3, 3, 0, 3, 1, 2, 3], "bad_record_mac"),
         (|_| b"GET / HTTP/1.1\r\n".to_vec(), "decode_error"),
         (|client| sealed(client, 24, b"heartbeat"), "unexpected_message"),
         (|client| sealed(client, 20, &[1]), "unexpected_message"),
@@ -57,7 +57,9 @@ fn what_breaks_the_protocol_ends_in_its_alert() {
             assert_eq!(found, expected, "{suite} {index}");
         }
     }
-    let tls13: [(Wire, &str); 8] = [
+    let tls13: [(Wire, &str); 10] = [
+        (|client| client.sealer.seal_padded(23, b"abc", MAX_PLAIN - 2), "record_overflow"),
+        (|client| client.sealer.seal_padded(0, b"", 100), "unexpected_message"),
         (|_| vec![20, 3, 3, 0, 1, 1], "unexpected_message"),
         (|_| vec![21, 3, 3, 0, 2, 2, 40], "unexpected_message"),
         (|client| sealed(client, 22, b""), "unexpected_message"),
@@ -88,5 +90,37 @@ fn a_fatal_alert_of_the_peer_is_an_error() {
             (io::ErrorKind::ConnectionAborted, "the peer sent the TLS alert `access_denied`")
         );
         assert!(write_all(&mut server, b"x").await.is_err());
+    });
+}
+
+#[test]
+fn padding_up_to_the_limit_is_taken_off() {
+    let (acceptor, connector) = usual();
+    run(async {
+        let (mut server, mut client) = shaken(&acceptor, &connector, "example.com").await;
+        for (content, padding) in [(&b"abc"[..], MAX_PLAIN - 3), (b"", MAX_PLAIN), (b"defg", 0)] {
+            let record = client.sealer.seal_padded(23, content, padding);
+            write_all(&mut client.stream, &record).await.expect("sent");
+        }
+        client.announce_end();
+        assert_eq!(read_all(&mut server).await.expect("read"), b"abcdefg");
+    });
+}
+
+#[test]
+fn a_peer_that_takes_nothing_gets_one_answer_for_all_its_requests_for_keys() {
+    let (acceptor, connector) = usual();
+    run(async {
+        let (mut server, mut client) = shaken(&acceptor, &connector, "example.com").await;
+        while once(|cx| server.stream.poll_write(cx, &[0; 1000])).await.is_ready() {}
+        let mut buf = [0; 100];
+        for _ in 0..3000 {
+            assert!(client.output.message(&mut client.sealer, HANDSHAKE, &[24, 0, 0, 1, 1]));
+            client.sealer = client.messages.next_key().expect("a key");
+            write_all(&mut client, b"x").await.expect("sent");
+            assert_eq!(read(&mut server, &mut buf).await.expect("read"), 1);
+            assert!(once(|cx| server.poll_read(cx, &mut buf)).await.is_pending());
+        }
+        assert!(server.output.waiting() < 100, "{}", server.output.waiting());
     });
 }

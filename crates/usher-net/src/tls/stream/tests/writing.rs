@@ -56,3 +56,18 @@ fn parts_that_come_together_are_one_record() {
         assert_eq!(lens, [16_384, 16_384, 7232]);
     });
 }
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic = "a write came back with other bytes"]
+fn a_writer_that_comes_back_with_other_bytes_is_found() {
+    let (acceptor, connector) = usual();
+    run(async {
+        let (server, client) = shake(&acceptor, &connector, "example.com", 2000).await;
+        let (mut server, mut client) = (server.expect("accepted"), client.expect("connected"));
+        assert!(once(|cx| server.poll_write(cx, &[1; 5000])).await.is_pending());
+        tokio::join!(async { write_all(&mut server, &[2; 5000]).await }, read_all(&mut client))
+    })
+    .0
+    .expect("not so far");
+}
