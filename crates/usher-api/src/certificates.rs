@@ -55,7 +55,7 @@ pub trait OnDemand: Send + Sync {
 pub struct CertificateReading {
     /// Where it comes from, and for which name: `acme:example.com`.
     pub source: String,
-    /// `valid`, `missing`, `renewing` or `failed`.
+    /// `valid`, `missing`, `renewing`, `expired` or `failed`.
     pub state: &'static str,
     /// Until when it is valid, if there is one.
     pub not_after: Option<SystemTime>,

@@ -17,6 +17,8 @@ pub enum State {
     Missing,
     /// There is one, and a new one is being obtained or about to be.
     Renewing,
+    /// There is one, from a file, and its time is over: it is served all the same, and clients refuse it.
+    Expired,
     /// The last attempt failed. The certificate may still be there: see [`Status::not_after`].
     Failed,
 }
@@ -28,6 +30,7 @@ impl State {
             Self::Valid => "valid",
             Self::Missing => "missing",
             Self::Renewing => "renewing",
+            Self::Expired => "expired",
             Self::Failed => "failed",
         }
     }

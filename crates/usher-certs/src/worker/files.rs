@@ -109,6 +109,7 @@ impl Worker {
         match read(&watched.file) {
             Ok(certificate) => {
                 let until = rfc3339(certificate.not_after());
+                let is_expired = certificate.not_after() <= now;
                 let served = Served::new(Arc::new(certificate), &self.around.storage, (now, options.ocsp));
                 served.install(source, &self.around.certificates);
                 if watched.file.default {
@@ -117,9 +118,15 @@ impl Worker {
                 let swapped = watched.served.replace(served).is_some();
                 watched.error = None;
                 let what = if swapped { "replaced, without a reload" } else { "loaded" };
-                options
-                    .log
-                    .write(Level::Info, &format!("certificate `{source}`: {what}, valid until {until}"));
+                let (level, end) = if is_expired {
+                    (
+                        Level::Error,
+                        format!("expired since {until}; clients refuse it until its file is replaced"),
+                    )
+                } else {
+                    (Level::Info, format!("valid until {until}"))
+                };
+                options.log.write(level, &format!("certificate `{source}`: {what}, {end}"));
             }
             Err(error) => {
                 let stays =
@@ -146,8 +153,9 @@ fn status(source: &str, watched: &WatchedFile, now: SystemTime) -> Status {
     let certificate = served.map(|served| &served.certificate);
     let state = match (&watched.error, served) {
         (Some(_), _) => State::Failed,
-        (None, Some(served)) if !served.is_expired(now) => State::Valid,
-        _ => State::Missing,
+        (None, Some(served)) if served.is_expired(now) => State::Expired,
+        (None, Some(_)) => State::Valid,
+        (None, None) => State::Missing,
     };
     Status {
         source: source.to_owned(),

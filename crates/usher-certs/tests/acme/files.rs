@@ -58,6 +58,22 @@ fn files_are_swapped_and_a_broken_one_changes_nothing() {
     eventually("it is gone", || world.served("a.example.com").is_none().then_some(()));
 }
 
+#[test]
+fn an_expired_file_is_shown_as_what_it_is() {
+    let world = World::new();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["old.example.com".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let text = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
+    let path = world.folder.path().join("old.pem");
+    std::fs::write(&path, text).unwrap();
+    let mut options = world.options(&[]);
+    options.files = vec![CertificateFile { chain: path.clone(), key: path.clone(), default: false }];
+    let manager = world.start(options);
+    let shown = status(&manager, &format!("file:{}", path.display()));
+    assert_eq!((shown.state, shown.state.as_str()), (State::Expired, "expired"));
+}
+
 struct Responder(Child);
 
 impl Drop for Responder {

@@ -266,6 +266,11 @@ impl Connection {
         self.state().proto.borrow().rtt()
     }
 
+    /// How large packets may be now (bytes of UDP payload), as far as the path was found to carry them.
+    pub fn packet_size(&self) -> u16 {
+        self.state().proto.borrow().current_mtu()
+    }
+
     /// Whether this is the server's end.
     pub fn is_server(&self) -> bool {
         self.state().proto.borrow().side() == Side::Server

@@ -17,7 +17,10 @@ pub(super) fn wanted(config: &Config, automatic: &Automatic, found: &mut Vec<Dia
     };
     for listener in config.listeners.iter().filter(|listener| is_automatic(listener)) {
         let routes = config.routes.iter().filter(|route| serves(listener, route));
-        routes.flat_map(|route| &route.host).for_each(&mut add);
+        // Whoever is passed on still encrypted shows a certificate of its own.
+        let passed = |host: &str| is_passed_on(listener, host);
+        let hosts = routes.flat_map(|route| &route.host).filter(|host| !passed(&host.value));
+        hosts.for_each(&mut add);
     }
     automatic.hosts.iter().for_each(&mut add);
     let from_files = in_files(config);
@@ -39,6 +42,17 @@ fn undue(name: &str, place: Span) -> Diagnostic {
     let warning = Diagnostic::warning(format!("no certificate can be obtained for `{name}`"));
     let warning = warning.at(place, "a wildcard needs a DNS record");
     warning.help("set `automatic_https.dns`, name the hosts one by one, or set `automatic_https.on_demand`")
+}
+
+/// Whether a listener passes a host on without ending its TLS.
+fn is_passed_on(listener: &Listener, host: &str) -> bool {
+    let (Some(tls), Some(name)) = (listener.tls.on(), certifiable(host)) else { return false };
+    let patterns = tls.passthrough.iter().flat_map(|passed| &passed.value.host);
+    patterns.filter_map(|pattern| certifiable(&pattern.value)).any(|pattern| {
+        // Of a pattern's subdomains, all are passed on, however deep.
+        let below = pattern.strip_prefix('*').is_some_and(|end| name.ends_with(end));
+        pattern == name || below
+    })
 }
 
 fn is_automatic(listener: &Listener) -> bool {
@@ -87,6 +101,8 @@ pub(super) fn in_files(config: &Config) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use usher_config::{Format, Input, LoadOptions, load};
+
     use super::*;
 
     #[test]
@@ -107,5 +123,24 @@ mod tests {
     fn wildcards_cover_one_label() {
         assert!(covers("*.a.b", "x.a.b") && covers("x.a.b", "x.a.b"));
         assert!(!covers("*.a.b", "a.b") && !covers("*.a.b", "x.y.a.b") && !covers("*.a.b", "xa.b"));
+    }
+
+    #[test]
+    fn who_is_passed_on_needs_no_certificate_here() {
+        let text = r#"
+            [[listener]]
+            bind = "127.0.0.1:8443"
+            [listener.tls]
+            passthrough = [{ host = ["old.example.com", "*.vpn.example.com"], to = "127.0.0.1:9443" }]
+            [[route]]
+            host = ["example.com", "old.example.com", "a.b.vpn.example.com", "vpn.example.com"]
+            to = "127.0.0.1:3000"
+        "#;
+        let options = LoadOptions { format: Some(Format::Toml), env: &|_| None, known_filters: &[] };
+        let input = Input::Text { name: "test".to_owned(), bytes: text.into() };
+        let config = load(input, &options).expect("readable").sound().expect("sound").config;
+        let automatic = config.automatic_https.on().expect("automatic");
+        let names = wanted(&config, automatic, &mut Vec::new());
+        assert_eq!(names, ["example.com", "vpn.example.com"]);
     }
 }

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::super::route::LARGEST;
 use super::{
-    Connection, QuicConnector, QuicListener, Tls, ask, bind, echo, handshake, options, pattern, run,
+    Connection, Pair, QuicConnector, QuicListener, Tls, ask, bind, echo, handshake, options, pattern, run,
 };
 
 /// A listener per worker; each notes its connections and answers what comes.
@@ -83,5 +84,20 @@ fn move_in_the_middle_of_a_body_loses_nothing() {
         };
         let (answer, ()) = tokio::join!(asks, moves);
         assert!(answer.expect("an answer") == body);
+    });
+}
+
+#[test]
+fn packets_grow_to_what_the_route_carries() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        echo(server.clone());
+        let body = pattern(4 << 20);
+        assert!(ask(&client, &body).await.expect("an answer") == body);
+        for (end, name) in [(&client, "client"), (&server, "server")] {
+            // The loopback carries 64 KiB, Ethernet only 1500 bytes.
+            let size = end.packet_size();
+            assert!((8 << 10..=LARGEST).contains(&size), "packets of the {name} have {size} bytes");
+        }
     });
 }
