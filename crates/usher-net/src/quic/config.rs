@@ -12,6 +12,7 @@ use quinn_proto::{
 };
 
 use super::cid::SteeredIds;
+use super::congestion::Congestion;
 use super::keys::AddressKeys;
 use super::options::{CRYPTO_BUFFER, INCOMING_BUFFER, MAX_UNI_STREAMS, MIN_SEND_WINDOW, QuicOptions};
 use super::session::{ServerTls, VERSION};
@@ -50,6 +51,7 @@ fn transport(options: &QuicOptions, max_streams: u32, wide: Option<u16>) -> Tran
         discovery.upper_bound(payload);
         config.mtu_discovery_config(Some(discovery));
     }
+    config.congestion_controller_factory(Congestion::new(wide));
     config.max_concurrent_bidi_streams(max_streams.into());
     config.max_concurrent_uni_streams(MAX_UNI_STREAMS.into());
     config.stream_receive_window(options.stream_window.into());

@@ -9,6 +9,7 @@ use std::time::Instant;
 use quinn_proto::{Dir, Event, Side, StreamEvent};
 use tokio::time::Sleep;
 
+use super::congestion;
 use super::connection::Connection;
 use super::error::ConnectionError;
 use super::hub::Hub;
@@ -276,6 +277,9 @@ impl Hub {
     fn transmit(&self, state: &State, now: Instant) -> Sent {
         let socket = self.socket();
         let mut output = self.output.borrow_mut();
+        if state.proto.borrow().is_closed() {
+            congestion::open(&state.proto.borrow());
+        }
         for _ in 0..BURSTS {
             output.buffer.clear();
             let mut proto = state.proto.borrow_mut();

@@ -13,6 +13,7 @@
 mod bind;
 mod cid;
 mod config;
+mod congestion;
 mod connection;
 mod connector;
 mod drive;

@@ -36,6 +36,7 @@ mod revoked;
 mod rsyslog;
 mod secure;
 mod self_signed;
+mod stapled;
 mod testssl;
 mod tunnel;
 mod websocket;

@@ -52,7 +52,12 @@ impl Pki {
 
     /// A proxy with this config, to which the site's certificate is added; the files of the folder lie beside it.
     pub(crate) fn usher(&self, config: &str) -> Builder {
-        let mut builder = usher(&with_certificate(config));
+        self.usher_as_is(&with_certificate(config))
+    }
+
+    /// A proxy with this config, beside which the files of the folder lie.
+    pub(crate) fn usher_as_is(&self, config: &str) -> Builder {
+        let mut builder = usher(config);
         for entry in fs::read_dir(self.folder.path()).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
             builder = builder.file(&name, fs::read(entry.path()).unwrap());

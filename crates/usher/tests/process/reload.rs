@@ -152,8 +152,8 @@ fn a_pid_file_is_enough() {
     let config = format!("pid_file = \"$DIR/usher.pid\"\n{ONE}");
     let mut usher = usher(&config).endpoint(&endpoint).start().unwrap();
     let file = usher.dir().join("usher.pid");
-    until("the pid_file", || file.exists());
-    assert_eq!(fs::read_to_string(&file).unwrap(), format!("{}\n", usher.pid()));
+    let content = format!("{}\n", usher.pid());
+    until("the pid_file", || fs::read_to_string(&file).is_ok_and(|found| found == content));
     usher.write_config(&format!("{config}{TWO}")).unwrap();
     let done = run(usher.dir(), &["reload", "--pid-file", "usher.pid"]);
     assert_eq!(done.code, Some(0), "{done:?}");

@@ -74,6 +74,23 @@ fn close_carries_its_code() {
 }
 
 #[test]
+fn close_goes_out_where_the_path_is_full() {
+    run(async {
+        let (client, server) = Pair::new().connect().await;
+        let (mut to, mut from) = open(&client).await;
+        write(&mut to, b"?").await.expect("written");
+        let (mut answer, _request) = accept(&server).await;
+        // More than the first window of a path lets out.
+        write(&mut answer, &pattern(200_000)).await.expect("written");
+        // Time for sending it, and none for confirming it.
+        tokio::task::yield_now().await;
+        server.close(0x107, b"");
+        assert_eq!(closed(&client).await, ConnectionError::Application(0x107));
+        assert!(read(&mut from).await.is_err());
+    });
+}
+
+#[test]
 fn last_handle_closes_once_everything_has_arrived() {
     run(async {
         let pair = Pair::new();
