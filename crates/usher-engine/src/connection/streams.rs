@@ -52,7 +52,11 @@ pub(crate) async fn serve_h3<D: Dialer>(
     let patience = door.listener.timeouts.keep_alive;
     let deadline = worker.deadlines.register();
     let guest = Guest { worker, door, deadline, patience, permit: Some(permit) };
-    Box::pin(serve(guest, h3::Server::new(connection, limits))).await;
+    let over = connection.over();
+    let permit = Box::pin(serve(guest, h3::Server::new(connection, limits))).await;
+    // The last bytes may be on their way, or lost and to be sent again: a process that ends waits for them too.
+    over.await;
+    drop(permit);
 }
 
 /// Serves a connection of HTTP/2 to its end.
@@ -71,8 +75,8 @@ struct Shared<D: Dialer> {
     text: ClientText,
 }
 
-/// Serves a connection to its end.
-async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) {
+/// Serves a connection to its end. As long as the permit that it gives is kept, whoever drains waits for it.
+async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) -> Option<Permit<D>> {
     let Guest { worker, door, deadline, permit, .. } = guest;
     let text = ClientText::new(door.peer.map(|peer| peer.ip()), door.local);
     deadline.set(door.listener.timeouts.head);
@@ -86,8 +90,7 @@ async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) {
         record::connection(&shared.worker, &door, ("client_malformed", error.as_str()));
         let _ = deadline.limit(LAST_WORDS, poll_fn(|cx| driving.server.poll_last_words(cx))).await;
     }
-    // Counted until here: whoever drains waits for it.
-    drop(permit);
+    permit
 }
 
 /// A connection that is being driven.

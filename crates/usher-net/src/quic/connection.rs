@@ -1,6 +1,7 @@
 //! A handle of a connection.
 
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -218,6 +219,19 @@ impl Connection {
         }
         self.state().wait(cx, |wakers| &mut wakers.closed);
         Poll::Pending
+    }
+
+    /// Waits until the connection is no more, without being a handle of it: for whoever has to know that what was written
+    /// has arrived, and that the peer was told of the end. Nobody may wait in [`poll_closed`](Self::poll_closed) then.
+    pub fn over(&self) -> impl Future<Output = ConnectionError> + use<> {
+        let state = Rc::clone(self.state());
+        std::future::poll_fn(move |cx| {
+            if let Some(error) = state.error.borrow().clone() {
+                return Poll::Ready(error);
+            }
+            state.wait(cx, |wakers| &mut wakers.closed);
+            Poll::Pending
+        })
     }
 
     /// Sets the one alarm of the connection, or takes it back.

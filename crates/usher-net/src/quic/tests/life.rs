@@ -1,5 +1,6 @@
 //! Handshakes, and how connections end.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use rustls::pki_types::PrivateKeyDer;
 
 use super::{
     ConnectionError, Pair, QuicConnector, QuicListener, QuicOptions, Tls, accept, ask, bind, closed, echo,
-    echo_all, handshake, open, options, pattern, read, run, send, write,
+    echo_all, handshake, once, open, options, pattern, read, run, send, write,
 };
 
 #[test]
@@ -98,6 +99,7 @@ fn last_handle_closes_once_everything_has_arrived() {
         let (mut to, mut from) = open(&client).await;
         write(&mut to, b"?").await.expect("written");
         let body = pattern(60_000);
+        let over = server.over();
         {
             let server = server;
             server.close_on_drop(0x100);
@@ -108,7 +110,10 @@ fn last_handle_closes_once_everything_has_arrived() {
             let (mut answer, _request) = accept(&server).await;
             send(&mut answer, &body).await.expect("sent");
         }
+        let mut over = std::pin::pin!(over);
+        assert!(once(|cx| over.as_mut().poll(cx)).await.is_pending(), "nothing has arrived");
         assert!(read(&mut from).await.expect("all of it") == body);
+        assert_eq!(over.await, ConnectionError::Local);
         drop((to, from));
         assert_eq!(closed(&client).await, ConnectionError::Application(0x100));
     });
