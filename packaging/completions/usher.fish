@@ -31,7 +31,9 @@ complete -c usher -n "__fish_usher_needs_command" -f -a "check" -d 'Say whether 
 complete -c usher -n "__fish_usher_needs_command" -f -a "proxy" -d 'Serve one address from others, without a config file'
 complete -c usher -n "__fish_usher_needs_command" -f -a "explain" -d 'Say what would happen to a request, without sending it'
 complete -c usher -n "__fish_usher_needs_command" -f -a "reload" -d 'Tell a running usher to read its config again'
+complete -c usher -n "__fish_usher_needs_command" -f -a "upgrade" -d 'Let the binary that is on disk now take over from the running process; no connection is refused or reset'
 complete -c usher -n "__fish_usher_needs_command" -f -a "certs" -d 'Show the certificates of a running usher: names, issuer, expiry, what failed last and when it is tried again'
+complete -c usher -n "__fish_usher_needs_command" -f -a "endpoints" -d 'Show the endpoints of a running usher and how they stand, or change them at run time'
 complete -c usher -n "__fish_usher_needs_command" -f -a "trust" -d 'Make this machine trust the authority that signs certificates for local names'
 complete -c usher -n "__fish_usher_needs_command" -f -a "schema" -d 'Print the JSON Schema of the config, for editors; or the reference manual'
 complete -c usher -n "__fish_usher_needs_command" -f -a "init" -d 'Write a commented config to begin with'
@@ -50,7 +52,13 @@ complete -c usher -n "__fish_usher_using_subcommand proxy" -s l -l listen -d 'Wh
 complete -c usher -n "__fish_usher_using_subcommand proxy" -s t -l to -d 'Where requests go: `:3000` or `3000` (this machine), `10.0.0.1:3000`, `name:3000`, `unix:/run/app.sock`. May be repeated' -r
 complete -c usher -n "__fish_usher_using_subcommand proxy" -s b -l balance -d 'How one of several endpoints is chosen' -r -f -a "round_robin\t''
 least_requests\t''
-random\t''"
+random\t''
+random_two\t''
+peak_ewma\t''
+least_response_time\t''
+ip_hash\t''
+consistent_hash\t''
+sticky\t''"
 complete -c usher -n "__fish_usher_using_subcommand proxy" -s w -l workers -d 'Threads that serve; without it, one for each CPU' -r
 complete -c usher -n "__fish_usher_using_subcommand proxy" -l admin -d 'Where metrics, health and control are; without it, nowhere' -r
 complete -c usher -n "__fish_usher_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -66,12 +74,26 @@ complete -c usher -n "__fish_usher_using_subcommand reload" -l pid-file -d 'Send
 complete -c usher -n "__fish_usher_using_subcommand reload" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand reload" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usher -n "__fish_usher_using_subcommand upgrade" -l admin -d 'The admin listener of the running process; without it, the one that the config names' -r
+complete -c usher -n "__fish_usher_using_subcommand upgrade" -l pid-file -d 'Send SIGUSR2 to the process whose number is in this file. What becomes of it is then in that process\'s log' -r -F
+complete -c usher -n "__fish_usher_using_subcommand upgrade" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand upgrade" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand upgrade" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand certs" -l renew -d 'Obtain a new certificate for this name now' -r
 complete -c usher -n "__fish_usher_using_subcommand certs" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
 complete -c usher -n "__fish_usher_using_subcommand certs" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand certs" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand certs" -l json -d 'Print all that is known, as JSON'
 complete -c usher -n "__fish_usher_using_subcommand certs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -l state -d '`ready`: takes requests; `drain`: finishes what it has, and serves visitors that are bound to it; `disable`: gets nothing more' -r -f -a "ready\t''
+drain\t''
+disable\t''"
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -l weight -d 'Its weight from now on, or `config` for the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -l json -d 'Print all that is known, as JSON'
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand trust" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand trust" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand trust" -l remove -d 'Take the root away again'
@@ -84,15 +106,17 @@ complete -c usher -n "__fish_usher_using_subcommand init" -l force -d 'Replace t
 complete -c usher -n "__fish_usher_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c usher -n "__fish_usher_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c usher -n "__fish_usher_using_subcommand man" -s h -l help -d 'Print help'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "run" -d 'Serve'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "check" -d 'Say whether a config is good, without serving'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "proxy" -d 'Serve one address from others, without a config file'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "explain" -d 'Say what would happen to a request, without sending it'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "reload" -d 'Tell a running usher to read its config again'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "certs" -d 'Show the certificates of a running usher: names, issuer, expiry, what failed last and when it is tried again'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "trust" -d 'Make this machine trust the authority that signs certificates for local names'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "schema" -d 'Print the JSON Schema of the config, for editors; or the reference manual'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "init" -d 'Write a commented config to begin with'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "man" -d 'Print the manual page, or write those of all commands into a folder'
-complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload certs trust schema init completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "run" -d 'Serve'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "check" -d 'Say whether a config is good, without serving'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "proxy" -d 'Serve one address from others, without a config file'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "explain" -d 'Say what would happen to a request, without sending it'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "reload" -d 'Tell a running usher to read its config again'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "upgrade" -d 'Let the binary that is on disk now take over from the running process; no connection is refused or reset'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "certs" -d 'Show the certificates of a running usher: names, issuer, expiry, what failed last and when it is tried again'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "endpoints" -d 'Show the endpoints of a running usher and how they stand, or change them at run time'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "trust" -d 'Make this machine trust the authority that signs certificates for local names'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "schema" -d 'Print the JSON Schema of the config, for editors; or the reference manual'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "init" -d 'Write a commented config to begin with'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "man" -d 'Print the manual page, or write those of all commands into a folder'
+complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints trust schema init completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -3,8 +3,9 @@
 //! - [`metrics`]: all numbers of a [`usher_api::metrics::Registry`] as Prometheus text.
 //! - `server`: the thread, the socket, the limits.
 //! - `guard`: which requests are answered at all: what a web page could make a browser send is not.
-//! - `pages`: what each path answers.
+//! - `pages`: what each path answers; `clusters`: those about endpoints.
 
+mod clusters;
 mod guard;
 pub mod metrics;
 mod pages;
@@ -19,6 +20,12 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// The report on what is wrong; what served before goes on. The good result is a report as well.
     fn reload(&self) -> Result<String, String>;
+
+    /// Lets another process of the binary on disk take over.
+    ///
+    /// # Errors
+    /// Why it did not; this one serves on.
+    fn upgrade(&self) -> Result<String, String>;
 
     /// Whether requests are served and shall come.
     ///

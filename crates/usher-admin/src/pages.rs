@@ -7,11 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use usher_api::metrics::Registry;
 
 use crate::guard::Guard;
-use crate::{Control, metrics};
+use crate::{Control, clusters, metrics};
 
 const INDEX: &str = "Usher, the admin endpoint
 
@@ -20,7 +20,11 @@ GET  /healthz  200 while the process lives
 GET  /readyz   200 while requests are served, 503 before that and while draining
 GET  /certificates  all certificates as JSON: names, issuer, expiry, what failed last
 POST /certificates/renew?name=NAME  obtains a new one now
+GET  /clusters  all clusters as JSON: endpoints, weights, who is out and why
+PATCH /clusters/NAME  changes endpoints at run time, all of them or none, by JSON such as
+               {\"10.0.0.1:3000\": {\"state\": \"drain\", \"weight\": 5}}; states are ready, drain, disable
 POST /reload   reads the config anew: 200, or 422 and what is wrong with it
+POST /upgrade  lets another process of the binary on disk take over: 200, or 422 and why it did not
                (send `X-Usher-Admin: 1`, which keeps web pages from doing so)
 ";
 
@@ -39,8 +43,11 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/reload", post(reload))
+        .route("/upgrade", post(upgrade))
         .route("/certificates", get(certificates))
         .route("/certificates/renew", post(renew))
+        .route("/clusters", get(clusters::all))
+        .route("/clusters/{name}", patch(clusters::change))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page; / lists those that exist\n") })
         .layer(middleware::from_fn_with_state(site.clone(), check))
         .with_state(site)
@@ -95,6 +102,14 @@ async fn reload(State(site): State<Site>) -> Response {
     }
 }
 
+async fn upgrade(State(site): State<Site>) -> Response {
+    match off_thread(move || site.control.upgrade()).await {
+        Ok(Ok(report)) => lines(report).into_response(),
+        Ok(Err(report)) => (StatusCode::UNPROCESSABLE_ENTITY, lines(report)).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
 async fn certificates(State(site): State<Site>) -> Response {
     let json =
         off_thread(move || site.registry.certificates().map_or("[]".to_owned(), |report| report.json()))
@@ -120,7 +135,7 @@ async fn renew(State(site): State<Site>, request: Request) -> Response {
 }
 
 /// Runs what may wait where it holds up no other request.
-async fn off_thread<T: Send + 'static>(
+pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, (StatusCode, &'static str)> {
     let failed = (StatusCode::INTERNAL_SERVER_ERROR, "a defect of Usher; see its log\n");
@@ -128,7 +143,7 @@ async fn off_thread<T: Send + 'static>(
 }
 
 /// The text with a newline at its end.
-fn lines(mut text: String) -> String {
+pub(crate) fn lines(mut text: String) -> String {
     if !text.ends_with('\n') {
         text.push('\n');
     }

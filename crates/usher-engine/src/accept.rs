@@ -121,6 +121,9 @@ fn admit<D: Dialer>(
     if let Some(spec) = local.shared.listeners.iter().find(|spec| spec.name == door.listener.name) {
         door.listener = spec.clone();
     }
+    if local.shared.wants_local(door.local) {
+        door.local = stream.local().or(door.local);
+    }
     drop(local);
     match worker.admit(door.peer.map(|peer| peer.ip()), &door.listener) {
         Ok(permit) => {

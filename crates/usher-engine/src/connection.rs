@@ -94,6 +94,12 @@ pub(crate) async fn attend<D: Dialer, T: Transport>(
             match Box::pin(guest.begin(stream)).await {
                 Some(Begun::Http1(begun, read)) => (stream, ahead) = (begun, read),
                 Some(Begun::Http2(begun, read)) => break 'http2 (begun, read),
+                Some(Begun::Tcp(begun, read)) => {
+                    return Box::pin(passthrough::tcp(&mut guest, begun, read)).await;
+                }
+                Some(Begun::Past(begun, read, name)) => {
+                    return Box::pin(passthrough::encrypted(&mut guest, begun, read, name)).await;
+                }
                 None => return,
             }
         }
@@ -124,6 +130,10 @@ enum Begun<T> {
     Http1(Secured<T>, Vec<u8>),
     /// With HTTP/2.
     Http2(Secured<T>, Vec<u8>),
+    /// With whatever its listener carries instead of HTTP; some bytes may have been read already.
+    Tcp(Secured<T>, Vec<u8>),
+    /// Still encrypted: what was read, and the host that the client names.
+    Past(T, Vec<u8>, String),
 }
 
 /// How a connection goes on after requests of HTTP/1.
@@ -153,7 +163,8 @@ impl Door {
 
     /// Whether something comes before the first request.
     fn begins_otherwise(&self) -> bool {
-        self.listener.proxy_protocol.is_some() || self.listener.tls.is_some()
+        let listener = &self.listener;
+        listener.proxy_protocol.is_some() || listener.tls.is_some() || listener.tcp.is_some()
     }
 }
 
@@ -165,10 +176,14 @@ impl<D: Dialer> Guest<D> {
         if self.door.listener.proxy_protocol.is_some() {
             (stream, ahead) = self.read_proxy_header(stream).await?;
         }
-        if self.door.listener.tls.is_some() {
-            return secure::run(self, stream, ahead).await;
-        }
-        Some(Begun::Http1(Secured::Plain(stream), ahead))
+        let begun = match self.door.listener.tls {
+            Some(_) => secure::run(self, stream, ahead).await?,
+            None => Begun::Http1(Secured::Plain(stream), ahead),
+        };
+        Some(match begun {
+            Begun::Http1(stream, ahead) if self.door.listener.tcp.is_some() => Begun::Tcp(stream, ahead),
+            begun => begun,
+        })
     }
 
     /// Reads the PROXY header, if the peer may send one; gives the bytes read behind it.

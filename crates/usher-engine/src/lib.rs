@@ -5,12 +5,14 @@
 //! - [`Worker`]: what one thread has: its snapshot, its clusters and pools, its clock. Nothing in it is shared.
 //! - [`cluster`]: endpoints, balancing and pooled connections of one worker.
 //! - [`connection`]: a client's connection from its first byte to its last.
+//! - `l4`: connections that are passed on as they come.
 
 pub mod accept;
 pub mod cluster;
 pub mod connection;
 pub mod deadline;
 pub mod explain;
+mod l4;
 pub mod path;
 pub mod snapshot;
 mod steps;

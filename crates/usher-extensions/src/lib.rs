@@ -5,4 +5,5 @@
 
 pub mod balancers;
 pub mod filters;
+pub mod probes;
 pub mod sinks;

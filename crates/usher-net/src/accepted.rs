@@ -1,13 +1,14 @@
 //! A connection that was just accepted, not yet known to the runtime.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
 use socket2::Socket;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::address::{Address, canonical};
 use crate::pipe::Pipe;
 use crate::stream::Stream;
 use crate::transport::Transport;
@@ -51,6 +52,18 @@ impl Accepted {
         match self.state {
             State::Registered(stream) => Ok(stream),
             _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The address of this end, where it has one. One system call.
+    pub fn local(&self) -> Option<SocketAddr> {
+        match &self.state {
+            State::Fresh { socket, .. } => socket.local_addr().ok()?.as_socket().map(canonical),
+            State::Registered(stream) => match stream.local().ok()? {
+                Address::Ip(address) => Some(address),
+                Address::Unix(_) => None,
+            },
+            State::Lost => None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! - [`Transport`]: what the wire drivers need of a byte stream; [`Stream`] and [`MemoryStream`] are such.
 //! - [`Pipe`]: a kernel pipe through which bytes go from socket to socket.
 //! - [`bind`] and [`Listener`]: listening, one queue per worker, drained at the end.
+//! - [`Inherited`], [`adopt`], [`handover`]: sockets that another process opened; [`activated`]: from systemd.
 //! - [`Dialer`]: how the engine reaches endpoints without opening sockets itself.
 //! - [`Watch`]: the wait for the next byte of very many connections.
 //! - [`proxy_protocol`]: who the client is when a load balancer stands before us.
@@ -14,6 +15,8 @@ mod accepted;
 mod address;
 mod affinity;
 mod dial;
+pub mod handover;
+mod inherited;
 mod listen;
 mod memory;
 mod options;
@@ -32,8 +35,10 @@ pub use accepted::Accepted;
 pub use address::{Address, Peer};
 pub use affinity::{allowed_cores, pin_to_core, raise_open_files};
 pub use dial::{Dialer, SystemDialer};
+pub use inherited::activated;
 pub use listen::{
-    AcceptFault, BindError, BoundSocket, DEFAULT_BACKLOG, Drain, ListenOptions, Listener, bind,
+    AcceptFault, BindError, BoundSocket, DEFAULT_BACKLOG, Drain, Inherited, Kept, ListenOptions, Listener,
+    adopt, bind, keep,
 };
 pub use memory::MemoryStream;
 pub use options::{Keepalive, SocketOptions};

@@ -4,6 +4,7 @@
 //! that goes away first refuses new connections and then gives out those that already stand in its queue.
 
 mod accept;
+mod adopt;
 mod bind;
 mod drain;
 mod error;
@@ -13,6 +14,7 @@ mod unix;
 use std::time::Duration;
 
 pub use accept::{AcceptFault, Listener};
+pub use adopt::{Inherited, Kept, adopt, keep};
 pub use bind::{BoundSocket, bind};
 pub use drain::Drain;
 pub use error::BindError;

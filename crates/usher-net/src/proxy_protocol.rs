@@ -119,6 +119,17 @@ pub struct Details {
     pub unique_id: Option<Vec<u8>>,
     /// Whether the client came over TLS (PP2_TYPE_SSL with PP2_CLIENT_SSL).
     pub over_tls: bool,
+    /// Whether the client showed a certificate that was verified, and when.
+    pub certificate: Option<Shown>,
+}
+
+/// When a client showed its certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// In this connection (PP2_CLIENT_CERT_CONN).
+    Now,
+    /// In an earlier connection, whose session was resumed (PP2_CLIENT_CERT_SESS).
+    Before,
 }
 
 /// Parses the start of a connection. Calling it again with more bytes never changes an answer other than

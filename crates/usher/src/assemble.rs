@@ -8,6 +8,7 @@ use usher_config::{Diagnostic, Loaded, Report};
 use usher_engine::snapshot::{Builder, Built};
 use usher_extensions::balancers::BALANCERS;
 use usher_extensions::filters::FILTERS;
+use usher_extensions::probes::PROBES;
 use usher_extensions::sinks::access_log::{AccessLog, AccessLogOptions};
 
 use crate::certificates;
@@ -63,7 +64,7 @@ fn build(
     before: Option<&Built>,
     log: Option<Arc<dyn AccessSink>>,
 ) -> Result<Built, Box<Report>> {
-    let builder = Builder { filters: FILTERS, balancers: BALANCERS };
+    let builder = Builder { filters: FILTERS, balancers: BALANCERS, probes: PROBES };
     let built = builder.build(loaded, before, log);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         certificates::findings(loaded).into_iter().partition(Diagnostic::is_error);

@@ -46,7 +46,8 @@ pub(crate) enum Command {
     /// Without a FILE, serves ./usher.toml or, where that is not there, /etc/usher/usher.toml.
     ///
     /// Signals: HUP reads the config again (an error changes nothing); TERM, INT and QUIT finish what is under way,
-    /// for at most `timeouts.drain`, and a second one ends at once; USR1 opens log files again.
+    /// for at most `timeouts.drain`, and a second one ends at once; USR1 opens log files again; USR2 lets the binary that is
+    /// on disk now take over (`usher upgrade`).
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(FileArgs),
     /// Say whether a config is good, without serving.
@@ -68,9 +69,21 @@ pub(crate) enum Command {
     /// Prints what changed, or everything that is wrong with the new config; then nothing has changed.
     #[command(after_long_help = RELOAD_EXAMPLES)]
     Reload(ReloadArgs),
+    /// Let the binary that is on disk now take over from the running process; no connection is refused or reset.
+    ///
+    /// The running process starts the new one with its own arguments and hands it the listening sockets. When that one
+    /// serves, the old one finishes what is under way, for at most `timeouts.drain`, and ends. One that does not start
+    /// changes nothing; why is printed.
+    #[command(after_long_help = UPGRADE_EXAMPLES)]
+    Upgrade(UpgradeArgs),
     /// Show the certificates of a running usher: names, issuer, expiry, what failed last and when it is tried again.
     #[command(after_long_help = CERTS_EXAMPLES)]
     Certs(CertsArgs),
+    /// Show the endpoints of a running usher and how they stand, or change them at run time.
+    ///
+    /// What is changed here outlives reloads, not restarts.
+    #[command(after_long_help = ENDPOINTS_EXAMPLES)]
+    Endpoints(EndpointsArgs),
     /// Make this machine trust the authority that signs certificates for local names.
     ///
     /// Hosts that no public authority knows, such as `localhost` or `app.internal`, get a certificate of an authority of
@@ -178,6 +191,32 @@ pub(crate) struct CertsArgs {
     pub(crate) config: ConfigArgs,
 }
 
+/// `usher endpoints`
+#[derive(Debug, Args)]
+pub(crate) struct EndpointsArgs {
+    /// The cluster whose endpoints are shown or changed; all are shown without it.
+    #[arg(requires = "endpoints")]
+    pub(crate) cluster: Option<String>,
+    /// The endpoints to change, by address or by name; all of them or none.
+    #[arg(value_name = "ENDPOINT")]
+    pub(crate) endpoints: Vec<String>,
+    /// `ready`: takes requests; `drain`: finishes what it has, and serves visitors that are bound to it; `disable`: gets
+    /// nothing more.
+    #[arg(long, value_parser = ["ready", "drain", "disable"], requires = "endpoints")]
+    pub(crate) state: Option<String>,
+    /// Its weight from now on, or `config` for the one of the config.
+    #[arg(long, value_name = "N", requires = "endpoints")]
+    pub(crate) weight: Option<String>,
+    /// Print all that is known, as JSON.
+    #[arg(long, conflicts_with = "endpoints")]
+    pub(crate) json: bool,
+    /// The admin listener of the process, where it is not the one of the config.
+    #[arg(long, value_name = "ADDR", value_parser = bind)]
+    pub(crate) admin: Option<BindAddress>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
 /// `usher trust`
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
@@ -245,6 +284,19 @@ pub(crate) struct ReloadArgs {
     #[arg(long, value_name = "ADDR", conflicts_with = "pid_file", value_parser = bind)]
     pub(crate) admin: Option<BindAddress>,
     /// Send SIGHUP to the process whose number is in this file. The report is then in that process's log.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) pid_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// `usher upgrade`
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArgs {
+    /// The admin listener of the running process; without it, the one that the config names.
+    #[arg(long, value_name = "ADDR", conflicts_with = "pid_file", value_parser = bind)]
+    pub(crate) admin: Option<BindAddress>,
+    /// Send SIGUSR2 to the process whose number is in this file. What becomes of it is then in that process's log.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) pid_file: Option<PathBuf>,
     #[command(flatten)]
@@ -320,6 +372,18 @@ Examples:
   usher reload                          ask the process at the `admin` of ./usher.toml
   usher reload --admin 127.0.0.1:9180   where `admin` has just been changed in the file: ask at the old one
   usher reload --pid-file /run/usher/usher.pid";
+
+const UPGRADE_EXAMPLES: &str = "\
+Examples:
+  cp usher-new /usr/bin/usher.new && mv /usr/bin/usher.new /usr/bin/usher && usher upgrade
+  usher upgrade --admin unix:/run/usher/admin.sock
+  usher upgrade --pid-file /run/usher/usher.pid";
+
+const ENDPOINTS_EXAMPLES: &str = "\
+Examples:
+  usher endpoints                                             Who is in, who is out, and why
+  usher endpoints api 10.0.0.1:3000 --state drain             Before the endpoint is taken down
+  usher endpoints api 10.0.0.1:3000 --state ready --weight 2  It is back, with twice the share";
 
 const CERTS_EXAMPLES: &str = "\
 Examples:

@@ -4,6 +4,7 @@ use usher_config::schema::Schema;
 use usher_config::{Known, json_schema, reference};
 use usher_extensions::balancers::BALANCERS;
 use usher_extensions::filters::FILTERS;
+use usher_extensions::probes::PROBES;
 
 /// The keys that filters add to a route.
 pub(crate) fn filter_names() -> Vec<&'static str> {
@@ -28,5 +29,6 @@ pub(crate) fn reference_page() -> String {
 fn with_known(render: impl FnOnce(&Known<'_>) -> String) -> String {
     let filters: Vec<(&str, Schema)> = FILTERS.iter().map(|one| (one.name, (one.schema)())).collect();
     let balancers: Vec<(&str, Schema)> = BALANCERS.iter().map(|one| (one.name, (one.schema)())).collect();
-    render(&Known { filters: &filters, balancers: &balancers })
+    let probes: Vec<(&str, Schema)> = PROBES.iter().map(|one| (one.name, (one.schema)())).collect();
+    render(&Known { filters: &filters, balancers: &balancers, probes: &probes })
 }

@@ -5,18 +5,22 @@
 //! - [`origin`], [`assemble`]: from the bytes of a config to a snapshot, with every extension that there is.
 //! - [`effective`]: a config as it would be served, in one text.
 //! - [`names`]: endpoints that are written by name, resolved again and again.
+//! - [`health`]: endpoints that are asked whether they are well.
 //! - [`demo`]: what `usher` serves when it is told nothing.
 
 mod assemble;
 mod certificates;
 mod cli;
+mod clusters;
 mod commands;
 mod demo;
 mod effective;
+mod health;
 mod known;
 mod log;
 mod names;
 mod origin;
+mod outliers;
 mod serve;
 mod terminal;
 

@@ -5,6 +5,7 @@ mod count;
 mod generate;
 mod invariants;
 mod paths;
+mod simulate;
 mod step;
 mod test;
 mod tools;
@@ -30,6 +31,9 @@ cargo xtask: the repository's chores
       Writes what is derived from the code: docs/schema.json, docs/reference.md, shell completions and man pages under
       packaging/. With --check it only says what differs. USHER_BIN names a binary to ask instead of building one.
 
+  cargo xtask simulate
+      Draws the pictures of docs/balancing.md: the balancers among simulated endpoints, always from the same seed.
+
   cargo xtask bench [--only NAME…] [--rounds N] [--quick] [--proxies A,B] …
       CPU per request of Usher, nginx, HAProxy, Caddy, interleaved: bench/README.md. Installs the peers, builds, runs;
       `cargo xtask bench --help` lists every option.
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "test" => test::main(rest),
         Some((first, rest)) if first == "invariants" => no_more(rest).and_then(|()| invariants::main()),
         Some((first, rest)) if first == "generate" => generate::main(rest),
+        Some((first, rest)) if first == "simulate" => no_more(rest).and_then(|()| simulate::main()),
         Some((first, rest)) if first == "bench" => bench::main(rest),
         Some((first, _)) if ["help", "--help", "-h"].contains(&first.as_str()) => {
             print!("{HELP}");

@@ -2,7 +2,10 @@
 
 use std::time::UNIX_EPOCH;
 
-use usher_api::metrics::{EndpointKey, EndpointMetrics, Reading, Refusal, Registry, RouteMetrics, Totals};
+use usher_api::ProbeReading;
+use usher_api::metrics::{
+    EndpointKey, EndpointMetrics, MAX_ENDPOINTS, Reading, Refusal, Registry, RouteMetrics, Totals,
+};
 
 use super::exposition::Exposition;
 
@@ -68,6 +71,23 @@ pub(super) fn connections(out: &mut Exposition, totals: &Totals) {
         .sample(&[], totals.tunnels.opened.get());
     out.gauge("usher_tunnels_active", "Upgraded connections that are open.")
         .sample(&[], totals.tunnels.active.get());
+}
+
+pub(super) fn passed(out: &mut Exposition, totals: &Totals) {
+    let passed = &totals.passed;
+    out.counter("usher_tcp_connections_total", "Connections that were passed on as TCP, or still encrypted.")
+        .sample(&[], passed.opened.get());
+    out.gauge("usher_tcp_connections_active", "Of these, those that are open.")
+        .sample(&[], passed.active.get());
+    out.counter("usher_tcp_connections_broken_total", "Of these, those that neither side ended, by reason.");
+    for (reason, counter) in passed.by_reason.iter() {
+        out.sample(&[("reason", reason)], counter.get());
+    }
+    out.histogram("usher_tcp_connection_duration_seconds", "How long they lasted.")
+        .durations(&[], &passed.duration);
+    out.counter("usher_tcp_received_bytes_total", "Bytes from clients that endpoints were sent.")
+        .sample(&[], passed.received.get());
+    out.counter("usher_tcp_sent_bytes_total", "Bytes to clients.").sample(&[], passed.sent.get());
 }
 
 pub(super) fn certificates(out: &mut Exposition, registry: &Registry) {
@@ -140,6 +160,20 @@ pub(super) fn upstream(out: &mut Exposition, totals: &Totals) {
     for (kind, counter) in upstream.errors.iter() {
         out.sample(&[("kind", kind)], counter.get());
     }
+    out.counter("usher_upstream_retries_total", "Requests that were sent again, by `retry`.")
+        .sample(&[], upstream.retries.get());
+    out.counter(
+        "usher_upstream_retries_refused_total",
+        "Requests that were not sent again, as the retry budget of their cluster was used up.",
+    )
+    .sample(&[], upstream.retries_refused.get());
+    out.counter(
+        "usher_upstream_hedges_total",
+        "Second tries beside first ones that took long, by `retry.hedge`.",
+    )
+    .sample(&[], upstream.hedges.get());
+    out.counter("usher_upstream_hedges_won_total", "Second tries whose response came first.")
+        .sample(&[], upstream.hedges_won.get());
 }
 
 pub(super) fn routes(out: &mut Exposition, routes: &Routes) {
@@ -207,4 +241,31 @@ pub(super) fn endpoints(out: &mut Exposition, endpoints: &Endpoints) {
 
 fn labels(key: &EndpointKey) -> [(&'static str, &str); 2] {
     [("cluster", &key.cluster), ("endpoint", &key.address)]
+}
+
+pub(super) fn probes(out: &mut Exposition, registry: &Registry) {
+    let mut readings = registry.probes().map(|report| report.readings()).unwrap_or_default();
+    readings.truncate(MAX_ENDPOINTS);
+    if readings.is_empty() {
+        return;
+    }
+    type Number = fn(&ProbeReading) -> u64;
+    let numbers: [(&str, &str, Number); 3] = [
+        ("usher_endpoint_healthy", "1 if probes say that an endpoint is well, 0 if not.", |one| {
+            one.well.into()
+        }),
+        ("usher_endpoint_probes_total", "Probes of an endpoint.", |one| one.probes.0),
+        ("usher_endpoint_probe_failures_total", "Probes of an endpoint that failed.", |one| one.probes.1),
+    ];
+    for (name, help, number) in numbers {
+        if name.ends_with("_total") {
+            out.counter(name, help)
+        } else {
+            out.gauge(name, help)
+        };
+        for one in &readings {
+            let labels = [("cluster", &*one.cluster), ("endpoint", &one.label), ("address", &one.address)];
+            out.sample(&labels, number(one));
+        }
+    }
 }

@@ -20,11 +20,13 @@ pub fn render(registry: &Registry) -> String {
     let mut out = Exposition::default();
     families::process(&mut out, registry, &reading);
     families::connections(&mut out, &reading.totals);
+    families::passed(&mut out, &reading.totals);
     families::certificates(&mut out, registry);
     families::requests(&mut out, &reading.totals);
     families::upstream(&mut out, &reading.totals);
     families::routes(&mut out, &reading.routes);
     families::endpoints(&mut out, &reading.endpoints);
+    families::probes(&mut out, registry);
     process::render(&mut out);
     out.finish()
 }

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::sync::oneshot;
@@ -23,6 +24,9 @@ use connection::Door;
 /// Threads for what may wait: reloads, scrapes, questions of readiness; further ones queue.
 const MAX_WAITING_THREADS: usize = 4;
 
+/// How often [`AdminServer::finish`] looks.
+const FINISH_CHECK: Duration = Duration::from_millis(5);
+
 /// Where the endpoint listens; bound by the caller, so that an address in use is an error before anything starts.
 #[derive(Debug)]
 pub enum Socket {
@@ -35,6 +39,7 @@ pub enum Socket {
 /// The running endpoint. When it is dropped, it stops.
 pub struct AdminServer {
     stop: Option<oneshot::Sender<()>>,
+    leave: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,6 +56,7 @@ impl AdminServer {
             .build()?;
         let site = Site { registry, control, guard: Guard::new(socket.ip()?) };
         let (stop, stopped) = oneshot::channel();
+        let (leave, left) = oneshot::channel();
         let listener = {
             let _within = runtime.enter();
             socket.listen()?
@@ -58,7 +64,7 @@ impl AdminServer {
         let work = move || {
             runtime.block_on(async move {
                 tokio::select! {
-                    () = listener.serve(pages::router(site)) => {}
+                    () = listener.serve(pages::router(site), left) => {}
                     _ = stopped => {}
                 }
             });
@@ -66,7 +72,26 @@ impl AdminServer {
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(work)?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { stop: Some(stop), leave: Some(leave), thread: Some(thread) })
+    }
+
+    /// Takes no more connections; requests that are under way are answered.
+    pub fn leave(&mut self) {
+        if let Some(leave) = self.leave.take() {
+            let _ = leave.send(());
+        }
+    }
+
+    /// Ends it. After [`leave`](Self::leave), waits for answers that are under way, for at most `patience`.
+    pub fn finish(mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.leave.is_none()
+            && self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+            && Instant::now() < deadline
+        {
+            thread::sleep(FINISH_CHECK);
+        }
+        self.stop.take();
     }
 
     /// Closes the socket and all connections; waits for the thread.
@@ -106,11 +131,17 @@ enum Listening {
 }
 
 impl Listening {
-    async fn serve(self, router: Router) {
-        // Never ends, so never gives an error.
+    /// Serves until `left` says so; for ever if its sender is just dropped.
+    async fn serve(self, router: Router, left: oneshot::Receiver<()>) {
+        let left = async move {
+            if left.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        // Accepting does not fail, so there is no error to look at.
         let _ = match self {
-            Self::Tcp(door) => axum::serve(door, router).await,
-            Self::Unix(door) => axum::serve(door, router).await,
+            Self::Tcp(door) => axum::serve(door, router).with_graceful_shutdown(left).await,
+            Self::Unix(door) => axum::serve(door, router).with_graceful_shutdown(left).await,
         };
     }
 }

@@ -18,6 +18,10 @@ impl Control for Fake {
         self.reload.lock().unwrap().clone()
     }
 
+    fn upgrade(&self) -> Result<String, String> {
+        Err("the new process ended".to_owned())
+    }
+
     fn ready(&self) -> Result<(), String> {
         self.ready.lock().unwrap().clone()
     }
@@ -70,6 +74,7 @@ fn pages_answer() {
         ("GET /reload HTTP/1.1\r\n", 405, ""),
         ("POST /reload HTTP/1.1\r\nX-Usher-Admin: 1\r\n", 200, "\r\n\r\n2 routes\n"),
         ("POST /reload HTTP/1.1\r\nContent-Type: application/json\r\n", 200, "\r\n\r\n2 routes\n"),
+        ("POST /upgrade HTTP/1.1\r\nX-Usher-Admin: 1\r\n", 422, "\r\n\r\nthe new process ended\n"),
     ];
     for (head, status, part) in table {
         let (got, text) = ask(setup.address, head);

@@ -7,6 +7,8 @@ use super::families::{EndpointKey, Families, MAX_ENDPOINTS, MAX_ROUTES};
 use super::process::Process;
 use super::worker::{EndpointMetrics, RouteMetrics, Totals, WorkerMetrics};
 use crate::certificates::CertificateReport;
+use crate::clusters::ClusterControl;
+use crate::probe::ProbeReport;
 use crate::record::AccessSink;
 
 /// All numbers of the process.
@@ -17,6 +19,8 @@ pub struct Registry {
     families: Arc<Families>,
     sinks: Mutex<Vec<Arc<dyn AccessSink>>>,
     certificates: Mutex<Option<Arc<dyn CertificateReport>>>,
+    clusters: Mutex<Option<Arc<dyn ClusterControl>>>,
+    probes: Mutex<Option<Arc<dyn ProbeReport>>>,
 }
 
 /// All numbers at one moment, added up over workers.
@@ -47,6 +51,8 @@ impl Registry {
             families: Arc::new(Families::new(routes, endpoints)),
             sinks: Mutex::default(),
             certificates: Mutex::default(),
+            clusters: Mutex::default(),
+            probes: Mutex::default(),
         })
     }
 
@@ -75,6 +81,26 @@ impl Registry {
     /// Who tells of the certificates, if there are any.
     pub fn certificates(&self) -> Option<Arc<dyn CertificateReport>> {
         lock(&self.certificates).clone()
+    }
+
+    /// Who tells of the clusters, and changes them, from now on.
+    pub fn use_clusters(&self, control: Arc<dyn ClusterControl>) {
+        *lock(&self.clusters) = Some(control);
+    }
+
+    /// Who tells of the clusters and changes them.
+    pub fn clusters(&self) -> Option<Arc<dyn ClusterControl>> {
+        lock(&self.clusters).clone()
+    }
+
+    /// Who tells from now on what probes say of endpoints.
+    pub fn use_probes(&self, report: Arc<dyn ProbeReport>) {
+        *lock(&self.probes) = Some(report);
+    }
+
+    /// Who tells what probes say of endpoints, if there are any.
+    pub fn probes(&self) -> Option<Arc<dyn ProbeReport>> {
+        lock(&self.probes).clone()
     }
 
     /// Reads everything. Meant for a scrape every few seconds: costs time and memory by routes and endpoints.

@@ -36,6 +36,8 @@ group! {
         pub requests: Requests,
         /// Upgraded connections.
         pub tunnels: Tunnels,
+        /// Connections that are passed on as they come.
+        pub passed: Passed,
         /// Connections to endpoints.
         pub upstream: Upstream,
     }
@@ -100,6 +102,24 @@ group! {
 }
 
 group! {
+    /// Connections that are passed on as they come: TCP, and TLS that is not ended here.
+    pub struct Passed {
+        /// Begun so far.
+        pub opened: Counter,
+        /// Open now.
+        pub active: Gauge,
+        /// Ended so far because of something, by reason; the others were ended by both sides.
+        pub by_reason: ByReason,
+        /// From their first byte, or the end of the TLS handshake, to their end.
+        pub duration: Histogram,
+        /// Bytes from clients that endpoints were sent.
+        pub received: Counter,
+        /// Bytes to clients.
+        pub sent: Counter,
+    }
+}
+
+group! {
     /// Connections to endpoints, of all clusters.
     pub struct Upstream {
         /// Connections made.
@@ -112,6 +132,14 @@ group! {
         pub in_flight: Gauge,
         /// Errors by kind.
         pub errors: ByKind,
+        /// Requests that were sent again.
+        pub retries: Counter,
+        /// Requests that were not, as the budget of their cluster was used up.
+        pub retries_refused: Counter,
+        /// Second tries beside first ones that took long.
+        pub hedges: Counter,
+        /// Of these: those whose response came first.
+        pub hedges_won: Counter,
     }
 }
 
@@ -259,6 +287,34 @@ impl Tunnels {
     /// An upgraded connection ended.
     pub fn closed(&self) {
         self.active.decrement();
+    }
+}
+
+impl Passed {
+    /// A connection is passed on.
+    pub fn opened(&self) {
+        self.opened.increment();
+        self.active.increment();
+    }
+
+    /// A connection that was `opened` is there no more, whatever came of it.
+    pub fn closed(&self) {
+        self.active.decrement();
+    }
+
+    /// It has ended after so many microseconds; without a reason if both sides ended it.
+    pub fn ended(&self, reason: &'static str, micros: u64) {
+        self.duration.observe(micros);
+        if !reason.is_empty() {
+            self.by_reason.of(reason).increment();
+        }
+    }
+
+    /// Bytes went forth and back.
+    #[inline]
+    pub fn moved(&self, received: u64, sent: u64) {
+        self.received.add(received);
+        self.sent.add(sent);
     }
 }
 

@@ -38,10 +38,11 @@ pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], 
     for listener in &config.listeners {
         proxy_protocol(listener, cx);
         let passed = listener.tls.on().into_iter().flat_map(|tls| &tls.passthrough);
-        for cluster in passed.filter_map(|one| one.cluster.as_ref()) {
+        for cluster in passed.filter_map(|one| one.cluster.as_ref()).chain(&listener.cluster) {
             exists("cluster", cluster, &names.clusters, "define it as `[cluster.NAME]`", cx);
         }
     }
+    super::l4::all(config, document, cx);
     secure::all(config, cx);
     binds(config, cx);
     clusters(config, cx);
@@ -74,7 +75,8 @@ fn routes(document: &Document, cx: &mut Context<'_>) {
     if keys.iter().any(|(key, _)| !Config::KEYS.contains(&key.name.as_str())) {
         return;
     }
-    if written.is_none_or(|routes| routes.as_list().is_some_and(<[Node]>::is_empty)) {
+    let is_none = written.is_none_or(|routes| routes.as_list().is_some_and(<[Node]>::is_empty));
+    if is_none && !super::l4::is_any(document) {
         let place = written.map_or(document.root.span, |routes| routes.span);
         let error = Diagnostic::error("no routes: nothing would be served").at(place, "");
         cx.push(error.help("write a `[[route]]`, such as one with `to = \"localhost:3000\"`"));

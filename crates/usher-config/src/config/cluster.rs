@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{ClusterTls, RouteTimeouts, Switch, UpstreamProtocol};
+use super::l4::ProxyVersion;
+use super::{
+    ClusterLimits, ClusterTls, Health, Outliers, RetryBudget, RouteTimeouts, Switch, UpstreamProtocol,
+};
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::Node;
 use crate::schema::Schema;
-use crate::value::{EndpointUrl, ValueError};
+use crate::value::{EndpointUrl, Percent, ValueError};
 
 crate::section! {
     /// A group of endpoints that serve the same thing.
@@ -27,12 +30,33 @@ crate::section! {
         pub tls: Switch<ClusterTls> = Switch::Off,
         /// How endpoints are spoken to.
         pub protocol: UpstreamProtocol = UpstreamProtocol::Auto,
+        /// Begin each connection to an endpoint with a PROXY protocol header of this version, which tells it who the
+        /// client is. Such a connection carries the requests of one client only: it is not kept for others.
+        pub proxy_protocol: Option<Spanned<ProxyVersion>>,
         /// Timeouts for this cluster in place of those in `[timeouts]`.
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// Connections to the endpoints that are kept and used again.
         pub pool: Pool = Pool::default(),
+        /// How many of its requests may be sent again: a share, or a table.
+        pub retry_budget: RetryBudget = RetryBudget::default(),
         /// How often names of endpoints are resolved again.
         pub dns: DnsRefresh = DnsRefresh::default(),
+        /// How many requests endpoints are given at once, and the queue of those that wait.
+        pub limits: ClusterLimits = ClusterLimits::default(),
+        /// Endpoints that do worse than they may are left out for a while: `true`, or a table with the limits.
+        pub outliers: Switch<Outliers> = Switch::Off,
+        /// Endpoints are asked again and again whether they are well: `true`, or a table such as `{ path = "/healthz" }`.
+        pub health: Spanned<Switch<Health>> = Spanned::nowhere(Switch::Off),
+        /// How long an endpoint that was out is given less than its share: it begins with a tenth, and has all of it
+        /// at the end. `0s` gives it everything at once.
+        #[range(Duration::ZERO..=Duration::from_secs(3600))]
+        pub slow_start: Duration = Duration::ZERO,
+        /// The next group of endpoints (see `priority`) gets requests when less than this share of a group is well,
+        /// and more of them the fewer are. `0%` waits until nobody in a group is well.
+        pub spill_over: Percent = Percent::NONE,
+        /// When no more than this share of the endpoints is well, all are asked, well or not: too few would drown in
+        /// the requests of all others, and probes may be what is wrong. `off` answers 503 when nobody is well.
+        pub panic_threshold: PanicThreshold = PanicThreshold::Share(Percent::NONE),
     }
 }
 
@@ -46,9 +70,13 @@ crate::section! {
         /// Its share of the requests, compared with the others'. `0` takes no new requests.
         #[range(0..=65_535)]
         pub weight: u32 = 1,
+        /// Its group. Requests go to the endpoints of the lowest number, and to the next ones only when those fail:
+        /// see `spill_over`. `1` makes an endpoint a backup of those without a number.
+        #[range(0..=15)]
+        pub priority: u8 = 0,
         /// A name for logs and metrics, in place of the address.
         pub name: Option<Spanned<String>>,
-        /// Labels by which others can choose it.
+        /// Labels by which the `subset` of a route chooses it.
         pub labels: BTreeMap<String, String> = BTreeMap::new(),
     }
 }
@@ -123,8 +151,40 @@ impl Decode for HostPolicy {
     }
 }
 
+/// How few endpoints may be well before all are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PanicThreshold {
+    /// Those that are not well are never asked.
+    Off,
+    /// This share, or less.
+    Share(Percent),
+}
+
+impl Decode for PanicThreshold {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        match node.as_str() {
+            Some("off") => Some(Self::Off),
+            _ => Percent::decode(node, cx).map(Self::Share),
+        }
+    }
+
+    fn schema() -> Schema {
+        Schema::any_of(vec![
+            Percent::schema(),
+            Schema::names(&[("off", "Those that are not well are never asked.")]),
+        ])
+    }
+
+    fn encode(&self) -> serde_json::Value {
+        match self {
+            Self::Off => json!("off"),
+            Self::Share(share) => share.encode(),
+        }
+    }
+}
+
 /// The characters of `uri-host [":" port]` (RFC 9110, section 7.2) that real hosts use.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'[' | b']');
     !text.is_empty() && text.len() <= 255 && text.bytes().all(allowed)

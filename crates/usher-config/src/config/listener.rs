@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{ListenerLimits, ListenerTimeouts, ListenerTls, Protocol, RouteLog, Switch};
+use super::l4::Carries;
+use super::{Endpoint, ListenerLimits, ListenerTimeouts, ListenerTls, Protocol, RouteLog, Switch};
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::{Node, Value};
 use crate::schema::Schema;
@@ -22,6 +23,12 @@ crate::section! {
         /// Where to listen: `:80` (all addresses, IPv4 and IPv6), `192.0.2.1:80`, `[2001:db8::1]:80`, `[::]:80` (all
         /// IPv6 addresses, and IPv4 unless `ipv6_only`) or `unix:/run/usher.sock`.
         pub bind: OneOrMany<Spanned<BindAddress>>,
+        /// What it carries: `http`, or `tcp` for anything else.
+        pub protocol: Carries = Carries::Http,
+        /// Where connections go, if it carries TCP: one or more endpoints, as a cluster without a name.
+        pub to: Option<OneOrMany<Spanned<Endpoint>>>,
+        /// The same by the name of a cluster.
+        pub cluster: Option<Spanned<String>>,
         /// Read a PROXY protocol header (version 1 or 2) in front of each connection, as load balancers send it.
         pub proxy_protocol: Option<Spanned<ProxyProtocol>>,
         /// TLS: `true`, or a table with more. Its certificates are those of `[[certificate]]`, and automatic ones.
@@ -52,7 +59,7 @@ crate::section! {
         pub ipv6_only: bool = false,
         /// The permissions of a Unix socket, in octal digits: `"0660"`.
         pub mode: Option<FileMode>,
-        /// Whether requests are logged, unless their route says otherwise: `on` or `off`.
+        /// Whether requests are logged, unless their route says otherwise, and connections of TCP: `on` or `off`.
         pub access_log: RouteLog = RouteLog::On,
         /// Limits for this listener in place of those in `[limits]`.
         pub limits: ListenerLimits = ListenerLimits::default(),
@@ -78,6 +85,9 @@ impl Listener {
         Self {
             name: None,
             bind: OneOrMany(vec![Spanned::nowhere(bind)]),
+            protocol: Carries::Http,
+            to: None,
+            cluster: None,
             proxy_protocol: None,
             tls: Switch::Off,
             protocols: OneOrMany::default(),
@@ -97,6 +107,9 @@ impl Listener {
 
     /// Whether it speaks a version of HTTP.
     pub fn speaks(&self, protocol: Protocol) -> bool {
+        if self.protocol != Carries::Http {
+            return false;
+        }
         if self.protocols.is_empty() {
             return protocol != Protocol::H3 || self.tls.on().is_some();
         }

@@ -5,12 +5,17 @@ mod admin;
 mod automatic;
 mod check;
 mod cluster;
+mod cluster_limits;
 mod error_page;
+mod health;
+mod l4;
 mod limits;
 mod listener;
 mod nginx;
+mod outliers;
 mod pattern;
 mod resolve;
+mod retry;
 mod route;
 mod timeouts;
 mod tls;
@@ -23,12 +28,17 @@ pub use automatic::{
     Automatic, AutomaticHttps, CertificateAuthority, ChallengeKind, DnsProvider, DnsProviderName, KeyType,
     OnDemand, TsigAlgorithm,
 };
-pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, Pool};
+pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, PanicThreshold, Pool};
+pub use cluster_limits::ClusterLimits;
 pub use error_page::{ErrorPage, ErrorPages, PageContent, StatusPattern};
+pub use health::Health;
+pub use l4::{Carries, ProxyVersion};
 pub use limits::{Limits, ListenerLimits, RouteLimits};
 pub use listener::{FileMode, Listener, ProxyProtocol};
+pub use outliers::Outliers;
 pub use pattern::ValuePattern;
 pub use resolve::RouteSettings;
+pub use retry::{Backoff, Hedge, HedgeAfter, Retry, RetryBudget, RetryOn};
 pub use route::{AmbiguousPaths, Bundle, Route, Split, SplitTarget, Sticky, Target};
 pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
 pub use tls::{

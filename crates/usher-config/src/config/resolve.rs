@@ -1,7 +1,8 @@
 //! What holds for one route: its own settings, those of its bundles, and the defaults.
 
 use super::{
-    AmbiguousPaths, Bundle, Config, ErrorPage, Route, RouteLimits, RouteLog, RouteTimeouts, StatusPattern,
+    AmbiguousPaths, Bundle, Config, ErrorPage, Retry, Route, RouteLimits, RouteLog, RouteTimeouts,
+    StatusPattern,
 };
 use crate::document::{Key, Node};
 
@@ -12,6 +13,8 @@ pub struct RouteSettings<'a> {
     pub timeouts: RouteTimeouts,
     /// The route's limits; where they say nothing, `[limits]` hold.
     pub limits: RouteLimits,
+    /// When requests are sent again.
+    pub retry: Retry,
     /// What happens with paths that can be read in two ways.
     pub ambiguous_paths: AmbiguousPaths,
     /// Whether requests are logged, if that is said.
@@ -26,6 +29,7 @@ pub struct RouteSettings<'a> {
 struct Layer<'a> {
     timeouts: &'a RouteTimeouts,
     limits: &'a RouteLimits,
+    retry: &'a Retry,
     error_pages: &'a super::ErrorPages,
     ambiguous_paths: Option<AmbiguousPaths>,
     access_log: Option<RouteLog>,
@@ -34,17 +38,18 @@ struct Layer<'a> {
 
 impl<'a> From<&'a Bundle> for Layer<'a> {
     fn from(bundle: &'a Bundle) -> Self {
-        let Bundle { access_log, ambiguous_paths, error_pages, limits, timeouts, extensions } = bundle;
+        let Bundle { access_log, ambiguous_paths, error_pages, limits, timeouts, retry, extensions } = bundle;
         let (access_log, ambiguous_paths) = (*access_log, *ambiguous_paths);
-        Self { timeouts, limits, error_pages, ambiguous_paths, access_log, extensions }
+        Self { timeouts, limits, retry, error_pages, ambiguous_paths, access_log, extensions }
     }
 }
 
 impl<'a> From<&'a Route> for Layer<'a> {
     fn from(route: &'a Route) -> Self {
-        let Route { access_log, ambiguous_paths, error_pages, limits, timeouts, extensions, .. } = route;
+        let Route { access_log, ambiguous_paths, error_pages, limits, timeouts, retry, extensions, .. } =
+            route;
         let (access_log, ambiguous_paths) = (*access_log, *ambiguous_paths);
-        Self { timeouts, limits, error_pages, ambiguous_paths, access_log, extensions }
+        Self { timeouts, limits, retry, error_pages, ambiguous_paths, access_log, extensions }
     }
 }
 
@@ -69,11 +74,12 @@ impl<'a> RouteSettings<'a> {
     /// What the layers say, the nearest first.
     fn of(layers: Vec<Layer<'a>>) -> Self {
         let timeouts = layers.iter().fold(RouteTimeouts::default(), |all, layer| all.or(layer.timeouts));
+        let retry = layers.iter().fold(Retry::default(), |all, layer| all.or(layer.retry));
         let limits = RouteLimits { body: layers.iter().find_map(|layer| layer.limits.body) };
         let ambiguous_paths =
             layers.iter().find_map(|layer| layer.ambiguous_paths).unwrap_or(AmbiguousPaths::Compare);
         let access_log = layers.iter().find_map(|layer| layer.access_log);
-        Self { timeouts, limits, ambiguous_paths, access_log, extensions: extensions(&layers), layers }
+        Self { timeouts, limits, retry, ambiguous_paths, access_log, extensions: extensions(&layers), layers }
     }
 }
 

@@ -1,8 +1,9 @@
 //! `[[route]]`, `[defaults]` and `[bundle.NAME]`
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Endpoint, ErrorPages, RouteLimits, RouteLog, RouteTimeouts, ValuePattern};
+use super::{Endpoint, ErrorPages, Retry, RouteLimits, RouteLog, RouteTimeouts, ValuePattern};
 use crate::decode::{Named, OneOrMany, Spanned};
 use crate::value::Cidr;
 
@@ -39,6 +40,8 @@ crate::section! {
         pub to: Option<OneOrMany<Spanned<Endpoint>>>,
         /// Where requests go: the name of a cluster.
         pub cluster: Option<Spanned<String>>,
+        /// Of the `cluster`, only the endpoints that have all of these labels: a version, for one.
+        pub subset: Option<Spanned<BTreeMap<String, String>>>,
         /// Where requests go: to one of several targets, by weight.
         pub split: Option<Spanned<Split>>,
         /// Whether requests are logged, in place of what their listener says: `on` or `off`.
@@ -51,6 +54,8 @@ crate::section! {
         pub limits: RouteLimits = RouteLimits::default(),
         /// Timeouts for this route in place of those in `[timeouts]` and of its cluster.
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
+        /// When a request is sent again: a list of conditions, or a table.
+        pub retry: Retry = Retry::default(),
         ..
         /// Filters: what happens to requests and responses on the way. Their order in the file does not matter.
         extensions
@@ -70,6 +75,8 @@ crate::section! {
         pub limits: RouteLimits = RouteLimits::default(),
         /// Timeouts in place of those in `[timeouts]`.
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
+        /// When a request is sent again: a list of conditions, or a table.
+        pub retry: Retry = Retry::default(),
         ..
         /// Filters. A route that sets the same filter has its own; `"off"` there takes the filter away.
         extensions
@@ -105,6 +112,8 @@ crate::section! {
     pub struct SplitTarget {
         /// The name of a cluster.
         pub cluster: Option<Spanned<String>>,
+        /// Of the `cluster`, only the endpoints that have all of these labels.
+        pub subset: Option<Spanned<BTreeMap<String, String>>>,
         /// One or more endpoints, as a cluster without a name.
         pub to: Option<OneOrMany<Spanned<Endpoint>>>,
         /// Its share, compared with the others': with `90` and `10`, one request in ten goes to the second.

@@ -176,6 +176,8 @@ pub struct Known<'a> {
     pub filters: &'a [(&'a str, Schema)],
     /// Balancers: names for `balance`, and the options of each.
     pub balancers: &'a [(&'a str, Schema)],
+    /// Probes: names for `probe` of a cluster's `health`, and the options of each.
+    pub probes: &'a [(&'a str, Schema)],
 }
 
 /// The schema of a whole config, with the sections of extensions in their places.
@@ -193,6 +195,9 @@ fn extend(schema: &mut Schema, known: &Known<'_>) {
         Kind::List(inner) | Kind::OneOrMany(inner) | Kind::Map(inner) => extend(inner, known),
         Kind::AnyOf(all) => all.iter_mut().for_each(|one| extend(one, known)),
         Kind::Table(table) => {
+            if table.name == "Health" {
+                return probes(table, known.probes);
+            }
             if table.rest.is_some() && !known.filters.is_empty() {
                 table.rest = None;
                 table.fields.extend(known.filters.iter().map(|(key, schema)| filter(key, schema)));
@@ -237,4 +242,24 @@ fn balance(balancers: &[(&str, Schema)]) -> Schema {
         all.push(Schema::table(table));
     }
     Schema::any_of(all)
+}
+
+/// Adds the names of the probes to `health` of a cluster, and behind the keys of all the options of each.
+fn probes(health: &mut Table, probes: &[(&str, Schema)]) {
+    if probes.is_empty() {
+        return;
+    }
+    health.rest = None;
+    let doc = |schema: &Schema| schema.as_table().map(|table| table.doc.clone()).unwrap_or_default();
+    let names = probes.iter().map(|(name, schema)| ((*name).to_owned(), doc(schema)));
+    if let Some(probe) = health.fields.iter_mut().find(|field| field.key == "probe") {
+        probe.schema = Schema::of(Kind::Names(names.collect()));
+    }
+    for (name, schema) in probes {
+        for field in schema.as_table().map(|table| &table.fields).into_iter().flatten() {
+            let needed = if field.required { ", which needs it" } else { "" };
+            let doc = format!("Of the probe `{name}`{needed}. {}", field.doc);
+            health.fields.push(Field { doc, required: false, ..field.clone() });
+        }
+    }
 }

@@ -69,13 +69,18 @@ fn every_key_is_documented_and_stands_in_both() {
 fn extensions_stand_in_their_places() {
     let filters = [("rewrite", Rewrite::schema())];
     let balancers = [("random", Rewrite::schema())];
-    let known = Known { filters: &filters, balancers: &balancers };
+    let probes = [("http", Rewrite::schema())];
+    let known = Known { filters: &filters, balancers: &balancers, probes: &probes };
     let schema = json_schema(&known);
     for table in ["Route", "Bundle"] {
         assert_eq!(schema["$defs"][table]["additionalProperties"], Json::Bool(false));
         assert_eq!(schema["$defs"][table]["properties"]["rewrite"]["description"], "Changes the path.");
     }
     assert_eq!(schema["$defs"]["Rewrite2"]["required"][0], "policy");
+    let health = &schema["$defs"]["Health"];
+    assert_eq!(health["additionalProperties"], Json::Bool(false));
+    let option = &health["properties"]["strip_prefix"];
+    assert_eq!(option["description"], "Of the probe `http`. What to take away.");
     let text = reference(&known);
     assert!(
         text.matches("## `[route.rewrite]`").count() == 1 && text.contains("`random`: Changes the path."),

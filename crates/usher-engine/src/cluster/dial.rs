@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use usher_api::{Error, ErrorKind, Side};
+use usher_api::{Client as Visitor, Error, ErrorKind, Side};
 use usher_config::config::UpstreamProtocol;
 use usher_net::tls::{HandshakeError, HandshakeErrorKind, Secured, TlsConnector};
 use usher_net::{Address, Dialer, Transport};
@@ -17,6 +17,7 @@ use usher_wire::{Connection, h2, h3};
 use super::Endpoint;
 use super::link::Link;
 use crate::deadline::Deadline;
+use crate::l4::introduce;
 use crate::snapshot::ClusterSpec;
 
 /// Connections that carry many requests, to one endpoint.
@@ -137,6 +138,10 @@ pub(crate) struct Wanted<'a> {
     pub spec: &'a ClusterSpec,
     /// It will become a tunnel by Upgrade, which HTTP/1 is asked for where there is a choice.
     pub tunnel: bool,
+    /// No HTTP will be spoken at all.
+    pub bare: bool,
+    /// For whom, and the host that it asked for in a TLS handshake that was not ended here.
+    pub client: (&'a Visitor, &'a str),
     /// How long connecting may take, the handshake included.
     pub patience: Duration,
 }
@@ -181,28 +186,36 @@ impl<S: Transport> Endpoint<S> {
             }
         }
         let _dialing = Dialing::begin(&self.shared);
+        // Less, if another request's connection was waited for.
+        let patience = deadline.left();
         if speech.protocol == UpstreamProtocol::H3 {
             let connecting = self.connect_quic(dialer, wanted);
-            let connected = deadline.limit(wanted.patience, connecting).await;
+            let connected = deadline.limit(patience, connecting).await;
             return connected.unwrap_or_else(|_| Err(failed(ErrorKind::ConnectTimeout)));
         }
         let connecting = self.connect(dialer, wanted);
-        match deadline.limit(wanted.patience, connecting).await {
+        match deadline.limit(patience, connecting).await {
             Ok(stream) => self.link(stream?, wanted),
             Err(_) => Err(failed(ErrorKind::ConnectTimeout)),
         }
     }
 
-    async fn connect<D: Dialer<Stream = S>>(
+    /// A connection, with TLS where the endpoint speaks it. Without a limit of time.
+    pub(crate) async fn connect<D: Dialer<Stream = S>>(
         &self,
         dialer: &D,
         wanted: Wanted<'_>,
     ) -> Result<Secured<S>, Error> {
         let speech = &self.resolved.speech;
         let dialed = dialer.dial(&self.resolved.address).await;
-        let stream = dialed.map_err(|cause| failed(ErrorKind::ConnectFailed).caused_by(cause))?;
+        let mut stream = dialed.map_err(|cause| failed(ErrorKind::ConnectFailed).caused_by(cause))?;
+        if let Some(version) = speech.proxy {
+            let introduced = introduce::write(&mut stream, version, wanted.client).await;
+            introduced.map_err(|cause| failed(ErrorKind::ConnectFailed).caused_by(cause))?;
+        }
         let Some(name) = &speech.tls else { return Ok(Secured::Plain(stream)) };
         let tls: Option<&TlsConnector> = match &wanted.spec.tls {
+            Some(tls) if wanted.bare => tls.bare.as_deref(),
             Some(tls) if wanted.tunnel && speech.protocol == UpstreamProtocol::Auto => Some(&tls.http1),
             Some(tls) => Some(&tls.usual),
             None => None,

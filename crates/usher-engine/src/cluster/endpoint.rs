@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -11,20 +10,25 @@ use std::time::Duration;
 use tokio::time::Instant;
 use usher_api::Candidate;
 use usher_api::metrics::{EndpointMetrics, WorkerMetrics};
+use usher_api::standing::{Out, Standing};
 use usher_net::Transport;
 use usher_net::tls::Secured;
 use usher_wire::Connection;
 
 use super::avoid::Avoided;
 use super::dial::Shared;
+use super::limits::Place;
+use super::selection::Member;
 use crate::snapshot::ResolvedEndpoint;
 
 /// An endpoint.
 pub struct Endpoint<S> {
     /// Where it is and what it is called. Its weight is that of the time when it was first seen.
     pub resolved: ResolvedEndpoint,
-    /// Its share now.
+    /// Its share as configured now.
     weight: Cell<u32>,
+    /// What all workers know of it.
+    pub(super) standing: Arc<Standing>,
     /// Its counters.
     pub metrics: Arc<EndpointMetrics>,
     /// Counters of the whole worker.
@@ -58,12 +62,13 @@ struct Idle<S> {
 impl<S: Transport> Endpoint<S> {
     pub(super) fn new(
         resolved: ResolvedEndpoint,
-        metrics: Arc<EndpointMetrics>,
-        totals: Arc<WorkerMetrics>,
+        standing: Arc<Standing>,
+        (metrics, totals): (Arc<EndpointMetrics>, Arc<WorkerMetrics>),
     ) -> Self {
         let (in_flight, max_idle) = (Cell::new(0), Cell::new(0));
         Self {
             weight: Cell::new(resolved.weight),
+            standing,
             resolved,
             metrics,
             totals,
@@ -78,8 +83,9 @@ impl<S: Transport> Endpoint<S> {
 
     /// Whether this is the same endpoint, whatever its share.
     pub(super) fn is_same(&self, other: &ResolvedEndpoint) -> bool {
-        let ResolvedEndpoint { address, weight: _, label, host, speech } = &self.resolved;
-        (address, label, host, speech) == (&other.address, &other.label, &other.host, &other.speech)
+        let ResolvedEndpoint { address, weight: _, priority, label, host, speech } = &self.resolved;
+        (address, priority, label, host, speech)
+            == (&other.address, &other.priority, &other.label, &other.host, &other.speech)
     }
 
     /// Goes on with the share that a new config gives it.
@@ -121,16 +127,31 @@ impl<S: Transport> Endpoint<S> {
         }
     }
 
-    /// As a balancer sees it.
+    /// As a balancer sees it, before it is known whether it may be chosen.
     pub(super) fn candidate(&self) -> Candidate {
-        let mut hasher = DefaultHasher::new();
-        self.resolved.address.to_string().hash(&mut hasher);
-        Candidate {
-            weight: self.weight.get(),
-            in_flight: self.in_flight.get(),
-            usable: self.weight.get() > 0,
-            identity: hasher.finish(),
+        let identity = identity(&self.resolved.address.to_string());
+        let (weight, in_flight) = (self.share(), self.in_flight.get());
+        Candidate { weight, in_flight, usable: false, draining: false, identity }
+    }
+
+    /// Its share, without regard to how fresh it is.
+    pub(super) fn share(&self) -> u32 {
+        self.standing.weight().unwrap_or(self.weight.get())
+    }
+
+    /// How it stands.
+    pub(super) fn member(&self) -> Member {
+        let standing = &self.standing;
+        Member {
+            askable: self.share() > 0 && !standing.is(Out::Draining) && !standing.is(Out::Disabled),
+            well: !standing.is(Out::Unhealthy) && !standing.is(Out::Ejected),
+            priority: self.resolved.priority,
         }
+    }
+
+    /// Takes no new visitors, but serves those that it has.
+    pub(super) fn is_draining(&self) -> bool {
+        self.standing.reasons().eq([Out::Draining])
     }
 
     /// A pooled connection that is still open, the most recently used first (its caches are warm, and the oldest can
@@ -196,6 +217,17 @@ impl<S> Drop for Endpoint<S> {
     }
 }
 
+/// A hash that is the same in every process, whatever it was built with: cookies and tables hold on to it. FNV-1a, with
+/// the last step of MurmurHash3, as addresses differ in few bits.
+fn identity(address: &str) -> u64 {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let mut hash = address.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
+    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+        hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
+    }
+    hash ^ (hash >> 33)
+}
+
 /// Whether nothing has happened on an idle connection: bytes or an end there mean that it cannot carry a request.
 ///
 /// Mostly the runtime knows, without a system call. It may think that there is something to read where the last read
@@ -213,12 +245,25 @@ pub struct Lease<S> {
     pub index: usize,
     /// The endpoint was avoided before: what becomes of this request says whether it goes on.
     pub probes: bool,
+    /// Its place among the requests that the endpoint may have at once.
+    place: Cell<Option<Place>>,
 }
 
 impl<S> Lease<S> {
-    pub(super) fn new(endpoint: Rc<Endpoint<S>>, index: usize, probes: bool) -> Self {
+    pub(super) fn new(
+        endpoint: Rc<Endpoint<S>>,
+        index: usize,
+        (probes, place): (bool, Option<Place>),
+    ) -> Self {
         endpoint.count(endpoint.in_flight.get() + 1);
-        Self { endpoint, index, probes }
+        Self { endpoint, index, probes, place: Cell::new(place) }
+    }
+}
+
+impl<S> Lease<S> {
+    /// Makes room for others: what it was for has failed, and what follows takes a place of its own.
+    pub(crate) fn leave(&self) {
+        self.place.take();
     }
 }
 

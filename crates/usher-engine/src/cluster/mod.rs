@@ -1,42 +1,47 @@
 //! A cluster as one worker sees it: endpoints, the balancer's state, and pooled connections.
 
 mod avoid;
+mod budget;
 mod dial;
 mod endpoint;
+mod latency;
+mod limits;
 mod link;
+mod outliers;
+mod selection;
+mod state;
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use usher_api::metrics::WorkerMetrics;
-use usher_api::{Balancer, Candidate, Error, ErrorKind, Exchange, PickInput, Side};
-use usher_net::{Address, Transport};
+use usher_api::{Error, ErrorKind, Exchange, Side};
+use usher_net::Transport;
 
+use budget::Repeats;
 pub(crate) use dial::Wanted;
 pub use endpoint::{Endpoint, Lease};
+pub use limits::Crowd;
+pub(crate) use limits::Turn;
 pub use link::Link;
+pub use outliers::OutlierWatch;
+use state::State;
 
 use crate::snapshot::{ClusterSpec, ResolvedEndpoint};
+
+/// Endpoints that are chosen in vain, as other workers are faster, before it is too much.
+const MAX_CHOICES: usize = 4;
 
 /// One worker's view of a cluster.
 pub struct Cluster<S> {
     /// What was configured.
     pub spec: Arc<ClusterSpec>,
+    /// What was sent again; goes on over reloads.
+    repeats: Rc<Repeats>,
     state: RefCell<State<S>>,
-}
-
-struct State<S> {
-    endpoints: Vec<Rc<Endpoint<S>>>,
-    candidates: Rc<RefCell<Vec<Candidate>>>,
-    balancer: Box<dyn Balancer>,
-    /// How many endpoints take requests at all (weight above 0).
-    open: usize,
-    /// How many could not be connected to when it was last tried.
-    unreachable: Rc<Cell<usize>>,
 }
 
 impl<S: Transport> Cluster<S> {
@@ -49,7 +54,8 @@ impl<S: Transport> Cluster<S> {
     ) -> Rc<Self> {
         let known = before.map(|before| before.state.borrow().endpoints.clone()).unwrap_or_default();
         let state = State::new(&spec, &spec.resolved, &known, (seed, metrics));
-        Rc::new(Self { spec, state: RefCell::new(state) })
+        let repeats = before.map(|before| before.repeats.clone()).unwrap_or_default();
+        Rc::new(Self { spec, repeats, state: RefCell::new(state) })
     }
 
     /// Replaces the endpoints, after a name was resolved again. Those that stay keep their connections.
@@ -61,10 +67,72 @@ impl<S: Transport> Cluster<S> {
     }
 
     /// Chooses an endpoint that is not in `tried`; one that is avoided only if there is no other.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoEndpoint`]; [`ErrorKind::Overloaded`] where endpoints have as many requests as they may, or others
+    /// wait for them already.
     pub fn pick(&self, exchange: &Exchange, tried: &[Rc<Endpoint<S>>]) -> Result<Lease<S>, Error> {
-        let (index, endpoint) = self.choose(exchange, tried)?;
-        let probes = endpoint.avoided.is_tried();
-        Ok(Lease::new(endpoint, index, probes))
+        let limited = limits::are_set(&self.spec.limits);
+        // Who was served already, if only by an endpoint that failed, does not go to the end of the queue.
+        if limited && tried.is_empty() && self.spec.crowd.is_waited_for(&self.spec.name) {
+            return Err(Error::new(Side::Proxy, ErrorKind::Overloaded));
+        }
+        self.pick_now(exchange, tried)
+    }
+
+    /// As [`pick`](Self::pick), for whoever has waited.
+    fn pick_now(&self, exchange: &Exchange, tried: &[Rc<Endpoint<S>>]) -> Result<Lease<S>, Error> {
+        let limits = &self.spec.limits;
+        for _ in 0..MAX_CHOICES {
+            let (index, endpoint) = self.choose(exchange, tried)?;
+            let place = if limits::are_set(limits) {
+                // Another worker may have taken the last one meanwhile.
+                let Some(place) = self.spec.crowd.place(&endpoint.standing, limits) else { continue };
+                Some(place)
+            } else {
+                None
+            };
+            let probes = endpoint.avoided.is_tried();
+            return Ok(Lease::new(endpoint, index, (probes, place)));
+        }
+        Err(Error::new(Side::Proxy, ErrorKind::Overloaded))
+    }
+
+    /// A place in the queue; none if there is no queue, or no room in it.
+    pub(crate) fn queue(&self) -> Option<Turn> {
+        let limits = &self.spec.limits;
+        if !limits::are_set(limits) {
+            return None;
+        }
+        self.spec.crowd.queue(&self.spec.name, limits)
+    }
+
+    /// Waits in the queue until there is an endpoint.
+    pub(crate) async fn pick_in_turn(&self, exchange: &Exchange, turn: &Turn) -> Result<Lease<S>, Error> {
+        // A place may have been given back just before this one was in the queue.
+        if turn.is_first()
+            && let Some(picked) = self.pick_waited(exchange, turn)
+        {
+            return picked;
+        }
+        loop {
+            turn.wait().await;
+            if let Some(picked) = self.pick_waited(exchange, turn) {
+                return picked;
+            }
+            turn.pass_on();
+        }
+    }
+
+    /// Chooses an endpoint for whoever has waited; none if there is still none.
+    fn pick_waited(&self, exchange: &Exchange, turn: &Turn) -> Option<Result<Lease<S>, Error>> {
+        match self.pick_now(exchange, &[]) {
+            Err(error) if error.kind == ErrorKind::Overloaded => None,
+            picked => {
+                turn.taken(self.state.borrow().has_room(&self.spec));
+                Some(picked)
+            }
+        }
     }
 
     fn choose(
@@ -73,61 +141,45 @@ impl<S: Transport> Cluster<S> {
         tried: &[Rc<Endpoint<S>>],
     ) -> Result<(usize, Rc<Endpoint<S>>), Error> {
         let mut state = self.state.borrow_mut();
-        let State { endpoints, candidates, balancer, open, unreachable } = &mut *state;
-        let mut candidates = candidates.borrow_mut();
-        let limit = self.spec.pool.connections;
-        let is_tried = |endpoint: &Rc<Endpoint<S>>| tried.iter().any(|other| Rc::ptr_eq(other, endpoint));
-        let unreachable = unreachable.get() > 0;
-        let narrowed = !tried.is_empty() || limit > 0 || unreachable;
-        let mut usable = *open;
-        if narrowed {
-            for (endpoint, candidate) in endpoints.iter().zip(candidates.iter_mut()) {
-                let full = limit > 0 && candidate.in_flight >= limit;
-                candidate.usable = candidate.weight > 0 && !full && !is_tried(endpoint);
-            }
-            usable = candidates.iter().filter(|candidate| candidate.usable).count();
-        }
-        if unreachable {
-            let now = Instant::now();
-            let rather_not =
-                |index: usize| endpoints.get(index).is_some_and(|one| one.avoided.is_avoided(now));
-            usable = avoid::pass_over(&mut candidates, usable, rather_not);
-        }
-        let input = PickInput { candidates: &candidates, usable, client: exchange.client.ip, exchange };
-        let picked = if usable == 0 { None } else { balancer.pick(&input) };
-        let found = picked.and_then(|index| Some((index, endpoints.get(index)?.clone())));
-        let overloaded = limit > 0 && tried.is_empty() && !candidates.is_empty();
-        if narrowed {
-            candidates.iter_mut().for_each(|candidate| candidate.usable = candidate.weight > 0);
-        }
-        drop(candidates);
-        drop(state);
-        match found {
+        state.look_again(&self.spec);
+        match state.choose(&self.spec, exchange, tried) {
             Some(found) => Ok(found),
-            None if overloaded => Err(Error::new(Side::Proxy, ErrorKind::Overloaded)),
+            None if state.is_full(&self.spec, tried) => Err(Error::new(Side::Proxy, ErrorKind::Overloaded)),
             None => Err(Error::new(Side::Proxy, ErrorKind::NoEndpoint)),
         }
+    }
+
+    /// Lets the balancer add to a response what it wants, such as a cookie.
+    pub fn answered(&self, lease: &Lease<S>, exchange: &mut Exchange) {
+        if self.spec.balance.marks_responses() {
+            self.state.borrow_mut().answered(lease, exchange);
+        }
+    }
+
+    /// Notes how an endpoint did: the time to the first byte of its response (microseconds), none if it failed. Once per
+    /// request that was sent to it.
+    pub fn fared(&self, lease: &Lease<S>, micros: Option<u64>) {
+        let endpoint = &lease.endpoint;
+        outliers::note(&self.spec, || endpoint.resolved.address.to_string(), &endpoint.standing, micros);
     }
 
     /// Which endpoint would be chosen now, changing nothing that lasts.
     pub fn preview(&self, exchange: &Exchange) -> Option<String> {
         let (index, endpoint) = self.choose(exchange, &[]).ok()?;
-        let lease = Lease::new(endpoint, index, false);
-        self.release(&lease, None);
+        let lease = Lease::new(endpoint, index, (false, None));
+        self.forget(&lease);
         Some(lease.endpoint.resolved.label.to_string())
     }
 
     /// Notes that a request to an endpoint ended.
     pub fn release(&self, lease: &Lease<S>, first_byte_micros: Option<u64>) {
-        let mut state = self.state.borrow_mut();
-        // After an update the index may stand for another endpoint; the new state began with the right counts.
-        let is_same = |endpoint: &Rc<Endpoint<S>>| Rc::ptr_eq(endpoint, &lease.endpoint);
-        let index = match state.endpoints.get(lease.index) {
-            Some(endpoint) if is_same(endpoint) => Some(lease.index),
-            _ => state.endpoints.iter().position(is_same),
-        };
-        let Some(index) = index else { return };
-        state.balancer.finished(index, first_byte_micros);
+        self.state.borrow_mut().finished(&self.spec, lease, first_byte_micros);
+    }
+
+    /// Notes that a request to an endpoint ended without telling anything about it: the client left, or it was never
+    /// asked.
+    pub fn forget(&self, lease: &Lease<S>) {
+        self.state.borrow_mut().forgotten(&self.spec, lease);
     }
 
     /// Closes the connections that are kept: the cluster is in the config no more.
@@ -135,8 +187,13 @@ impl<S: Transport> Cluster<S> {
         self.state.borrow().endpoints.iter().for_each(|endpoint| endpoint.retire());
     }
 
-    /// Closes pooled connections that were idle too long or that their endpoint closed.
+    /// Closes pooled connections that were idle too long or that their endpoint closed; gives fresh endpoints more.
     pub fn sweep(&self, now: Instant) {
+        self.state.borrow_mut().warm_up(&self.spec);
+        // Room that nobody gave back: an endpoint is well again, or was added.
+        if self.spec.crowd.waiting() > 0 && self.state.borrow().has_room(&self.spec) {
+            self.spec.crowd.tell_first();
+        }
         for endpoint in &self.state.borrow().endpoints {
             endpoint.sweep(now, self.spec.pool.idle_timeout);
         }
@@ -145,61 +202,5 @@ impl<S: Transport> Cluster<S> {
     /// The longest that a pooled connection may be idle.
     pub fn idle_timeout(&self) -> Duration {
         self.spec.pool.idle_timeout
-    }
-}
-
-/// Endpoints from before a change, of which those that stay are taken over.
-struct Known<'a, S>(HashMap<&'a Address, Vec<&'a Rc<Endpoint<S>>>>);
-
-impl<'a, S: Transport> Known<'a, S> {
-    fn new(endpoints: &'a [Rc<Endpoint<S>>]) -> Self {
-        let mut known: HashMap<_, Vec<_>> = HashMap::new();
-        for endpoint in endpoints {
-            known.entry(&endpoint.resolved.address).or_default().push(endpoint);
-        }
-        Self(known)
-    }
-
-    /// Each is taken once: an endpoint that is listed twice has two seats.
-    fn take(&mut self, wanted: &ResolvedEndpoint) -> Option<Rc<Endpoint<S>>> {
-        let there = self.0.get_mut(&wanted.address)?;
-        let same = there.iter().position(|endpoint| endpoint.is_same(wanted))?;
-        let endpoint = there.remove(same).clone();
-        endpoint.weigh(wanted.weight);
-        Some(endpoint)
-    }
-
-    /// Whoever still has the old list (a tunnel, for days) shall not keep connections that nobody asks for again.
-    fn retire(self) {
-        self.0.into_values().flatten().for_each(|gone| gone.retire());
-    }
-}
-
-impl<S: Transport> State<S> {
-    fn new(
-        spec: &ClusterSpec,
-        resolved: &[ResolvedEndpoint],
-        known: &[Rc<Endpoint<S>>],
-        (seed, metrics): (u64, &Arc<WorkerMetrics>),
-    ) -> Self {
-        let mut known = Known::new(known);
-        let make = |resolved: &ResolvedEndpoint| {
-            known.take(resolved).unwrap_or_else(|| {
-                let own = metrics.endpoint(&spec.name, &resolved.label);
-                Rc::new(Endpoint::new(resolved.clone(), own, metrics.clone()))
-            })
-        };
-        let endpoints: Vec<Rc<Endpoint<S>>> = resolved.iter().map(make).collect();
-        known.retire();
-        let candidates: Vec<Candidate> = endpoints.iter().map(|endpoint| endpoint.candidate()).collect();
-        let balancer = spec.balance.begin(&candidates, seed);
-        let open = candidates.iter().filter(|candidate| candidate.usable).count();
-        let candidates = Rc::new(RefCell::new(candidates));
-        let failing = endpoints.iter().filter(|endpoint| endpoint.avoided.is_failing()).count();
-        let unreachable = Rc::new(Cell::new(failing));
-        for (index, endpoint) in endpoints.iter().enumerate() {
-            endpoint.sit((&candidates, index), &unreachable, spec.pool.idle as usize);
-        }
-        Self { endpoints, candidates, balancer, open, unreachable }
     }
 }

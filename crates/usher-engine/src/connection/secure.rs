@@ -9,7 +9,7 @@ use usher_api::metrics::Refusal;
 use usher_net::tls::{self, Peek, Secured, TlsStream};
 use usher_net::{Dialer, Transport};
 
-use super::{Begun, Guest, passthrough, service};
+use super::{Begun, Guest, service};
 use crate::snapshot::{ListenerSpec, Snapshot, TlsSpec, Trust};
 use crate::steps::record;
 
@@ -69,12 +69,13 @@ pub(super) async fn run<D: Dialer, T: Transport>(
         Ok(First::Ours(stream)) => Some(ours(guest, stream)),
         Ok(First::Past(stream, ahead, name)) => {
             guest.worker.metrics.handshakes.passed_through.increment();
-            passthrough::run(guest, stream, &ahead, &name).await;
-            None
+            Some(Begun::Past(stream, ahead, name))
         }
         Ok(First::Plain(stream, ahead)) => {
             guest.worker.metrics.handshakes.failed.of("not_tls").increment();
-            service::refuse_plain(guest, Secured::Plain(stream), &ahead).await;
+            if listener.tcp.is_none() {
+                service::refuse_plain(guest, Secured::Plain(stream), &ahead).await;
+            }
             None
         }
         Ok(First::Silent) => {

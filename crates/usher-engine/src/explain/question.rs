@@ -68,7 +68,9 @@ impl Question {
         let index = match &self.listener {
             // Of several, the one that the URL's scheme leads to.
             None => {
-                let fits = |listener: &Arc<ListenerSpec>| listener.tls.is_some() == self.is_https();
+                let fits = |listener: &Arc<ListenerSpec>| {
+                    listener.tcp.is_none() && listener.tls.is_some() == self.is_https()
+                };
                 listeners.iter().position(fits).filter(|_| self.url.contains("://")).unwrap_or(0)
             }
             Some(name) => {

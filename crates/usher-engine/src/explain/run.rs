@@ -99,6 +99,12 @@ pub(super) fn run(
         facts: understood.facts,
     };
     told.meaning = Some(meaning(&exchange, &understood));
+    if let Some(onward) = &listener.tcp {
+        let cluster = snapshot.clusters.get(onward.destination.cluster as usize);
+        let name = cluster.map_or("", |cluster| &*cluster.name);
+        told.notes.push(format!("this listener carries TCP, to `{name}`: no route sees what is asked"));
+        return told;
+    }
     if let Some(cluster) = passed_on(snapshot, listener, &exchange.request.host) {
         told.notes.push(format!(
             "a TLS connection for this host is passed on still encrypted, to `{cluster}`: no route sees its requests"
@@ -112,7 +118,7 @@ pub(super) fn run(
 /// The cluster that a listener passes connections for a host on to.
 fn passed_on(snapshot: &Snapshot, listener: &ListenerSpec, host: &str) -> Option<Arc<str>> {
     let rule = listener.tls.as_ref()?.passthrough.iter().find(|rule| rule.takes(host))?;
-    Some(snapshot.clusters.get(rule.destination.cluster as usize)?.name.clone())
+    Some(snapshot.clusters.get(rule.onward.destination.cluster as usize)?.name.clone())
 }
 
 fn begin(question: &Question, listener: &ListenerSpec, peer: Option<SocketAddr>) -> Explanation {

@@ -20,7 +20,7 @@ fn snapshot(text: &str) -> Arc<Snapshot> {
     let options = LoadOptions { format: Some(Format::Toml), env: &|_| None, known_filters: &known };
     let input = Input::Text { name: "test".to_owned(), bytes: text.as_bytes().to_vec() };
     let loaded = load(input, &options).unwrap_or_else(|report| panic!("{report}"));
-    let builder = Builder { filters: FILTERS, balancers: BALANCERS };
+    let builder = Builder { filters: FILTERS, balancers: BALANCERS, probes: &[] };
     builder.build(&loaded, None, None).unwrap_or_else(|report| panic!("{report}")).snapshot
 }
 
@@ -267,4 +267,19 @@ fn json_tells_the_same() {
     ] {
         assert_eq!(at(pointer), expected, "{pointer}\n{json:#}");
     }
+}
+
+#[test]
+fn says_that_a_listener_carries_tcp() {
+    let config = "[[listener]]\nname = \"db\"\nbind = \":5432\"\nprotocol = \"tcp\"\nto = \"127.0.0.1:1\"\n\
+        [[listener]]\nname = \"web\"\nbind = \":80\"\n[[route]]\nrespond = \"ok\"\n";
+    let snapshot = snapshot(config);
+    let ask = |listener: Option<&str>| {
+        let question =
+            Question { listener: listener.map(str::to_owned), ..question("GET", "http://a/", &[]) };
+        explain(&snapshot, &question).unwrap_or_else(|error| panic!("{error}"))
+    };
+    assert_eq!(ask(None).listener, "web", "the one that the URL leads to");
+    let told = ask(Some("db"));
+    assert!(told.notes.iter().any(|note| note.contains("carries TCP, to `127.0.0.1:1`")), "{:?}", told.notes);
 }

@@ -1,7 +1,7 @@
 //! From a config to live objects: everything is built, every error is collected, nothing that serves is touched.
 //!
 //! - `build/names.rs`: names for what users gave none;
-//! - `build/listeners.rs`, `build/clusters.rs`, `build/pages.rs`: one kind of object each;
+//! - `build/listeners.rs`, `build/clusters.rs`, `build/probes.rs`, `build/pages.rs`: one kind of object each;
 //! - `build/secrets.rs`, `build/connectors.rs`, `build/passthrough.rs`: TLS on listeners, towards endpoints, and past us;
 //! - `filters.rs`: a route's filters, and that exactly one thing answers its requests;
 //! - `routes.rs`: the routes, and their rules for the router;
@@ -13,13 +13,14 @@ mod listeners;
 mod names;
 mod pages;
 mod passthrough;
+mod probes;
 mod secrets;
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use usher_api::{AccessSink, BalancerFactory, BuildContext, Carry, FilterFactory, OnRoute};
+use usher_api::{AccessSink, BalancerFactory, BuildContext, Carry, FilterFactory, OnRoute, ProbeFactory};
 use usher_config::{Context, Diagnostic, Loaded, Report, Span, Spanned};
 
 pub(super) use clusters::Clusters;
@@ -37,6 +38,8 @@ pub struct Builder<'a> {
     pub filters: &'a [&'a FilterFactory],
     /// The balancers that clusters may have; the first is the default.
     pub balancers: &'a [&'a BalancerFactory],
+    /// The probes that clusters may have; the first is the default.
+    pub probes: &'a [&'static ProbeFactory],
 }
 
 /// A snapshot, and what the next build takes from this one.
@@ -75,7 +78,9 @@ impl Builder<'_> {
             errors.extend(warnings.into_iter().filter(|_| loaded.mistakes.is_empty()));
             return Err(loaded.report(errors));
         };
+        let told = |spec: &Arc<ClusterSpec>| spec.endpoints.iter().any(|one| one.speech.proxy.is_some());
         let snapshot = Snapshot {
+            introduces: clusters.specs.iter().any(told),
             generation: previous.map_or(0, |previous| previous.snapshot.generation) + 1,
             listeners,
             router,

@@ -3,21 +3,26 @@
 mod build;
 mod filters;
 mod habits;
+mod health;
+mod onward;
+mod retry;
 mod routes;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use usher_api::standing::Standings;
 use usher_api::{
     AccessSink, Balance, Error, ErrorKind, Filter, HttpChallenges, OnDemand, Phase, Reply, Side, Template,
 };
 use usher_config::config::{
-    AmbiguousPaths, HostPolicy, Pool, StatusPattern, UpstreamProtocol, UpstreamTimeouts,
+    AmbiguousPaths, ClusterLimits, HostPolicy, Outliers, PanicThreshold, Pool, ProxyVersion, RetryBudget,
+    StatusPattern, UpstreamProtocol, UpstreamTimeouts,
 };
-use usher_config::value::{BindAddress, EndpointAddress, TrustedPeer};
+use usher_config::value::{BindAddress, EndpointAddress, Percent, TrustedPeer};
 use usher_http::Framing;
 use usher_http::parse::HeadLimits;
 use usher_net::quic::QuicKeys;
@@ -26,7 +31,12 @@ use usher_net::{Address, ListenOptions, SocketOptions};
 use usher_route::Router;
 use usher_wire::NotTrailers;
 
+use crate::cluster::Crowd;
+
 pub use build::{Builder, Built};
+pub use health::HealthSpec;
+pub use onward::{Onward, Passthrough};
+pub use retry::RetryPolicy;
 
 /// All that is needed to serve requests.
 pub struct Snapshot {
@@ -52,6 +62,8 @@ pub struct Snapshot {
     pub drain: Duration,
     /// Connections of clients in all (over all workers).
     pub max_connections: u32,
+    /// Some endpoints are told by PROXY headers who the client is, and what it connected to.
+    pub introduces: bool,
 }
 
 /// Where clients connect, and what they may do there.
@@ -68,6 +80,8 @@ pub struct ListenerSpec {
     pub proxy_protocol: Option<ProxyRule>,
     /// TLS, if it is spoken.
     pub tls: Option<TlsSpec>,
+    /// Where connections go, if it carries TCP rather than HTTP.
+    pub tcp: Option<Onward>,
     /// The versions of HTTP that are spoken.
     pub protocols: ListenerProtocols,
     /// Where clients without TLS are sent.
@@ -131,24 +145,6 @@ pub struct TlsSpec {
     pub passthrough: Vec<Passthrough>,
     /// The same for QUIC, if HTTP/3 is spoken.
     pub quic: Option<Arc<QuicTls>>,
-}
-
-/// Hosts whose connections are passed on still encrypted.
-pub struct Passthrough {
-    /// The host, or what follows the `*` of `*.example.com`; in lower case.
-    pub host: Box<str>,
-    /// Where to.
-    pub destination: Destination,
-}
-
-impl Passthrough {
-    /// Whether it takes connections for this name (lower case).
-    pub fn takes(&self, name: &str) -> bool {
-        match self.host.strip_prefix('*') {
-            Some(suffix) => name.len() > suffix.len() && name.ends_with(suffix),
-            None => name == &*self.host,
-        }
-    }
 }
 
 /// The versions of HTTP that a listener speaks.
@@ -228,6 +224,8 @@ pub struct Route {
     pub write_stall: Option<Duration>,
     /// As above.
     pub tunnel_idle: Option<Duration>,
+    /// When its requests are sent again.
+    pub retry: RetryPolicy,
 }
 
 /// A filter of a route.
@@ -271,6 +269,7 @@ pub struct Destination {
 }
 
 /// A cluster as it is configured.
+#[derive(Clone)]
 pub struct ClusterSpec {
     /// For logs, metrics and explanations.
     pub name: Arc<str>,
@@ -288,8 +287,43 @@ pub struct ClusterSpec {
     pub tls: Option<Connectors>,
     /// Bounds for resolving names again.
     pub dns: (Duration, Duration),
+    /// How many of its requests may be sent again.
+    pub retry_budget: RetryBudget,
+    /// What is known of its endpoints; the same over all reloads.
+    pub standings: Arc<Standings>,
+    /// Who is asked while some are not well.
+    pub care: Care,
+    /// How its endpoints are probed, if they are.
+    pub health: Option<HealthSpec>,
+    /// How many requests its endpoints are given at once.
+    pub limits: ClusterLimits,
+    /// The requests at its endpoints and those that wait, over all workers; the same over all reloads.
+    pub crowd: Arc<Crowd>,
+    /// When endpoints are left out because of what their requests say.
+    pub outliers: Option<Outliers>,
     /// The endpoints by address, as far as they are known when the snapshot is built.
     pub resolved: Vec<ResolvedEndpoint>,
+}
+
+/// Who is asked while endpoints are not well, or are fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Care {
+    /// How long a fresh endpoint is given less than its share.
+    pub slow_start: Duration,
+    /// The next group is asked too when less than this share of a group is well.
+    pub spill_over: Percent,
+    /// When no more than this share of all is well, everybody is asked.
+    pub panic: PanicThreshold,
+}
+
+impl Default for Care {
+    fn default() -> Self {
+        Self {
+            slow_start: Duration::ZERO,
+            spill_over: Percent::NONE,
+            panic: PanicThreshold::Share(Percent::NONE),
+        }
+    }
 }
 
 /// TLS towards endpoints.
@@ -299,6 +333,8 @@ pub struct Connectors {
     pub usual: Arc<TlsConnector>,
     /// With HTTP/1 alone, for tunnels.
     pub http1: Arc<TlsConnector>,
+    /// Without any protocol named, for TCP; none where no listener carries it.
+    pub bare: Option<Arc<TlsConnector>>,
 }
 
 /// An endpoint as it is configured.
@@ -310,6 +346,8 @@ pub struct EndpointSpec {
     pub speech: Speech,
     /// Its share; 0 takes no new requests.
     pub weight: u32,
+    /// Its group; a lower one goes first.
+    pub priority: u8,
     /// For logs and metrics.
     pub label: Arc<str>,
 }
@@ -321,6 +359,8 @@ pub struct Speech {
     pub tls: Option<Arc<str>>,
     /// The version of HTTP.
     pub protocol: UpstreamProtocol,
+    /// The PROXY header that each connection begins with.
+    pub proxy: Option<ProxyVersion>,
 }
 
 /// An endpoint by address. A name stands for all addresses that it resolves to.
@@ -330,6 +370,8 @@ pub struct ResolvedEndpoint {
     pub address: Address,
     /// Its share.
     pub weight: u32,
+    /// Its group; a lower one goes first.
+    pub priority: u8,
     /// For logs and metrics.
     pub label: Arc<str>,
     /// What it is called in a Host field, under the policy `endpoint`.
@@ -368,7 +410,7 @@ impl EndpointSpec {
             EndpointAddress::Unix(_) => "localhost".into(),
         };
         let (label, speech) = (self.label.clone(), self.speech.clone());
-        ResolvedEndpoint { address, weight: self.weight, label, host, speech }
+        ResolvedEndpoint { address, weight: self.weight, priority: self.priority, label, host, speech }
     }
 }
 
@@ -399,6 +441,12 @@ impl Snapshot {
     /// The route of a number, or what holds for requests without one.
     pub fn route(&self, index: Option<u32>) -> &Route {
         index.and_then(|index| self.routes.get(index as usize)).unwrap_or(&self.unrouted)
+    }
+
+    /// Whether a connection's own end must be asked for: an endpoint will be told of it, and the listener does not know
+    /// it, as it listens on all addresses.
+    pub fn wants_local(&self, local: Option<SocketAddr>) -> bool {
+        self.introduces && local.is_some_and(|local| local.ip().is_unspecified())
     }
 
     /// Whether a peer is a trusted proxy; it has no address if it came through a Unix socket.

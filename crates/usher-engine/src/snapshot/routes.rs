@@ -1,5 +1,6 @@
 //! The routes, and their rules for the router.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ impl<'a> Building<'a> {
             body_idle: settings.timeouts.body_idle,
             write_stall: settings.timeouts.write_stall,
             tunnel_idle: settings.timeouts.tunnel_idle,
+            retry: super::RetryPolicy::default(),
             to_https: false,
             max_body: None,
             buffer_body: None,
@@ -82,6 +84,7 @@ impl<'a> Building<'a> {
             body_idle: timeouts.body_idle,
             write_stall: timeouts.write_stall,
             tunnel_idle: timeouts.tunnel_idle,
+            retry: (&settings.retry).into(),
         }
     }
 
@@ -94,13 +97,15 @@ impl<'a> Building<'a> {
         let mut waits = RouteTimeouts::default();
         let Some(target) = route.target() else { return (None, waits) };
         let config::Target::Split(split) = target else {
-            let destination = self.destination(target, settings, clusters, &mut waits);
+            let destination =
+                self.destination((target, route.subset.as_ref()), settings, clusters, &mut waits);
             return (destination.map(Target::Cluster), waits);
         };
         let mut between = Vec::new();
         for side in &split.between {
-            let destination =
-                side.target().and_then(|target| self.destination(target, settings, clusters, &mut waits));
+            let destination = side.target().and_then(|target| {
+                self.destination((target, side.subset.as_ref()), settings, clusters, &mut waits)
+            });
             between.extend(destination.map(|destination| (destination, side.weight)));
         }
         let sticky = split.sticky.as_ref().map(|sticky| (sticky.cookie.clone(), sticky.max_age));
@@ -111,14 +116,22 @@ impl<'a> Building<'a> {
     /// of clients, as which of them a request goes to is not known when its body arrives.
     fn destination(
         &mut self,
-        target: config::Target<'_>,
+        (target, subset): (config::Target<'_>, Option<&Spanned<BTreeMap<String, String>>>),
         settings: &RouteSettings<'_>,
         clusters: &mut Clusters,
         waits: &mut RouteTimeouts,
     ) -> Option<Destination> {
         let config = &self.loaded.config;
         let (cluster, own) = match target {
-            config::Target::Cluster(name) => (clusters.named(name)?, &config.clusters.get(name)?.timeouts),
+            config::Target::Cluster(name) => {
+                (self.subset(name, subset, clusters)?, &config.clusters.get(name)?.timeouts)
+            }
+            config::Target::To(_) if subset.is_some() => {
+                let error = Diagnostic::error("`subset` chooses among the endpoints of a `cluster`");
+                let help = "give the endpoints a `[cluster.NAME]`, and name that";
+                self.push(error.at(subset.map_or(Span::NONE, |subset| subset.span), "").help(help));
+                return None;
+            }
             config::Target::To(to) => (self.unnamed(to, clusters)?, &RouteTimeouts::default()),
             config::Target::Split(_) => return None,
         };

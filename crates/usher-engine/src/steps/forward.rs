@@ -1,9 +1,16 @@
 //! Step 10: to an endpoint and back to the head of its response.
 //!
 //! What fails before the endpoint can have seen the request goes to another endpoint; what fails on a pooled
-//! connection that its endpoint closed meanwhile goes to the same endpoint on a fresh one, if the method allows.
+//! connection that its endpoint closed meanwhile goes to the same endpoint on a fresh one, if the method allows. What
+//! fails later is sent again as the route's `retry` says.
 //!
-//! - this file: one endpoint after another, until one has answered;
+//! - this file: one try after another, until there is a response to pass on;
+//! - `waiting.rs`: until an endpoint has room;
+//! - `again.rs`: whether there is another try, at which endpoint, and after which pause;
+//! - `clock.rs`: how long all of that may take, and what endpoints are told of it;
+//! - `payload.rs`: the request's body over all tries;
+//! - `given_up.rs`: responses that are not passed on;
+//! - `hedge.rs`, `nobody.rs`: a second try beside the first;
 //! - `attempt.rs`: one endpoint: a pooled connection or a new one, and what the final head says;
 //! - `asking.rs`: one connection: the request goes out, and heads come in until the final one;
 //! - `interim.rs`: what becomes of the heads before it;
@@ -11,11 +18,18 @@
 //! - `websocket.rs`: what HTTP/1 says of a WebSocket, and the others do not;
 //! - `failed.rs`: what can go wrong on the way.
 
+mod again;
 mod asking;
 mod attempt;
+mod clock;
 mod failed;
+mod given_up;
+mod hedge;
 mod interim;
+mod nobody;
+mod payload;
 mod under_way;
+mod waiting;
 mod websocket;
 
 use std::rc::Rc;
@@ -25,18 +39,17 @@ use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::FieldId;
 use usher_http::framing::Framing;
 use usher_net::{Dialer, Transport};
+use usher_wire::Downstream;
 use usher_wire::pump::Pump;
-use usher_wire::{Change, Downstream};
 
+use self::again::{Fault, Next, Tries, pause};
 use self::attempt::Attempt;
+use self::clock::Clock;
+pub(crate) use self::payload::Payload;
 use self::under_way::UnderWay;
 use crate::cluster::{Cluster, Lease, Link};
 use crate::path::Visit;
 use crate::snapshot::{Destination, Route};
-use crate::steps::grpc;
-
-/// The largest number of endpoints that are tried for one request.
-const MAX_TRIES: usize = 5;
 
 /// An endpoint's response, with what is needed to pass on its body.
 pub(crate) struct Forwarded<S: Transport> {
@@ -45,8 +58,8 @@ pub(crate) struct Forwarded<S: Transport> {
     pub cluster: Rc<Cluster<S>>,
     /// Moves what is left of the request's body; none if it was sent or given up.
     pub request_body: Option<Pump>,
-    /// What it becomes, if it is changed.
-    pub request_change: Option<Change>,
+    /// What is left of it, then.
+    pub payload: Option<Box<Payload>>,
     pub framing: Framing,
     /// The connection may be used again.
     pub persistent: bool,
@@ -66,65 +79,78 @@ pub(crate) async fn run<D: Dialer>(
     let cluster = visit.local.clusters.get(destination.cluster as usize).cloned();
     let cluster = cluster.ok_or_else(|| Error::new(Side::Proxy, ErrorKind::Internal))?;
     exchange.record.cluster = Some(destination.cluster);
-    let body = prepare_body(visit, exchange);
-    let first_byte = grpc::patience(&exchange.request, destination.timeouts.first_byte);
-    let first = cluster.pick(exchange, &[]);
-    let mut lease = first.inspect_err(|error| visit.worker.metrics.upstream.failed(error.kind))?;
-    let mut tried = Vec::new();
+    cluster.asked(visit.worker.deadlines.coarse_millis());
+    let mut payload = Payload::new(exchange, visit.facts.framing, &route.retry);
+    let clock = Clock::new(visit, exchange, (&route.retry, destination));
+    let mut tries = Tries::new(&route.retry);
+    let mut lease = waiting::pick((visit, &cluster, &clock), exchange, down).await?;
     loop {
-        let attempt = Attempt { visit, cluster: &cluster, route, destination, body, first_byte };
-        let failed = match attempt.run(exchange, down, &lease).await {
-            Ok(headed) => return Ok(headed.with(lease, cluster)),
-            Err(failed) => failed,
+        let begun = clock.begin_try();
+        let attempt = Attempt { visit, cluster: &cluster, route, destination, clock: &clock, begun };
+        let outcome = match &route.retry.hedge {
+            Some(hedge) if hedge::is_for(visit, exchange, &payload) => {
+                let (outcome, winner) =
+                    hedge::run(&attempt, exchange, down, (lease, &mut payload, (hedge, &mut tries))).await;
+                lease = winner;
+                outcome
+            }
+            _ => attempt.run(exchange, down, (&lease, &mut payload)).await,
         };
-        // That the client broke off is not the endpoint's fault.
-        if failed.side == Side::Upstream {
-            lease.endpoint.metrics.failed();
-            visit.worker.metrics.upstream.failed(failed.kind);
+        let fault = match &outcome {
+            Ok(_) if !route.retry.covers_status(exchange.response.status) => None,
+            Ok(_) => Some(Fault::Status),
+            Err(failed) => {
+                note_failure(visit, &cluster, (&lease, failed));
+                Fault::of(failed)
+            }
+        };
+        if fault.is_some() {
+            lease.leave();
         }
-        cluster.release(&lease, None);
-        tried.push(lease.endpoint.clone());
-        if !failed.untouched || tried.len() >= MAX_TRIES {
-            return Err(failed);
+        let next = fault
+            .and_then(|fault| tries.next((visit, &cluster, &clock), (exchange, &payload), (fault, &lease)));
+        // If there is nobody else, what came of this try is the answer.
+        let Some(Next { lease: other, pause: length }) = next else {
+            return outcome.map(|headed| headed.with(lease, cluster, payload));
+        };
+        match outcome {
+            Ok(headed) => given_up::response(exchange, &cluster, (headed, &lease)),
+            Err(failed) => exchange.note_failure(&failed),
         }
-        // If there is nobody else, this failure is the answer.
-        let Ok(other) = cluster.pick(exchange, &tried) else { return Err(failed) };
-        exchange.note_failure(&failed);
         exchange.record.retries += 1;
         lease = other;
+        begin_anew(exchange, &mut payload);
+        if let Err(gone) = pause(visit, down, length).await {
+            cluster.forget(&lease);
+            return Err(gone);
+        }
     }
 }
 
-/// How the request's body is framed towards the endpoint. A body that a filter wanted whole is sent from memory.
-fn prepare_body<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> Framing {
-    change_held(exchange);
-    if exchange.request_transform.is_some() && visit.facts.framing != Framing::None {
-        // How long it will be is not known before its end.
-        exchange.request.fields.remove(FieldId::ContentLength);
-        return Framing::Chunked;
+/// Notes that a try came to nothing.
+fn note_failure<D: Dialer>(
+    visit: &Visit<'_, D>,
+    cluster: &Cluster<D::Stream>,
+    (lease, failed): (&Lease<D::Stream>, &Error),
+) {
+    // That the client broke off is not the endpoint's fault.
+    if failed.side == Side::Upstream {
+        lease.endpoint.metrics.failed();
+        cluster.fared(lease, None);
+        visit.worker.metrics.upstream.failed(failed.kind);
+        cluster.release(lease, None);
+    } else {
+        cluster.forget(lease);
     }
-    let Some(body) = &exchange.body else { return visit.facts.framing };
-    let length = body.len() as u64;
-    let fields = &mut exchange.request.fields;
-    fields.remove(FieldId::Expect);
-    // Its trailers are not kept.
-    fields.remove(FieldId::Trailer);
-    if visit.facts.framing == Framing::None {
-        return Framing::None;
-    }
-    fields.remove(FieldId::ContentLength);
-    fields.push(FieldId::ContentLength, length.to_string().as_bytes());
-    Framing::Length(length)
 }
 
-/// Changes a body that is in memory already, in one go. One that cannot be changed is sent as it is, for the endpoint to
-/// judge.
-fn change_held(exchange: &mut Exchange) {
-    let Exchange { body: Some(body), request_transform, .. } = exchange else { return };
-    let Some(mut change) = request_transform.take() else { return };
-    let mut changed = Vec::with_capacity(body.len());
-    let pushed = change.0.push(body, &mut changed);
-    if pushed.and_then(|()| change.0.finish(None, &mut changed)).is_ok() {
-        *body = changed;
+/// Makes the request ready to be sent again.
+fn begin_anew(exchange: &mut Exchange, payload: &mut Payload) {
+    exchange.response.clear();
+    (exchange.record.reason, exchange.record.detail, exchange.record.first_byte) = ("", "", 0);
+    payload.rewind();
+    if payload.is_begun() {
+        // The client sends its body already, so nobody needs to be asked whether it may.
+        exchange.request.fields.remove(FieldId::Expect);
     }
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use usher_api::{Exchange, Reply};
 use usher_http::{FieldId, Request, Version};
 
+/// The field that says how long a call may take.
+pub(crate) const TIMEOUT: &[u8] = b"grpc-timeout";
+
 /// Digits that a timeout may have.
 const MAX_DIGITS: usize = 8;
 
@@ -23,13 +26,22 @@ pub(crate) fn has_type(request: &Request) -> bool {
     rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]))
 }
 
-/// How long the endpoint may take to begin its response: no longer than the call may take in all.
-pub(crate) fn patience(request: &Request, usual: Duration) -> Duration {
+/// How long a call may take in all, from its beginning; none if it does not say so.
+pub(crate) fn deadline(request: &Request) -> Option<Duration> {
     if !is_call(request) {
-        return usual;
+        return None;
     }
-    let told = request.fields.get_named(b"grpc-timeout").and_then(parse_timeout);
-    told.map_or(usual, |told| told.min(usual))
+    request.fields.get_named(TIMEOUT).and_then(parse_timeout)
+}
+
+/// A timeout as it is written, in the finest unit that it fits in; at least the shortest that there is.
+pub(crate) fn write_timeout(left: Duration) -> String {
+    let fits = |number: u128| number < 10u128.pow(MAX_DIGITS as u32);
+    match (left.as_micros(), left.as_millis()) {
+        (micros, _) if fits(micros) => format!("{}u", micros.max(1)),
+        (_, millis) if fits(millis) => format!("{millis}m"),
+        _ => format!("{}S", left.as_secs().min(10u64.pow(MAX_DIGITS as u32) - 1)),
+    }
 }
 
 /// `100m`: digits and a unit.
@@ -104,21 +116,35 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_are_no_longer_than_the_call() {
-        let usual = Duration::from_secs(60);
+    fn calls_say_how_long_they_may_take() {
         for (text, told) in [
-            ("100m", Duration::from_millis(100)),
-            ("2S", Duration::from_secs(2)),
-            ("99999999H", usual),
-            ("1", usual),
-            ("S", usual),
-            ("-1S", usual),
-            ("123456789S", usual),
-            ("5x", usual),
+            ("100m", Some(Duration::from_millis(100))),
+            ("2S", Some(Duration::from_secs(2))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("1", None),
+            ("S", None),
+            ("-1S", None),
+            ("123456789S", None),
+            ("5x", None),
         ] {
             let mut request = call("application/grpc", Version::Http2);
             request.fields.add(b"grpc-timeout", text.as_bytes()).unwrap();
-            assert_eq!(patience(&request, usual), told, "{text}");
+            assert_eq!(deadline(&request), told, "{text}");
+        }
+    }
+
+    #[test]
+    fn timeouts_are_written_as_exactly_as_they_fit() {
+        for (left, text) in [
+            (Duration::ZERO, "1u"),
+            (Duration::from_nanos(1_500), "1u"),
+            (Duration::from_millis(1_999), "1999000u"),
+            (Duration::from_secs(100), "100000m"),
+            (Duration::from_secs(200_000), "200000S"),
+            (Duration::from_secs(u64::MAX), "99999999S"),
+        ] {
+            assert_eq!(write_timeout(left), text, "{left:?}");
+            assert!(parse_timeout(text.as_bytes()).is_some());
         }
     }
 

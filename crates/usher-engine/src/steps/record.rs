@@ -60,6 +60,29 @@ pub(crate) fn connection<D: Dialer>(worker: &Worker<D>, door: &Door, (reason, de
     worker.give_exchange(exchange);
 }
 
+/// Writes a line about a connection that was passed on, at its end. What it carried is no request: it has no method, no
+/// target and no status.
+pub(crate) fn passed<D: Dialer>(
+    worker: &Worker<D>,
+    door: &Door,
+    (exchange, cluster): (&Exchange, &str),
+    took: Duration,
+) {
+    let snapshot = worker.local().shared.clone();
+    let Some(sink) = snapshot.access_log.as_ref().filter(|_| door.listener.logged) else { return };
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
+    sink.record(&RecordView {
+        exchange,
+        method: "",
+        target: b"",
+        version: "TCP",
+        route: "",
+        cluster,
+        endpoint: exchange.endpoint.as_deref().unwrap_or_default(),
+        started_unix_micros: started.as_micros() as u64,
+    });
+}
+
 fn log<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, took: Duration) {
     let snapshot = &visit.local.shared;
     let Some(sink) = &snapshot.access_log else { return };

@@ -5,12 +5,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Side};
-use usher_net::{Dialer, Transport};
+use usher_net::Dialer;
 use usher_wire::pump::{Pump, PumpError};
-use usher_wire::{Change, Connection, Downstream, Held, MaybeChanged, Sink, Source, Upstream, WireError};
+use usher_wire::{Change, Downstream, Held, MaybeChanged, Sink, Source, Upstream, WireError};
 
 use crate::deadline::Deadline;
 use crate::path::Visit;
+use crate::steps::forward::Payload;
 
 /// How long an endpoint may be silent before a client that the runtime does not watch yet is watched: most responses come
 /// sooner, and watching costs two system calls.
@@ -31,7 +32,8 @@ pub(crate) struct Bodies<'a> {
     pub request_body: &'a mut Option<Pump>,
     /// The request's body, if it is in memory.
     pub held: Option<&'a [u8]>,
-    pub request_change: Option<Change>,
+    /// What it becomes, and what is to be sent of it before the rest comes, if it is not.
+    pub payload: Option<&'a mut Payload>,
     pub response_change: Option<Change>,
 }
 
@@ -45,7 +47,10 @@ impl Bodies<'_> {
     ) -> Poll<Result<(), PumpError>> {
         let Some(body) = self.request_body else { return Poll::Ready(Ok(())) };
         let Some(bytes) = self.held else {
-            return body.poll(cx, &mut MaybeChanged::new(down, self.request_change.as_mut()), up);
+            return match &mut self.payload {
+                Some(payload) => body.poll(cx, &mut payload.of(down), up),
+                None => body.poll(cx, down, up),
+            };
         };
         // A body in memory goes on where it stopped: nothing of it was ever spliced, or changed.
         let rest = bytes.get(body.moved() as usize..).unwrap_or_default();
@@ -117,18 +122,6 @@ pub(crate) async fn tunnel<D: Dialer>(
     down.begin_tunnel();
     up.begin_tunnel();
     both_ways(visit.deadline, down, up, idle).await
-}
-
-/// Bytes both ways from the first on, for connections that are no requests.
-pub(crate) async fn pass<S: Transport, U: Transport>(
-    deadline: &Deadline,
-    down: &mut Connection<S>,
-    up: &mut Connection<U>,
-    idle: Duration,
-) -> (u64, u64) {
-    Downstream::begin_tunnel(down);
-    Upstream::begin_tunnel(up);
-    both_ways(deadline, down, up, idle).await
 }
 
 async fn both_ways(

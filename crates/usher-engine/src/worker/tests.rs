@@ -31,7 +31,7 @@ fn build(limits: &str, previous: Option<&Built>) -> Built {
     let options = LoadOptions { format: None, env: &|_| None, known_filters: &[] };
     let input = Input::Text { name: "test.toml".into(), bytes: text.into() };
     let loaded = usher_config::load(input, &options).unwrap();
-    Builder { filters: FILTERS, balancers: BALANCERS }.build(&loaded, previous, None).unwrap()
+    Builder { filters: FILTERS, balancers: BALANCERS, probes: &[] }.build(&loaded, previous, None).unwrap()
 }
 
 fn worker(built: &Built, total: &Arc<AtomicU32>) -> Rc<Worker<NoDialer>> {

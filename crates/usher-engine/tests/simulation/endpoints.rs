@@ -110,21 +110,23 @@ fn sends_again_what_met_a_stale_connection_if_the_method_allows() {
 }
 
 #[test]
-fn does_not_send_again_on_a_fresh_connection() {
-    let seen = Rc::new(Cell::new(0));
-    let counted = seen.clone();
-    let closing = || {
-        endpoints(move |_, _, mut reader, _writer| {
-            counted.set(counted.get() + 1);
-            async move {
-                take(&mut reader).await;
-            }
-        })
-    };
-    scene(TWO, closing, async |world: Rc<World>| {
-        assert_eq!(Client::new(&world).ask(&get("/")).await, 502);
-    });
-    assert_eq!(seen.get(), 1, "the endpoint may have acted on it");
+fn sends_again_on_a_fresh_connection_only_if_the_method_allows() {
+    for (request, times) in [(post("/"), 1), (get("/"), 2)] {
+        let seen = Rc::new(Cell::new(0));
+        let counted = seen.clone();
+        let closing = || {
+            endpoints(move |_, _, mut reader, _writer| {
+                counted.set(counted.get() + 1);
+                async move {
+                    take(&mut reader).await;
+                }
+            })
+        };
+        scene(TWO, closing, async |world: Rc<World>| {
+            assert_eq!(Client::new(&world).ask(&request).await, 502);
+        });
+        assert_eq!(seen.get(), times, "the endpoint may have acted on it: {request}");
+    }
 }
 
 #[test]

@@ -3,21 +3,26 @@
 //! - `net.rs`, `world.rs`: connections, dialing and time;
 //! - `message.rs`: an HTTP/1 reader that shares no code with the proxy;
 //! - `traffic/`: random clients against random endpoints, with what must hold for every exchange;
-//! - `timeouts.rs`, `endpoints.rs`, `forwarding.rs`, `waiting.rs`, `reloads.rs`, `counts.rs`: one scene each for what
-//!   random traffic meets too seldom.
+//! - `timeouts.rs`, `endpoints.rs`, `forwarding.rs`, `waiting.rs`, `reloads.rs`, `counts.rs`, `standing.rs`, `crowds.rs`,
+//!   `retries.rs`, `tries.rs`, `hedging.rs`: one scene each for what random traffic meets too seldom.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
 
 mod client;
 mod clusters;
 mod counts;
+mod crowds;
 mod endpoints;
 mod forwarding;
+mod hedging;
 mod message;
 mod net;
 mod reloads;
+mod retries;
 mod rng;
+mod standing;
 mod timeouts;
 mod traffic;
+mod tries;
 mod waiting;
 mod world;

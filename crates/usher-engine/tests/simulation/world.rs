@@ -72,7 +72,7 @@ pub(crate) fn build(config: &str, previous: Option<&Built>) -> Built {
     let options = LoadOptions { format: None, env: &|_| None, known_filters: &filters };
     let input = Input::Text { name: "simulation.toml".into(), bytes: config.into() };
     let loaded = usher_config::load(input, &options).unwrap_or_else(|report| panic!("{report}"));
-    let builder = Builder { filters: FILTERS, balancers: BALANCERS };
+    let builder = Builder { filters: FILTERS, balancers: BALANCERS, probes: &[] };
     builder.build(&loaded, previous, None).unwrap_or_else(|report| panic!("{report}"))
 }
 

@@ -5,9 +5,10 @@
 //! - all equal: one after the other;
 //! - a short cycle: computed once, by smooth weighted round robin as in nginx (everybody gains its weight, the richest
 //!   is next and pays the sum), so that `{a = 5, b = 1, c = 1}` is not `aaaaabc` but `aabacaa`;
-//! - a long cycle: by the binary digits of the weights. The endpoints whose weight has digit *d* form a class that
+//! - a longer cycle: by the binary digits of the weights. The endpoints whose weight has digit *d* form a class that
 //!   goes round among themselves; the few classes take turns by smooth weighted round robin with weight
-//!   *members × 2ᵈ*. Over a cycle each endpoint gets exactly its weight.
+//!   *members × 2ᵈ*. Over a cycle each endpoint gets exactly its weight. Unless it is very long, the cycle is written
+//!   down too.
 //!
 //! Who cannot be chosen is passed over and nobody takes its turn, so that the rest keep their proportions exactly.
 
@@ -16,8 +17,14 @@ mod tests;
 
 use usher_api::Candidate;
 
-/// The longest cycle that is computed beforehand (turns).
+/// The longest cycle that is computed beforehand endpoint by endpoint (turns).
 const MAX_SEQUENCE: u64 = 1024;
+
+/// The longest cycle that is written down (turns): half a MiB.
+const MAX_WRITTEN: u64 = 131_072;
+
+/// Turns per endpoint up to which a cycle is written down.
+const WRITTEN_PER_ENDPOINT: u64 = 64;
 
 /// The sequence; see the module.
 #[derive(Debug)]
@@ -63,6 +70,9 @@ impl Rotation {
             1..=MAX_SEQUENCE => Plan::Sequence(sequence(&weights, cycle)),
             _ => Plan::Classes(classes(&weights, seed)),
         };
+        let most = (weights.len() as u64 * WRITTEN_PER_ENDPOINT).min(MAX_WRITTEN);
+        let plan =
+            if matches!(plan, Plan::Classes(_)) && cycle <= most { write_down(plan, cycle) } else { plan };
         let at = seed.checked_rem(cycle).unwrap_or(0) as usize;
         Self { plan, at, cycle }
     }
@@ -75,15 +85,7 @@ impl Rotation {
     /// Whose turn it is; `None` if nobody has a weight.
     #[inline]
     pub(super) fn next(&mut self) -> Option<usize> {
-        match &mut self.plan {
-            Plan::Empty => None,
-            Plan::Equal(members) | Plan::Sequence(members) => advance(members, &mut self.at),
-            Plan::Classes(classes) => {
-                let richest = take_turn(classes.iter_mut().map(|class| &mut class.turn))?;
-                let class = classes.get_mut(richest)?;
-                advance(&class.members, &mut class.at)
-            }
-        }
+        self.plan.next(&mut self.at)
     }
 
     /// The next for whom `wanted` holds, within so many turns.
@@ -97,6 +99,26 @@ impl Rotation {
         }
         None
     }
+}
+
+impl Plan {
+    #[inline]
+    fn next(&mut self, at: &mut usize) -> Option<usize> {
+        match self {
+            Self::Empty => None,
+            Self::Equal(members) | Self::Sequence(members) => advance(members, at),
+            Self::Classes(classes) => {
+                let richest = take_turn(classes.iter_mut().map(|class| &mut class.turn))?;
+                let class = classes.get_mut(richest)?;
+                advance(&class.members, &mut class.at)
+            }
+        }
+    }
+}
+
+/// One cycle of a plan: to read it costs less than to work it out again.
+fn write_down(mut plan: Plan, cycle: u64) -> Plan {
+    Plan::Sequence((0..cycle).filter_map(|_| plan.next(&mut 0)).map(|i| i as u32).collect())
 }
 
 /// The member whose turn it is in a plain round.

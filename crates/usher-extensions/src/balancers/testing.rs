@@ -1,9 +1,16 @@
 //! What the tests of balancers share.
 
+use std::sync::Arc;
+
 use usher_api::{Balance, BalancerFactory, BuildContext, Candidate, Carry, Exchange, OnRoute, PickInput};
-use usher_config::{Context, Sources};
+use usher_config::{Context, Node, Report, Sources};
 
 use super::Random;
+
+/// A balancer to compare with.
+pub(super) fn named(name: &str) -> &'static BalancerFactory {
+    super::BALANCERS.iter().find(|factory| factory.name == name).expect("a known balancer")
+}
 
 /// Usable endpoints of these weights, without requests.
 pub(super) fn candidates(weights: &[u32]) -> Vec<Candidate> {
@@ -11,22 +18,57 @@ pub(super) fn candidates(weights: &[u32]) -> Vec<Candidate> {
         weight: *weight,
         in_flight: 0,
         usable: true,
+        draining: false,
         identity: i as u64,
     };
     weights.iter().enumerate().map(one).collect()
 }
 
-/// The balancer as the engine builds it, without options.
-pub(super) fn build(factory: &BalancerFactory) -> std::sync::Arc<dyn Balance> {
-    let sources = Sources::new();
-    let (mut config, mut carry) = (Context::new(&sources), Carry::default());
-    let mut context = BuildContext {
-        config: &mut config,
-        carry: &mut carry,
-        scope: "cluster test",
-        route: OnRoute::default(),
+/// Builds a balancer from the text of its section. The findings are rendered; empty if there are none.
+pub(super) fn try_build(
+    factory: &BalancerFactory,
+    (name, directory, text): (&str, &str, &str),
+) -> (Option<Arc<dyn Balance>>, String) {
+    let mut sources = Sources::new();
+    let id = sources.add(name, directory, text.to_owned());
+    let document = match usher_config::read::read(&sources, id, usher_config::Format::Toml) {
+        Ok(document) => document,
+        Err(found) => return (None, Report::new(found, sources).render(false)),
     };
-    (factory.build)(None, &mut context).unwrap()
+    let mut config = Context::new(&sources);
+    // Written as a table, or the name alone: as the engine tells them apart.
+    let node = document.root.get("balance").unwrap_or(&document.root);
+    let balance = build_in(factory, Some(node).filter(|node| node.as_str().is_none()), &mut config);
+    let (failed, found) = (config.has_errors(), config.finish());
+    let report = if found.is_empty() { String::new() } else { Report::new(found, sources).render(false) };
+    (balance.filter(|_| !failed), report)
+}
+
+/// Builds a balancer from its section.
+pub(super) fn build_in(
+    factory: &BalancerFactory,
+    section: Option<&Node>,
+    config: &mut Context<'_>,
+) -> Option<Arc<dyn Balance>> {
+    let (mut carry, route) = (Carry::default(), OnRoute::default());
+    (factory.build)(section, &mut BuildContext { config, carry: &mut carry, scope: "cluster test", route })
+}
+
+/// What a balancer cannot do without.
+fn needed(factory: &BalancerFactory) -> &'static str {
+    if factory.name == "sticky" { "secret = \"sixteen or more!\"\n" } else { "" }
+}
+
+/// The balancer as the engine builds it, with these options and those that it cannot do without.
+pub(super) fn build_with(factory: &BalancerFactory, options: &str) -> Arc<dyn Balance> {
+    let text = format!("{}{options}", needed(factory));
+    let (balance, said) = try_build(factory, ("test", ".", &text));
+    balance.unwrap_or_else(|| panic!("{said}"))
+}
+
+/// As [`build_with`], without options.
+pub(super) fn build(factory: &BalancerFactory) -> Arc<dyn Balance> {
+    build_with(factory, "")
 }
 
 /// Its state for these endpoints.
@@ -40,8 +82,32 @@ pub(super) fn begin(
 
 /// Picks once.
 pub(super) fn pick(balancer: &mut dyn usher_api::Balancer, candidates: &[Candidate]) -> Option<usize> {
+    pick_of(balancer, candidates, candidates.iter().filter(|one| one.usable).count())
+}
+
+fn pick_of(balancer: &mut dyn usher_api::Balancer, candidates: &[Candidate], usable: usize) -> Option<usize> {
+    balancer.pick(&PickInput { candidates, usable, client: None, exchange: &Exchange::default(), now: 0 })
+}
+
+/// Picks for a request of this client.
+pub(super) fn pick_for(
+    balancer: &mut dyn usher_api::Balancer,
+    candidates: &[Candidate],
+    (client, exchange): (&str, &Exchange),
+) -> Option<usize> {
     let usable = candidates.iter().filter(|one| one.usable).count();
-    balancer.pick(&PickInput { candidates, usable, client: None, exchange: &Exchange::default() })
+    balancer.pick(&PickInput { candidates, usable, client: client.parse().ok(), exchange, now: 0 })
+}
+
+/// A request of this path and query with one field.
+pub(super) fn request(target: &str, (name, value): (&str, &str)) -> Exchange {
+    let mut exchange = Exchange::default();
+    exchange.request.clear();
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    path.clone_into(&mut exchange.request.path);
+    exchange.request.query = query.map(str::to_owned);
+    exchange.request.fields.add(name.as_bytes(), value.as_bytes()).expect("a valid field");
+    exchange
 }
 
 /// How often each is picked in so many picks, if nothing else changes.
@@ -50,9 +116,10 @@ pub(super) fn histogram(
     candidates: &[Candidate],
     picks: usize,
 ) -> Vec<usize> {
+    let usable = candidates.iter().filter(|one| one.usable).count();
     let mut counts = vec![0; candidates.len()];
     for _ in 0..picks {
-        counts[pick(balancer, candidates).unwrap()] += 1;
+        counts[pick_of(balancer, candidates, usable).unwrap()] += 1;
     }
     counts
 }
@@ -69,7 +136,9 @@ pub(super) fn follows_weights_exactly(factory: &BalancerFactory, weights: &[u32]
 pub(super) fn never_picks_unusable(factory: &BalancerFactory) {
     let balance = build(factory);
     let mut random = Random::new(7);
-    for round in 0..300 {
+    // Tables of hashes take a while to make.
+    let rounds = if factory.name.contains("hash") { 30 } else { 300 };
+    for round in 0..rounds {
         let len = random.index(if round % 10 == 0 { 500 } else { 12 });
         let weights: Vec<u32> =
             (0..len).map(|_| random.below(if round % 3 == 0 { 3 } else { 60_000 }) as u32).collect();
@@ -80,6 +149,8 @@ pub(super) fn never_picks_unusable(factory: &BalancerFactory) {
             all.iter_mut().for_each(|one| {
                 one.usable = random.below(odds) == 0;
                 one.in_flight = random.below(5) as u32;
+                // Nobody was there before, so nobody may be sent to one that is draining.
+                one.draining = !one.usable && random.below(3) == 0;
             });
             let possible = all.iter().any(|one| one.usable && one.weight > 0);
             match pick(&mut *balancer, &all) {
@@ -105,18 +176,33 @@ pub(super) fn follows_its_seed(factory: &BalancerFactory) {
 
 /// A section with a key that means nothing is refused.
 pub(super) fn refuses_options(factory: &BalancerFactory) {
-    let mut sources = Sources::new();
-    let id = sources.add("test", ".", format!("policy = \"{}\"\nchoises = 2\n", factory.name));
-    let document = usher_config::read::read(&sources, id, usher_config::Format::Toml).unwrap();
-    let (mut config, mut carry) = (Context::new(&sources), Carry::default());
-    let mut context = BuildContext {
-        config: &mut config,
-        carry: &mut carry,
-        scope: "cluster test",
-        route: OnRoute::default(),
-    };
-    assert!((factory.build)(Some(&document.root), &mut context).is_none());
-    let found = config.finish();
-    assert_eq!(found.len(), 1);
-    assert!(found[0].message.contains("choises"), "{}", found[0].message);
+    let text = format!("policy = \"{}\"\nchoises = 2\n{}", factory.name, needed(factory));
+    let (balance, said) = try_build(factory, ("test", ".", &text));
+    assert!(balance.is_none());
+    assert!(said.contains("choises") && !said.contains("policy`"), "{said}");
+}
+
+/// After other weights, only those that have one are picked, and each of them is.
+pub(super) fn follows_new_weights(factory: &BalancerFactory) {
+    let mut all = candidates(&[1, 2, 3, 0]);
+    let mut balancer = begin(factory, &all, 3);
+    histogram(&mut *balancer, &all, 100);
+    all.iter_mut().zip([0, 100, 20, 10]).for_each(|(one, weight)| one.weight = weight);
+    balancer.reweighted(&all);
+    let counts = histogram(&mut *balancer, &all, 2000);
+    assert!(counts[0] == 0 && counts[1..].iter().all(|count| *count > 0), "{}: {counts:?}", factory.name);
+}
+
+/// How far the share of an endpoint is off at most (1 is its whole share), over all workers.
+pub(super) fn unevenness(factory: &BalancerFactory, (workers, requests): (usize, usize), seed: u64) -> f64 {
+    let all = candidates(&[1; 10]);
+    let balance = build(factory);
+    let mut random = Random::new(seed);
+    let mut each: Vec<_> = (0..workers).map(|_| balance.begin(&all, random.next())).collect();
+    let mut counts = vec![0_usize; all.len()];
+    for _ in 0..requests {
+        counts[pick(&mut *each[random.index(workers)], &all).unwrap()] += 1;
+    }
+    let fair = requests as f64 / all.len() as f64;
+    counts.iter().map(|count| (*count as f64 / fair - 1.0).abs()).fold(0.0, f64::max)
 }

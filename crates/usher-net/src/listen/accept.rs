@@ -68,6 +68,10 @@ impl Listener {
 
     /// As [`accept`](Self::accept), polled; one waker is kept.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Accepted, Peer)>> {
+        if self.share.is_handed_over() {
+            // Those that wait are another process's.
+            return Poll::Pending;
+        }
         match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, address) = ready!(poll_accept_tcp(socket, cx))?;
@@ -93,7 +97,7 @@ impl Listener {
     /// PermissionDenied where the kernel lets only CAP_NET_ADMIN filter TCP sockets (Linux 6.18 does). Nothing is lost
     /// but the guarantee: new clients keep coming until the close, and one whose handshake is then under way is reset.
     pub fn refuse_new(&mut self) -> io::Result<()> {
-        if !self.share.leave() {
+        if !self.share.leave() || self.share.is_handed_over() {
             return Ok(());
         }
         match &self.socket {

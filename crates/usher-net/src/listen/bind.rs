@@ -79,7 +79,7 @@ fn bind_unix(path: &Path, options: &ListenOptions, n: usize) -> io::Result<Vec<B
     split(&socket, &Address::Unix(path.to_owned()), shares)
 }
 
-fn split(socket: &Socket, address: &Address, shares: Vec<Share>) -> io::Result<Vec<BoundSocket>> {
+pub(super) fn split(socket: &Socket, address: &Address, shares: Vec<Share>) -> io::Result<Vec<BoundSocket>> {
     shares
         .into_iter()
         .map(|share| Ok(BoundSocket { socket: socket.try_clone()?, address: address.clone(), share }))
@@ -87,7 +87,11 @@ fn split(socket: &Socket, address: &Address, shares: Vec<Share>) -> io::Result<V
 }
 
 /// A bound TCP socket that does not listen yet.
-fn tcp_socket(address: SocketAddr, options: &ListenOptions, reuse_port: bool) -> io::Result<Socket> {
+pub(super) fn tcp_socket(
+    address: SocketAddr,
+    options: &ListenOptions,
+    reuse_port: bool,
+) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of a former process in TIME_WAIT must not keep the port.
     socket.set_reuse_address(true)?;
@@ -99,7 +103,7 @@ fn tcp_socket(address: SocketAddr, options: &ListenOptions, reuse_port: bool) ->
     Ok(socket)
 }
 
-fn listen(socket: &Socket, options: &ListenOptions) -> io::Result<()> {
+pub(super) fn listen(socket: &Socket, options: &ListenOptions) -> io::Result<()> {
     if let Some(pending) = options.fast_open {
         set_tcp_option(socket, libc::TCP_FASTOPEN, int(pending))?;
     }
@@ -115,7 +119,7 @@ fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
     socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
-fn backlog(options: &ListenOptions) -> libc::c_int {
+pub(super) fn backlog(options: &ListenOptions) -> libc::c_int {
     int(options.backlog)
 }
 

@@ -17,7 +17,7 @@ use crate::stream::Stream;
 pub struct Drain {
     queue: Queue,
     /// Keeps the file of a Unix socket until the end.
-    _share: Share,
+    share: Share,
 }
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) enum Queue {
 
 impl Drain {
     pub(super) fn new(queue: Queue, share: Share) -> Self {
-        Self { queue, _share: share }
+        Self { queue, share }
     }
 }
 
@@ -38,6 +38,9 @@ impl Iterator for Drain {
     type Item = io::Result<(Accepted, Peer)>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.share.is_handed_over() {
+            return None;
+        }
         // Asks the kernel, not the runtime: the runtime may not have heard yet of the newest connection.
         let next = match &self.queue {
             Queue::Tcp(socket) => socket.accept().and_then(|(stream, address)| {

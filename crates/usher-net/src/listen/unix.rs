@@ -22,6 +22,19 @@ fn identity(path: &Path) -> io::Result<Identity> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
+impl SocketFile {
+    /// The file of a socket that is bound already.
+    pub(super) fn of_bound(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+    }
+
+    /// Lets the file be: another process owns it from now on.
+    pub(super) fn leave_behind(mut self) {
+        // No file has it, so the drop finds another one.
+        self.identity = (0, 0);
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
@@ -41,10 +54,10 @@ pub(super) fn bind(path: &Path, mode: Option<u32>) -> io::Result<(Socket, Socket
         }
         bound => bound?,
     }
-    let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
+    let file = SocketFile::of_bound(path)?;
     // Nobody can connect before `listen`, so there is no moment with other permissions.
     if let Some(mode) = mode {
-        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        set_mode(path, mode)?;
     }
     Ok((socket, file))
 }
@@ -67,4 +80,9 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         // Connected, queue full, or a socket of another type: somebody is there.
         _ => Err(io::ErrorKind::AddrInUse.into()),
     }
+}
+
+/// Sets the permissions of a socket's file.
+pub(super) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }

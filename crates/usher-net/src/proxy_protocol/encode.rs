@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::v2::{MAX_PAYLOAD_BYTES, SIGNATURE, UNIX_PATH_BYTES};
-use super::{Details, Endpoints, Error, MAX_UNIQUE_ID_BYTES, tlv};
+use super::{Details, Endpoints, Error, MAX_UNIQUE_ID_BYTES, Shown, tlv};
 
 /// Appends a version 1 header. What version 1 cannot say (UDP, Unix sockets, one's own connection) is `UNKNOWN`;
 /// an IPv4 and an IPv6 address together are both written as IPv6.
@@ -127,7 +127,13 @@ fn write_details(details: &Details, out: &mut Vec<u8>) -> Result<(), Error> {
         write_tlv(tlv::UNIQUE_ID, id, out)?;
     }
     if details.over_tls {
-        write_tlv(tlv::SSL, &[tlv::CLIENT_SSL, 0, 0, 0, 0], out)?;
+        // Section 2.2.6: `verify` is 0 only where a certificate was shown, and was good.
+        let (bits, verify) = match details.certificate {
+            Some(Shown::Now) => (tlv::CLIENT_CERT_CONN | tlv::CLIENT_CERT_SESS, 0),
+            Some(Shown::Before) => (tlv::CLIENT_CERT_SESS, 0),
+            None => (0, 1),
+        };
+        write_tlv(tlv::SSL, &[tlv::CLIENT_SSL | bits, 0, 0, 0, verify], out)?;
     }
     Ok(())
 }

@@ -177,7 +177,7 @@ fn reads_what_it_knows_and_skips_the_rest() {
         b"\x01\0\x02h2",
         b"\x05\0\x03id!",
         b"\x30\0\x02ns",
-        b"\x20\0\x05\x01\0\0\0\0",
+        b"\x20\0\x05\x01\0\0\0\x01",
         b"\xee\0\0",
         b"\xee\0\0",
     ];
@@ -186,9 +186,28 @@ fn reads_what_it_knows_and_skips_the_rest() {
         alpn: Some(b"h2".to_vec()),
         unique_id: Some(b"id!".to_vec()),
         over_tls: true,
+        certificate: None,
     };
     assert_eq!(header(&v2_tcp4(&tlvs.concat())).details, details);
     assert!(!header(&v2_tcp4(b"\x20\0\x05\0\0\0\0\0")).details.over_tls);
+}
+
+#[test]
+fn only_a_verified_certificate_is_told_of() {
+    let cases: [(Option<Shown>, &[u8]); 3] = [
+        (None, b"\x20\0\x05\x01\0\0\0\x01"),
+        (Some(Shown::Now), b"\x20\0\x05\x07\0\0\0\0"),
+        (Some(Shown::Before), b"\x20\0\x05\x05\0\0\0\0"),
+    ];
+    for (certificate, tlv) in cases {
+        let details = Details { over_tls: true, certificate, ..Details::default() };
+        let mut out = Vec::new();
+        encode_v2(&tcp("192.0.2.1:1", "192.0.2.2:2"), &details, false, &mut out).expect("encoded");
+        assert!(out.ends_with(tlv), "{certificate:?}: {out:?}");
+        assert_eq!(header(&out).details, details);
+    }
+    let failed = header(&v2_tcp4(b"\x20\0\x05\x07\0\0\0\x12")).details;
+    assert!(failed.over_tls && failed.certificate.is_none());
 }
 
 #[test]
@@ -270,12 +289,16 @@ fn endpoints() -> impl Strategy<Value = Endpoints> {
 fn details() -> impl Strategy<Value = Details> {
     let authority = option::of("[a-z.é]{1,40}");
     let (alpn, id) = (option::of(vec(any::<u8>(), 0..9)), option::of(vec(any::<u8>(), 0..=128)));
-    (authority, alpn, id, any::<bool>()).prop_map(|(authority, alpn, unique_id, over_tls)| Details {
-        authority,
-        alpn,
-        unique_id,
-        over_tls,
-    })
+    let shown = prop_oneof![Just(None), Just(Some(Shown::Now)), Just(Some(Shown::Before))];
+    (authority, alpn, id, any::<bool>(), shown).prop_map(
+        |(authority, alpn, unique_id, over_tls, certificate)| Details {
+            authority,
+            alpn,
+            unique_id,
+            over_tls,
+            certificate: certificate.filter(|_| over_tls),
+        },
+    )
 }
 
 /// Nearly headers: one valid, with some bytes replaced, cut or appended.

@@ -1,7 +1,7 @@
 //! What follows the addresses in version 2: type, length, value (section 2.2.1 and after).
 
 use super::crc32c::Crc32c;
-use super::{Details, Error, MAX_UNIQUE_ID_BYTES};
+use super::{Details, Error, MAX_UNIQUE_ID_BYTES, Shown};
 
 pub(super) const ALPN: u8 = 0x01;
 pub(super) const AUTHORITY: u8 = 0x02;
@@ -10,6 +10,10 @@ pub(super) const UNIQUE_ID: u8 = 0x05;
 pub(super) const SSL: u8 = 0x20;
 /// Bit of the first byte of an SSL value: the client came over TLS.
 pub(super) const CLIENT_SSL: u8 = 0x01;
+/// The client showed a certificate in this connection.
+pub(super) const CLIENT_CERT_CONN: u8 = 0x02;
+/// The client showed a certificate in a connection of this session, perhaps an earlier one.
+pub(super) const CLIENT_CERT_SESS: u8 = 0x04;
 /// Bytes of an SSL value before its own TLVs: the bits and the result of the verification.
 pub(super) const SSL_FIXED_BYTES: usize = 5;
 
@@ -31,7 +35,11 @@ pub(super) fn parse(before: &[&[u8]], tlvs: &[u8]) -> Result<Details, Error> {
                 once(kind, &mut checksum, (start, u32::from_be_bytes(value)))?;
             }
             SSL if value.len() < SSL_FIXED_BYTES => return Err(Error::BadTlv(kind)),
-            SSL => details.over_tls |= value.first().is_some_and(|bits| bits & CLIENT_SSL != 0),
+            SSL => {
+                let bits = value.first().copied().unwrap_or(0);
+                details.over_tls |= bits & CLIENT_SSL != 0;
+                details.certificate = details.certificate.or(shown(bits, &value[1..SSL_FIXED_BYTES]));
+            }
             // NOOP, NETNS, custom and future types.
             _ => {}
         }
@@ -40,6 +48,16 @@ pub(super) fn parse(before: &[&[u8]], tlvs: &[u8]) -> Result<Details, Error> {
     match checksum {
         Some((start, expected)) if sum(before, tlvs, start) != expected => Err(Error::BadChecksum),
         _ => Ok(details),
+    }
+}
+
+/// The certificate that an SSL value tells of: only where it was verified, which zeros say.
+fn shown(bits: u8, verify: &[u8]) -> Option<Shown> {
+    match bits {
+        _ if bits & CLIENT_SSL == 0 || verify != [0; 4] => None,
+        _ if bits & CLIENT_CERT_CONN != 0 => Some(Shown::Now),
+        _ if bits & CLIENT_CERT_SESS != 0 => Some(Shown::Before),
+        _ => None,
     }
 }
 

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
+use super::group::UdpGroup;
 use super::options::SOCKET_BUFFER;
-use crate::sys::attach_steering;
 
 /// How to open the sockets of a QUIC listener.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub struct BoundUdp {
     pub(super) address: SocketAddr,
     pub(super) worker: u16,
     pub(super) workers: u16,
-    steered: bool,
+    pub(super) bank: u8,
+    pub(super) steered: bool,
 }
 
 impl BoundUdp {
@@ -46,35 +47,10 @@ impl BoundUdp {
 /// # Errors
 /// An error whose text names the address and what to do. Nothing stays open then.
 pub fn bind_udp(address: SocketAddr, options: UdpOptions, workers: usize) -> io::Result<Vec<BoundUdp>> {
-    let workers = u16::try_from(workers.max(1)).map_err(|_| io::ErrorKind::InvalidInput)?;
-    bind_group(address, options, workers).map_err(|error| explain(address, &error))
+    UdpGroup::bind(address, options, workers).map(|(_, bound)| bound)
 }
 
-fn bind_group(address: SocketAddr, options: UdpOptions, workers: u16) -> io::Result<Vec<BoundUdp>> {
-    if !options.shared && address.port() != 0 {
-        // SO_REUSEPORT would let two processes of one user share the port; a socket without it is refused.
-        udp_socket(address, options, false)?;
-    }
-    let first = udp_socket(address, options, true)?;
-    let address =
-        first.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-    let mut sockets = vec![first];
-    while sockets.len() < usize::from(workers) {
-        sockets.push(udp_socket(address, options, true)?);
-    }
-    let steered =
-        workers == 1 || sockets.first().is_some_and(|first| attach_steering(first, workers).is_ok());
-    let bound = sockets.into_iter().zip(0..).map(|(socket, worker)| BoundUdp {
-        socket: socket.into(),
-        address,
-        worker,
-        workers,
-        steered,
-    });
-    Ok(bound.collect())
-}
-
-fn udp_socket(address: SocketAddr, options: UdpOptions, reuse_port: bool) -> io::Result<Socket> {
+pub(super) fn udp_socket(address: SocketAddr, options: UdpOptions, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_port(reuse_port)?;
     if address.is_ipv6() {
@@ -102,7 +78,7 @@ fn enlarge(socket: &SockRef<'_>) {
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
 }
 
-fn explain(address: SocketAddr, error: &io::Error) -> io::Error {
+pub(super) fn explain(address: SocketAddr, error: &io::Error) -> io::Error {
     let port = address.port();
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => {

@@ -31,11 +31,11 @@ const MAX_PAYLOAD: u16 = 65_527;
 pub(super) fn endpoint(
     options: &QuicOptions,
     address: SocketAddr,
-    (worker, workers): (u16, u16),
+    (worker, workers, bank): (u16, u16, u8),
 ) -> io::Result<Arc<EndpointConfig>> {
     let AddressKeys { reset, ids } = options.keys.of(address);
     let mut config = EndpointConfig::new(reset);
-    config.cid_generator(move || Box::new(SteeredIds::new(worker, workers, ids.clone())));
+    config.cid_generator(move || Box::new(SteeredIds::new(worker, workers, ids.clone()).of_bank(bank)));
     config.min_reset_interval(RESET_INTERVAL);
     config.supported_versions(vec![VERSION]);
     // Buffers are large enough for all that there can be, which is what the protocol's default says.

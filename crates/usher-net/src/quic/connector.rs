@@ -74,7 +74,7 @@ impl QuicConnector {
             return Ok(Rc::clone(hub));
         }
         let socket = Socket::new(client_socket(address)?)?;
-        let endpoint = config::endpoint(&self.options, socket.local_address()?, (0, 1))?;
+        let endpoint = config::endpoint(&self.options, socket.local_address()?, (0, 1, 0))?;
         let hub = Hub::new(socket, endpoint, None, &self.options);
         tokio::task::spawn_local(Driver::new(Rc::clone(&hub)));
         *place = Some(Rc::clone(&hub));

@@ -43,7 +43,7 @@ impl QuicListener {
     /// Outside of a local runtime (or `LocalSet`) of tokio.
     pub fn new(bound: BoundUdp, tls: Arc<rustls::ServerConfig>, options: &QuicOptions) -> io::Result<Self> {
         let server = config::server(options, tls)?;
-        let endpoint = config::endpoint(options, bound.address, (bound.worker, bound.workers))?;
+        let endpoint = config::endpoint(options, bound.address, (bound.worker, bound.workers, bound.bank))?;
         let hub = Hub::new(Socket::new(bound.socket)?, endpoint, Some(server), options);
         tokio::task::spawn_local(Driver::new(Rc::clone(&hub)));
         Ok(Self { hub, options: options.clone(), address: bound.address })

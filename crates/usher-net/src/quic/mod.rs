@@ -19,6 +19,7 @@ mod connector;
 mod drive;
 mod error;
 mod failed;
+mod group;
 mod hub;
 mod keys;
 mod listener;
@@ -38,6 +39,7 @@ pub use connection::Connection;
 pub use connector::QuicConnector;
 pub use error::{ConnectionError, StreamError};
 pub use failed::FailedHandshake;
+pub use group::UdpGroup;
 pub use keys::QuicKeys;
 pub use listener::QuicListener;
 pub use options::{

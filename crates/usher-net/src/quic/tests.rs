@@ -1,6 +1,7 @@
 //! Over real sockets of the loopback: a listener per worker and a connector, all in one thread.
 
 mod early;
+mod generations;
 mod ids;
 mod life;
 mod moving;

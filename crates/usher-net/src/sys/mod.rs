@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod inherited;
 mod steering;
 
 use std::io;
@@ -11,7 +12,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-pub(crate) use steering::attach_steering;
+pub(crate) use inherited::inherited_descriptors;
+pub(crate) use steering::{Bank, MAX_BANKS, attach_steering};
 
 /// `setsockopt` with an integer value, at the TCP level.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use usher_config::config::{Automatic, Config, Listener, Route};
+use usher_config::config::{Automatic, Carries, Config, Listener, Route};
 use usher_config::{Diagnostic, Span, Spanned};
 use usher_net::tls::Certificate;
 
@@ -60,6 +60,9 @@ fn is_automatic(listener: &Listener) -> bool {
 }
 
 pub(super) fn serves(listener: &Listener, route: &Route) -> bool {
+    if listener.protocol != Carries::Http {
+        return false;
+    }
     let name = listener.label();
     route.listener.is_empty() || route.listener.iter().any(|named| named.value == name)
 }

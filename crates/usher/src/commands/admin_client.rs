@@ -57,8 +57,13 @@ impl Asked {
 
     /// Sends a request; gives the status and the body of the answer.
     pub(super) fn ask(&self, method: &str, target: &str) -> Result<(u16, String), Failure> {
+        self.send(method, target, "")
+    }
+
+    /// Sends a request with a body of JSON.
+    pub(super) fn send(&self, method: &str, target: &str, body: &str) -> Result<(u16, String), Failure> {
         let Self { admin, help } = self;
-        let answer = send(admin, method, target).map_err(|error| {
+        let answer = send(admin, (method, target), body).map_err(|error| {
             Failure::with_help(format!("cannot reach the admin listener at `{admin}`: {error}"), help.clone())
         })?;
         parse(&answer)
@@ -70,7 +75,7 @@ impl Asked {
 trait Talk: Read + Write {}
 impl<T: Read + Write> Talk for T {}
 
-fn send(admin: &BindAddress, method: &str, target: &str) -> std::io::Result<Vec<u8>> {
+fn send(admin: &BindAddress, (method, target): (&str, &str), body: &str) -> std::io::Result<Vec<u8>> {
     let mut stream: Box<dyn Talk> = match admin {
         BindAddress::Unix(path) => {
             let stream = UnixStream::connect(path)?;
@@ -80,9 +85,12 @@ fn send(admin: &BindAddress, method: &str, target: &str) -> std::io::Result<Vec<
         BindAddress::Any(port) => Box::new(connect((Ipv4Addr::LOCALHOST, *port).into())?),
         BindAddress::Socket(address) => Box::new(connect(reachable(*address))?),
     };
-    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+    let length = match method {
+        "GET" => String::new(),
+        _ => format!("Content-Length: {}\r\n", body.len()),
+    };
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nX-Usher-Admin: 1\r\n{length}Connection: close\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nX-Usher-Admin: 1\r\n{length}Connection: close\r\n\r\n{body}"
     );
     stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();

@@ -4,6 +4,7 @@ mod admin_client;
 mod certs;
 mod check;
 mod completions;
+mod endpoints;
 mod explain;
 mod init;
 mod man;
@@ -12,6 +13,7 @@ mod reload;
 mod run;
 mod schema;
 mod trust;
+mod upgrade;
 
 use crate::cli::{Cli, Command};
 use crate::terminal::Failure;
@@ -25,7 +27,9 @@ pub(crate) fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Proxy(args) => proxy::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Upgrade(args) => upgrade::run(&args),
         Command::Certs(args) => certs::run(&args),
+        Command::Endpoints(args) => endpoints::run(&args),
         Command::Trust(args) => trust::run(&args),
         Command::Schema { reference } => schema::run(reference),
         Command::Init { path, force } => init::run(&path, force),

@@ -50,8 +50,13 @@ pub(super) fn show(control: &Control, demo: Option<&Demo>) {
 /// How a listener is spoken to.
 fn scheme(control: &Control, listener: &str) -> &'static str {
     let listeners = &control.built.snapshot.listeners;
-    let secure = listeners.iter().any(|spec| *spec.name == *listener && spec.tls.is_some());
-    if secure { "https" } else { "http" }
+    let spec = listeners.iter().find(|spec| *spec.name == *listener);
+    match spec.map(|spec| (spec.tcp.is_some(), spec.tls.is_some())) {
+        Some((true, false)) => "tcp",
+        Some((true, true)) => "tls",
+        Some((false, true)) => "https",
+        _ => "http",
+    }
 }
 
 /// As a browser takes it.

@@ -5,15 +5,21 @@ use std::sync::{Arc, mpsc};
 use usher_api::metrics::Registry;
 use usher_config::Loaded;
 use usher_engine::snapshot::Built;
+use usher_net::handover::Channel;
 
 use super::admin::AdminServer;
+use super::changes::describe;
 use super::event::Event;
+use super::notify::Notify;
 use super::pid_file::PidFile;
 use super::sockets::Sockets;
+use super::upgrade::Upgrade;
 use super::watch::Watch;
 use super::worker::{Hand, Order};
 use crate::assemble::OpenLog;
 use crate::certificates::Keeper;
+use crate::clusters::Clusters;
+use crate::health::Health;
 use crate::log;
 use crate::names::Names;
 use crate::origin::Origin;
@@ -29,10 +35,16 @@ pub(crate) struct Control {
     pub(super) workers: Vec<Hand>,
     pub(super) sockets: Sockets,
     pub(super) names: Names,
+    pub(super) clusters: Clusters,
+    pub(super) health: Health,
     pub(super) keeper: Option<Keeper>,
     pub(super) admin: Option<AdminServer>,
     pub(super) watch: Option<Watch>,
     pub(super) pid_file: Option<PidFile>,
+    pub(super) notify: Notify,
+    pub(super) upgrade: Option<Upgrade>,
+    /// To the process that has taken over, which hears in it how long this one still lives.
+    pub(super) successor: Option<Channel>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) heard: mpsc::Receiver<Event>,
 }
@@ -40,15 +52,30 @@ pub(crate) struct Control {
 impl Control {
     /// Reacts to what happens until the process is to end.
     pub(crate) fn run(&mut self) -> Result<(), Failure> {
+        self.notify.ready(&self.status());
+        self.notify.watch_over(self.workers.len(), self.events.clone());
         loop {
             // This thread holds a sender itself, so there is always somebody who could speak.
             let Ok(event) = self.heard.recv() else { return Ok(()) };
             match event {
                 Event::Reload { cause, answer } => {
+                    self.notify.reloading();
                     let outcome = self.reload(cause);
+                    self.notify.ready(&self.status());
                     if let Some(answer) = answer {
                         let _ = answer.send(outcome);
                     }
+                }
+                Event::Upgrade { cause, answer } => self.upgrade(cause, answer),
+                Event::Upgraded(outcome) => {
+                    if let Some(why) = self.upgraded(outcome) {
+                        return self.drain(&why);
+                    }
+                }
+                Event::Alone => self.sockets.retire(),
+                Event::Ping(answer) => {
+                    self.tell_all(|| Order::Ping(answer.clone()));
+                    let _ = answer.send(());
                 }
                 Event::Reopen => self.reopen(),
                 Event::Resolved(host) => self.resolved(&host),
@@ -61,6 +88,11 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// What is served, in a line.
+    fn status(&self) -> String {
+        format!("serving {}", describe(&self.built.snapshot, &self.built.snapshot))
     }
 
     /// Tells every worker the same.
@@ -78,10 +110,18 @@ impl Control {
         }
     }
 
-    fn resolved(&self, host: &str) {
+    /// Probes the endpoints that serve, as far as they are known.
+    pub(super) fn probe(&mut self) {
+        let Self { built, names, health, .. } = self;
+        health.follow(built.snapshot.clusters.iter().map(|cluster| (&**cluster, names.endpoints(cluster))));
+    }
+
+    fn resolved(&mut self, host: &str) {
         for cluster in Names::users(&self.built.snapshot, host) {
             let endpoints = Arc::new(self.names.endpoints(cluster));
+            self.clusters.update(&cluster.name, &endpoints);
             self.tell_all(|| Order::Endpoints(cluster.name.clone(), endpoints.clone()));
         }
+        self.probe();
     }
 }

@@ -3,10 +3,9 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
-use usher_net::Address;
-
 use super::control::Control;
 use super::event::Event;
+use super::upgrade::Upgrade;
 use super::worker::Order;
 use crate::log;
 use crate::terminal::Failure;
@@ -22,7 +21,10 @@ impl Control {
         if let Some(admin) = &self.admin {
             admin.draining();
         }
+        self.notify.stopping("finishing what is under way");
+        self.upgrade.take().into_iter().for_each(Upgrade::abandon);
         self.watch = None;
+        self.sockets.let_go();
         self.tell_all(|| Order::Drain);
         let deadline = Instant::now() + patience;
         let (mut running, mut in_order) = (self.workers.len(), true);
@@ -40,7 +42,20 @@ impl Control {
                         let _ = answer.send(Err(refusal));
                     }
                 }
-                Ok(Event::Resolved(_)) => {}
+                Ok(Event::Upgrade { answer, .. }) => {
+                    let refusal =
+                        "the process is ending; what takes over has begun, or nothing will".to_owned();
+                    if let Some(answer) = answer {
+                        let _ = answer.send(Err(refusal));
+                    }
+                }
+                // Workers that drain hear nothing; the time for that is limited already.
+                Ok(Event::Ping(answer)) => {
+                    (0..=self.workers.len()).for_each(|_| {
+                        let _ = answer.send(());
+                    });
+                }
+                Ok(Event::Resolved(_) | Event::Upgraded(_) | Event::Alone) => {}
                 Ok(Event::Terminate(signal)) => return self.give_up(&format!("{signal} again")),
                 Err(RecvTimeoutError::Timeout) => return self.give_up("the time for that is over"),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -65,10 +80,8 @@ impl Control {
 
     /// Leaves nothing behind although workers still run.
     pub(super) fn cut_off(&mut self) {
-        for held in &self.sockets.held {
-            if let Address::Unix(path) = &held.local {
-                let _ = std::fs::remove_file(path);
-            }
+        for path in self.sockets.own_files() {
+            let _ = std::fs::remove_file(path);
         }
         self.flush();
     }
@@ -78,6 +91,8 @@ impl Control {
             log.sink.flush();
         }
         self.pid_file = None;
-        self.admin = None;
+        if let Some(admin) = self.admin.take() {
+            admin.end();
+        }
     }
 }

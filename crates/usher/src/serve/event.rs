@@ -3,9 +3,10 @@
 use std::sync::mpsc;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
+use super::upgrade::Outcome;
 use crate::terminal::Failure;
 
 /// What became of a reload: a line for people, or a report of everything that is wrong.
@@ -20,6 +21,19 @@ pub(super) enum Event {
         /// Who waits for the answer.
         answer: Option<mpsc::Sender<ReloadAnswer>>,
     },
+    /// Let another process take over; the answer goes there, if anybody waits for it.
+    Upgrade {
+        /// Who asks.
+        cause: &'static str,
+        /// Who waits for the answer.
+        answer: Option<mpsc::Sender<ReloadAnswer>>,
+    },
+    /// What became of the other process.
+    Upgraded(Outcome),
+    /// The process that this one has taken over from is gone.
+    Alone,
+    /// Say that you are there, and let all workers say so.
+    Ping(mpsc::Sender<()>),
     /// Open logs again.
     Reopen,
     /// Finish; the second time, end.
@@ -38,12 +52,13 @@ pub(super) enum Event {
 /// Turns signals into events, from now on.
 pub(super) fn signals(events: mpsc::Sender<Event>) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::of("cannot handle signals", error);
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1]).map_err(failed)?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(failed)?;
     let listen = move || {
         for signal in signals.forever() {
             let event = match signal {
                 SIGHUP => Event::Reload { cause: "SIGHUP", answer: None },
                 SIGUSR1 => Event::Reopen,
+                SIGUSR2 => Event::Upgrade { cause: "SIGUSR2", answer: None },
                 SIGINT => Event::Terminate("SIGINT"),
                 SIGQUIT => Event::Terminate("SIGQUIT"),
                 _ => Event::Terminate("SIGTERM"),

@@ -23,6 +23,16 @@ impl PidFile {
     }
 }
 
+impl PidFile {
+    /// Writes it again if another process, which was to take over and did not, has put its own there, or has removed it.
+    pub(super) fn restore(&self) {
+        let is_ours = std::fs::read_to_string(&self.path).is_ok_and(|found| found == self.content);
+        if !is_ours && let Err(error) = std::fs::write(&self.path, &self.content) {
+            log::warn(format_args!("cannot write the pid_file `{}` again: {error}", self.path.display()));
+        }
+    }
+}
+
 impl Drop for PidFile {
     fn drop(&mut self) {
         let is_ours = std::fs::read_to_string(&self.path).is_ok_and(|found| found == self.content);

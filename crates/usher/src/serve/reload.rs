@@ -52,6 +52,11 @@ impl Control {
     }
 
     fn try_reload(&mut self) -> Result<Done, Failure> {
+        if self.upgrade.is_some() {
+            return Err(Failure::Message(
+                "another process is about to take over; it reads the config too".to_owned(),
+            ));
+        }
         if !self.origin.can_change(&self.loaded, &self.files()) {
             let name = self.origin.name();
             let what = format!("{name} cannot be read again, and it names no file that could");
@@ -83,7 +88,9 @@ impl Control {
         self.registry.process.serving(built.snapshot.generation);
         self.registry
             .use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
+        self.clusters.follow(&built.snapshot.clusters, |spec| self.names.endpoints(spec));
         (self.loaded, self.built, self.log) = (loaded, built, log);
+        self.probe();
         warnings.extend(self.update_certificates());
         warnings.extend(self.rewatch(seen));
         Ok(Done { changes, warnings })

@@ -1,5 +1,7 @@
 //! The sockets that are open, and what a new snapshot changes about them.
 
+mod passing;
+
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,9 +10,10 @@ use std::time::{Duration, Instant};
 use usher_config::BindAddress;
 use usher_engine::Snapshot;
 use usher_engine::snapshot::ListenerSpec;
-use usher_net::quic::{UdpOptions, bind_udp};
-use usher_net::{Address, BoundSocket, ListenOptions, SocketOptions, bind};
+use usher_net::quic::{BoundUdp, UdpGroup, UdpOptions};
+use usher_net::{Address, BoundSocket, Kept, ListenOptions, SocketOptions, adopt, bind, keep};
 
+use super::inheritance::Inheritance;
 use super::worker::Opened;
 
 /// By which workers know a socket: all of one address have the same.
@@ -29,6 +32,12 @@ pub(super) struct Held {
     quic: bool,
     /// Where it really listens: port 0 is replaced by the one that the system chose.
     pub(super) local: Address,
+    /// The sockets, to hand them over; gone when they are to close.
+    kept: Arc<Vec<Kept>>,
+    /// Those of HTTP/3. They stay until the end, as the kernel would number the others anew.
+    udp: Option<Arc<UdpGroup>>,
+    /// Whether this process is to remove the file of a Unix socket.
+    owns_file: bool,
 }
 
 impl Held {
@@ -44,11 +53,19 @@ impl Held {
 pub(super) struct Sockets {
     /// In the order of the config.
     pub(super) held: Vec<Held>,
+    /// Groups of HTTP/3 at addresses where it is spoken no more, the oldest first. Connections may go on there for long,
+    /// and if it is spoken again, it must be in the same group: the kernel numbers all sockets of an address as one.
+    retired: Vec<Arc<UdpGroup>>,
     /// What was closed last, and when: workers take a moment for it.
     closing: Vec<(BindAddress, Instant)>,
     next: SocketId,
+    /// Sockets that were there before this process; at its start only.
+    pub(super) inheritance: Inheritance,
 }
 
+/// Groups that are kept after HTTP/3 was switched off. When an older one goes, some of its connections break if they go on
+/// still.
+const MAX_RETIRED: usize = 16;
 /// How long an address that was just closed may be in use by ourselves, and how often that is looked at.
 const CLOSING: Duration = Duration::from_secs(1);
 const CLOSING_CHECK: Duration = Duration::from_millis(10);
@@ -66,6 +83,11 @@ pub(super) struct Plan {
 }
 
 impl Sockets {
+    /// None yet, but for what was there before.
+    pub(super) fn with(inheritance: Inheritance) -> Self {
+        Self { inheritance, ..Self::default() }
+    }
+
     /// Binds what `snapshot` has more than is open.
     ///
     /// # Errors
@@ -115,37 +137,82 @@ impl Sockets {
         address: &BindAddress,
         workers: usize,
     ) -> io::Result<()> {
-        // What we listen on ourselves is no conflict: the old sockets drain while the new ones take over.
+        // What we listen on ourselves is no conflict: the old sockets drain while the new ones take over. Neither is the
+        // process that this one takes over from.
         let ours =
-            self.held.iter().any(|held| port(&held.local).is_some() && port(&held.local) == asked(address));
+            self.held.iter().any(|held| port(&held.local).is_some() && port(&held.local) == asked(address))
+                || asked(address).is_some_and(|port| self.inheritance.has_port(port));
         let options = ListenOptions { shared: spec.listen.shared || ours, ..spec.listen.clone() };
-        let sockets = self.bind_again(address, &options, workers)?;
-        let local = sockets.first().map(|socket| socket.address().clone());
+        let inherited = self.inheritance.streams(&label(&spec.name, address), address);
+        let owns_file = inherited.first().is_none_or(|first| first.owns_file());
+        let sockets: Vec<Vec<BoundSocket>> = if inherited.is_empty() {
+            self.bind_again(address, &options, workers)?.into_iter().map(|one| vec![one]).collect()
+        } else {
+            adopt(inherited, &options, workers)?
+        };
+        let local = sockets.iter().flatten().next().map(|socket| socket.address().clone());
         let Some(local) = local else { return Err(io::ErrorKind::AddrNotAvailable.into()) };
-        let udp = match &local {
+        let (group, udp) = match &local {
             Address::Ip(local) if spec.protocols.h3 => {
                 let options =
                     UdpOptions { shared: options.shared, only_v6: options.only_v6 && local.is_ipv6() };
-                bind_udp(*local, options, workers)?.into_iter().map(Some).collect()
+                let (group, udp) = self.open_udp(*local, options, workers)?;
+                (Some(Arc::new(group)), udp)
             }
-            _ => Vec::new(),
+            _ => (None, Vec::new()),
         };
-        let mut udp = udp.into_iter().chain(std::iter::repeat_with(|| None));
+        let mut udp = udp.into_iter();
         let id = plan.next;
         plan.next += 1;
-        let (bind, listen, socket) = (address.clone(), spec.listen.clone(), spec.socket);
-        let quic = spec.protocols.h3;
-        plan.held.push(Held { id, listener: spec.name.clone(), bind, listen, socket, quic, local });
-        for (worker, socket) in plan.open.iter_mut().zip(sockets) {
-            worker.push(Opened {
+        plan.held.push(Held {
+            id,
+            listener: spec.name.clone(),
+            bind: address.clone(),
+            listen: spec.listen.clone(),
+            socket: spec.socket,
+            quic: spec.protocols.h3,
+            local,
+            kept: Arc::new(keep(sockets.iter().flatten())?),
+            udp: group,
+            owns_file,
+        });
+        for (worker, sockets) in plan.open.iter_mut().zip(sockets) {
+            // The one for HTTP/3 goes with the first.
+            let mut udp = udp.next();
+            worker.extend(sockets.into_iter().map(|socket| Opened {
                 id,
                 socket,
-                udp: udp.next().flatten(),
+                udp: udp.take(),
                 spec: spec.clone(),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
-            });
+            }));
         }
         Ok(())
+    }
+
+    /// The sockets for HTTP/3 at an address. Where there are such of this process, or of the one before it, connections on
+    /// them go on.
+    fn open_udp(
+        &self,
+        address: SocketAddr,
+        options: UdpOptions,
+        workers: usize,
+    ) -> io::Result<(UdpGroup, Vec<BoundUdp>)> {
+        let own = || {
+            let held = self.held.iter().filter_map(|held| held.udp.as_ref());
+            held.chain(self.retired.iter().rev()).find(|udp| udp.address() == address)
+        };
+        let known = match self.inheritance.datagrams(address) {
+            None => own().map(|group| group.try_clone()).transpose()?,
+            inherited => inherited,
+        };
+        let Some(mut group) = known else { return UdpGroup::bind(address, options, workers) };
+        if group.is_full() {
+            // After so many changes of a listener, the oldest connections give way.
+            group.retire_others();
+        }
+        let bound = group.take_over(options, workers)?;
+        Ok((group, bound))
     }
 
     /// Binds; an address that a reload just gave up and another takes again is waited for.
@@ -175,10 +242,28 @@ impl Sockets {
         self.closing.retain(|(_, at)| at.elapsed() < CLOSING);
         let gone = self.held.iter().filter(|held| plan.close.contains(&held.id));
         self.closing.extend(gone.map(|held| (held.bind.clone(), Instant::now())));
-        self.held = plan.held;
+        let before = std::mem::replace(&mut self.held, plan.held);
+        self.retire_groups(before);
         self.next = plan.next;
+        self.steer();
         (plan.open, plan.close)
     }
+
+    /// Keeps the groups of HTTP/3 at addresses where it is spoken no more.
+    fn retire_groups(&mut self, before: Vec<Held>) {
+        self.retired.extend(before.into_iter().filter_map(|held| held.udp));
+        let held = &self.held;
+        let is_spoken =
+            |address| held.iter().filter_map(|held| held.udp.as_ref()).any(|udp| udp.address() == address);
+        self.retired.retain(|group| !is_spoken(group.address()));
+        let surplus = self.retired.len().saturating_sub(MAX_RETIRED);
+        self.retired.drain(..surplus);
+    }
+}
+
+/// What the sockets of an address are called where they are handed over.
+pub(super) fn label(listener: &str, bind: &BindAddress) -> String {
+    format!("{listener} {bind}")
 }
 
 fn port(address: &Address) -> Option<u16> {
@@ -197,11 +282,7 @@ fn asked(address: &BindAddress) -> Option<u16> {
 }
 
 /// Binds one socket for each worker. `:80` is IPv6 and IPv4 in one; where the system has no IPv6, IPv4 alone.
-pub(super) fn bind_any(
-    address: &BindAddress,
-    options: &ListenOptions,
-    n: usize,
-) -> io::Result<Vec<BoundSocket>> {
+fn bind_any(address: &BindAddress, options: &ListenOptions, n: usize) -> io::Result<Vec<BoundSocket>> {
     match address {
         BindAddress::Unix(path) => bind(&Address::Unix(path.clone()), options, n),
         BindAddress::Socket(address) => bind(&Address::Ip(*address), options, n),

@@ -11,10 +11,12 @@ use usher_config::{Config, Loaded};
 use usher_engine::snapshot::Built;
 use usher_net::{allowed_cores, raise_open_files};
 
-use super::admin::AdminServer;
+use super::admin::BoundAdmin;
 use super::banner;
 use super::control::Control;
 use super::event::{self, Event};
+use super::inheritance::Inheritance;
+use super::notify::Notify;
 use super::pid_file::PidFile;
 use super::reload::files;
 use super::sockets::Sockets;
@@ -22,7 +24,9 @@ use super::watch::Fingerprint;
 use super::worker::{self, Hand, Order, Seat};
 use crate::assemble::{self, Assembled};
 use crate::certificates::Keeper;
+use crate::clusters::Clusters;
 use crate::demo::Demo;
+use crate::health::Health;
 use crate::log;
 use crate::names::Names;
 use crate::origin::Origin;
@@ -33,6 +37,15 @@ const OTHER_FILES: u64 = 200;
 
 /// Starts everything; when this returns, requests are served.
 pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Failure> {
+    start_on(origin, demo, Inheritance::default())
+}
+
+/// The same, with sockets that are there already.
+pub(super) fn start_on(
+    origin: Origin,
+    demo: Option<&Demo>,
+    inheritance: Inheritance,
+) -> Result<Control, Failure> {
     let loaded = origin.load()?;
     let Assembled { mut built, log } = assemble::live(&loaded, None, None)?;
     let seen = Fingerprint::of(&files(&loaded, &built));
@@ -46,18 +59,24 @@ pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
     let registry = Registry::new(env!("CARGO_PKG_VERSION"));
     let cores = allowed_cores().unwrap_or_default();
     let count = worker_count(&loaded, cores.len());
-    let mut sockets = Sockets::default();
-    let plan = sockets.plan(&built.snapshot, count).map_err(|errors| bind_failure(&errors))?;
-    let admin = AdminServer::start(&loaded.config.admin, &registry, &events)?;
-    let pid_file = loaded.config.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let mut sockets = Sockets::with(inheritance);
+    let admin = BoundAdmin::bind(&loaded.config.admin, &sockets.inheritance)?;
     let changed = events.clone();
     let mut names = Names::new(move |host| drop(changed.send(Event::Resolved(host))));
     let followed = names.follow(&built.snapshot.clusters);
     followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
     built.resolve(|cluster| Some(names.endpoints(cluster)));
+    let mut clusters = Clusters::default();
+    clusters.follow(&built.snapshot.clusters, |spec| names.endpoints(spec));
+    registry.use_clusters(clusters.board());
 
-    let keeper = Keeper::start(&loaded, &built.snapshot);
-    let keeper = keeper.map_err(|error| Failure::Message(format!("cannot keep certificates: {error}")))?;
+    // What listens beside another process's sockets gets connections at once, which a failure would reset. Where there is
+    // no other process, an address that is taken is to be found before anything is written.
+    let early = sockets.inheritance.is_predecessors().then(|| Beginning::new(&loaded, &built)).transpose()?;
+    let plan = sockets.plan(&built.snapshot, count).map_err(|errors| bind_failure(&errors))?;
+    sockets.inheritance.close_rest();
+    let begun = early.map_or_else(|| Beginning::new(&loaded, &built), Ok)?;
+    let Beginning { pid_file, keeper } = begun;
     if let Some(keeper) = &keeper {
         registry.use_certificates(keeper.report());
     }
@@ -77,21 +96,43 @@ pub(crate) fn start(origin: Origin, demo: Option<&Demo>) -> Result<Control, Fail
         workers,
         sockets,
         names,
+        clusters,
+        health: Health::default(),
         keeper,
-        admin,
+        admin: None,
         watch: None,
         pid_file,
+        notify: Notify::find(),
+        upgrade: None,
+        successor: None,
         events,
         heard,
     };
     if let Some(warning) = control.rewatch(seen) {
         log::warn(format_args!("{warning}"));
     }
-    if let Some(admin) = &control.admin {
-        admin.ready();
-    }
+    // Not before: another process may answer on the same socket, and says that it is ready.
+    control.admin = admin.map(|admin| admin.serve(&control.registry, &control.events)).transpose()?;
+    control.registry.use_probes(control.health.report());
+    control.probe();
     banner::show(&control, demo);
     Ok(control)
+}
+
+/// What this process leaves outside of itself.
+struct Beginning {
+    pid_file: Option<PidFile>,
+    keeper: Option<Keeper>,
+}
+
+impl Beginning {
+    fn new(loaded: &Loaded, built: &Built) -> Result<Self, Failure> {
+        let pid_file = loaded.config.pid_file.as_deref().map(PidFile::write).transpose()?;
+        let keeper = Keeper::start(loaded, &built.snapshot);
+        let keeper =
+            keeper.map_err(|error| Failure::Message(format!("cannot keep certificates: {error}")))?;
+        Ok(Self { pid_file, keeper })
+    }
 }
 
 /// As the config says; else one for each CPU that this process may use, cgroup quotas counted.

@@ -1,7 +1,6 @@
 //! One thread that serves: a runtime of its own, its own sockets, clusters and connections.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +44,8 @@ pub(super) enum Order {
     },
     /// A cluster's endpoints changed.
     Endpoints(Arc<str>, Arc<Vec<ResolvedEndpoint>>),
+    /// Say that you are there.
+    Ping(mpsc::Sender<()>),
     /// Finish what is under way and end.
     Drain,
 }
@@ -154,17 +155,17 @@ fn seed() -> u64 {
 }
 
 /// The accept loops that run, and how each is stopped.
-type Doors = Rc<RefCell<HashMap<SocketId, Rc<Stop>>>>;
+type Doors = Rc<RefCell<Vec<(SocketId, Rc<Stop>)>>>;
 
 /// Takes an accept loop out of the list when it ends, however it ends: a drain waits for the last.
 struct Door {
     doors: Doors,
-    id: SocketId,
+    stop: Rc<Stop>,
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.doors.borrow_mut().remove(&self.id);
+        self.doors.borrow_mut().retain(|(_, stop)| !Rc::ptr_eq(stop, &self.stop));
     }
 }
 
@@ -190,6 +191,9 @@ impl Serving {
                 Order::Endpoints(cluster, resolved) => {
                     self.worker.apply(Command::Endpoints(cluster, resolved))
                 }
+                Order::Ping(answer) => {
+                    let _ = answer.send(());
+                }
                 Order::Drain => break,
             }
         }
@@ -207,9 +211,9 @@ impl Serving {
             }
         };
         let stop = Rc::new(Stop::default());
-        self.doors.borrow_mut().insert(id, stop.clone());
-        let (worker, idle, door) =
-            (self.worker.clone(), self.idle.clone(), Door { doors: self.doors.clone(), id });
+        self.doors.borrow_mut().push((id, stop.clone()));
+        let door = Door { doors: self.doors.clone(), stop: stop.clone() };
+        let (worker, idle) = (self.worker.clone(), self.idle.clone());
         tokio::task::spawn_local(async move {
             let _door = door;
             let both = async {
@@ -248,15 +252,13 @@ impl Serving {
     }
 
     fn close(&self, id: SocketId) {
-        if let Some(stop) = self.doors.borrow().get(&id) {
-            stop.stop();
-        }
+        self.doors.borrow().iter().filter(|(open, _)| *open == id).for_each(|(_, stop)| stop.stop());
     }
 
     /// Closes the doors, waits until nobody can come in, then until everybody has left. The control thread limits how
     /// long that may take.
     async fn drain(&self) {
-        self.doors.borrow().values().for_each(|stop| stop.stop());
+        self.doors.borrow().iter().for_each(|(_, stop)| stop.stop());
         // Who comes in from now on is served once, and told that the connection ends.
         self.worker.apply(Command::Drain);
         while !self.doors.borrow().is_empty() || self.worker.connections() > 0 {

@@ -73,6 +73,11 @@ cluster = "NAME"
 buffer_request = "1MiB"
 
 [[route]]
+path = "/again/NAME/*"
+cluster = "NAME"
+retry = { on = ["reset", "refused_stream", 503], tries = 4, non_idempotent = true, backoff = { max = "0s" } }
+
+[[route]]
 path = "/small/NAME/*"
 cluster = "NAME"
 limits = { body = "1KiB" }

@@ -9,6 +9,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod again;
 mod bodies;
 mod breaks;
 mod client;

@@ -60,6 +60,9 @@ fn finds_nothing_above_low() {
             ["MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL"].iter().any(|level| found["severity"] == *level)
         })
         .filter(|found| !BESIDE_THE_POINT.iter().any(|id| found["id"] == *id))
+        // Its client leaves right after the handshake, on a busy machine before the ticket came that it is to show then.
+        // `openssl.rs` looks whether sessions are resumed.
+        .filter(|found| found["id"] != "sessionresumption_ticket" || found["severity"] != "WARN")
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
 }

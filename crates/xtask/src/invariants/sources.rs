@@ -40,7 +40,9 @@ pub(super) fn unsafe_code() -> Found {
 
 pub(super) fn engine_sockets() -> Found {
     let mut found = Vec::new();
-    for file in paths::rust_files(&paths::root().join("crates/usher-engine/src")) {
+    let files = paths::rust_files(&paths::root().join("crates/usher-engine/src"));
+    // Tests may be the other end of a connection: what the kernel does with real ones is what some are about.
+    for file in files.into_iter().filter(|file| !file.ends_with("tests.rs")) {
         found.extend(lines(&file, |line| SOCKETS.iter().any(|opens| has_word(line, opens)))?);
     }
     Ok(found)

@@ -1,8 +1,8 @@
 //! What goes together with TLS, and what does not.
 
 use crate::Diagnostic;
-use crate::config::{Config, DEFAULT_TLS_PORT, Listener, Protocol};
-use crate::decode::Context;
+use crate::config::{Carries, Config, DEFAULT_TLS_PORT, Listener, Protocol};
+use crate::decode::{Context, Spanned};
 use crate::source::Span;
 use crate::value::BindAddress;
 
@@ -65,7 +65,8 @@ fn with_tls(listener: &Listener, cx: &mut Context<'_>) {
 
 /// Clients that are told `https://` come to that port, and begin with TLS.
 fn without_tls(listener: &Listener, cx: &mut Context<'_>) {
-    if let Some(bind) = listener.bind.iter().find(|bind| bind.port() == Some(DEFAULT_TLS_PORT)) {
+    let expected = |bind: &&Spanned<BindAddress>| bind.port() == Some(DEFAULT_TLS_PORT);
+    if let Some(bind) = listener.bind.iter().find(expected).filter(|_| listener.protocol == Carries::Http) {
         let found = Diagnostic::warning("this listener has no TLS, which clients expect on port 443");
         cx.push(found.at(bind.span, "").help("set `tls = true`"));
     }

@@ -33,7 +33,7 @@ async fn one_tries_and_the_others_wait_for_what_it_finds() {
 
 #[test]
 fn all_are_better_than_none() {
-    let open = Candidate { weight: 1, in_flight: 0, usable: true, identity: 0 };
+    let open = Candidate { weight: 1, in_flight: 0, usable: true, draining: false, identity: 0 };
     let closed = Candidate { usable: false, ..open };
     let mut candidates = [open, open, closed];
     assert_eq!(pass_over(&mut candidates, 2, |index| index == 0), 1);

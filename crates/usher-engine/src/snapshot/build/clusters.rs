@@ -1,14 +1,19 @@
 //! Clusters: those with a name, and those that routes write as `to`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use usher_api::Balance;
-use usher_config::config::{self, ClusterTls, DnsRefresh, HostPolicy, Pool, Switch, UpstreamProtocol};
+use usher_api::standing::Standings;
+use usher_config::config::{
+    self, ClusterLimits, ClusterTls, DnsRefresh, HostPolicy, Outliers, Pool, ProxyVersion, RetryBudget,
+    Switch, UpstreamProtocol,
+};
 use usher_config::{Diagnostic, EndpointUrl, Node, OneOrMany, Span, Spanned, closest};
 
 use super::{Building, Names, connectors};
-use crate::snapshot::{ClusterSpec, EndpointSpec};
+use crate::cluster::Crowd;
+use crate::snapshot::{Care, ClusterSpec, EndpointSpec};
 
 /// Addresses that the name of a cluster without a name tells.
 const NAMED_AFTER: usize = 3;
@@ -21,8 +26,13 @@ pub(in crate::snapshot) struct Clusters {
     /// Clusters without a name have no settings of their own, so routes to the same endpoints share one and its
     /// connections.
     unnamed: HashMap<Vec<Written>, Option<u32>>,
+    /// Parts of clusters, by the whole and the labels.
+    subsets: HashMap<(u32, Labels), Option<u32>>,
     names: Names,
 }
+
+/// What endpoints are chosen by.
+type Labels = BTreeMap<String, String>;
 
 /// An endpoint as it is written: address, weight, name.
 type Written = (EndpointUrl, u32, Option<String>);
@@ -38,6 +48,12 @@ pub(super) struct Draft<'a> {
     dns: DnsRefresh,
     pub(super) tls: Switch<ClusterTls>,
     pub(super) protocol: UpstreamProtocol,
+    pub(super) proxy: Option<ProxyVersion>,
+    care: Care,
+    health: Option<Spanned<&'a config::Health>>,
+    retry_budget: RetryBudget,
+    limits: ClusterLimits,
+    outliers: Option<Outliers>,
 }
 
 impl Clusters {
@@ -64,10 +80,20 @@ impl Building<'_> {
                 endpoints: &cluster.endpoints,
                 balance: cluster.balance.as_ref(),
                 host: cluster.host.clone(),
-                pool: cluster.pool.clone(),
+                pool: pool(cluster),
                 dns: cluster.dns.clone(),
                 tls: cluster.tls.clone(),
                 protocol: cluster.protocol,
+                proxy: cluster.proxy_protocol.as_ref().map(|version| version.value),
+                care: Care {
+                    slow_start: cluster.slow_start,
+                    spill_over: cluster.spill_over,
+                    panic: cluster.panic_threshold,
+                },
+                limits: cluster.limits.clone(),
+                outliers: cluster.outliers.on().cloned(),
+                retry_budget: cluster.retry_budget.clone(),
+                health: cluster.health.on().map(|value| Spanned { value, span: cluster.health.span }),
             };
             if let Some(spec) = self.cluster(draft) {
                 let index = clusters.add(spec);
@@ -75,6 +101,45 @@ impl Building<'_> {
             }
         }
         clusters
+    }
+
+    /// The index of those endpoints of a cluster that have all of these labels; of the cluster if there are no labels.
+    pub(in crate::snapshot) fn subset(
+        &mut self,
+        name: &str,
+        labels: Option<&Spanned<Labels>>,
+        clusters: &mut Clusters,
+    ) -> Option<u32> {
+        let whole = clusters.named(name)?;
+        let Some(labels) = labels.filter(|labels| !labels.value.is_empty()) else { return Some(whole) };
+        let key = (whole, labels.value.clone());
+        if let Some(index) = clusters.subsets.get(&key) {
+            return *index;
+        }
+        let config = self.loaded.config.clusters.get(name)?;
+        let has_all = |one: &config::Endpoint| {
+            labels.value.iter().all(|(label, value)| one.labels.get(label) == Some(value))
+        };
+        let whole = clusters.specs.get(whole as usize)?.clone();
+        let chosen = config.endpoints.iter().zip(&whole.endpoints).filter(|(one, _)| has_all(one));
+        let endpoints: Vec<EndpointSpec> = chosen.map(|(_, spec)| spec.clone()).collect();
+        let index = if endpoints.is_empty() {
+            let error = Diagnostic::error(format!("no endpoint of the cluster `{name}` has these labels"));
+            let help = "write `labels = { … }` at its endpoints, as here";
+            self.push(error.at(labels.span, "").help(help));
+            None
+        } else {
+            let shown: Vec<String> =
+                labels.value.iter().map(|(label, value)| format!("{label}={value}")).collect();
+            let name = clusters.names.unique(format!("{name} [{}]", shown.join(", ")));
+            let resolved = endpoints.iter().filter_map(EndpointSpec::fixed).collect();
+            // Probed with the whole, with which it shares what is known of its endpoints.
+            let spec =
+                ClusterSpec { name: name.into(), endpoints, resolved, health: None, ..(*whole).clone() };
+            Some(clusters.add(spec))
+        };
+        clusters.subsets.insert(key, index);
+        index
     }
 
     /// The cluster of `to = …`. It is named after its addresses, so that pools and counters outlive a reload in which
@@ -101,6 +166,12 @@ impl Building<'_> {
             dns: DnsRefresh::default(),
             tls: Switch::Off,
             protocol: UpstreamProtocol::Auto,
+            proxy: None,
+            care: Care::default(),
+            health: None,
+            retry_budget: RetryBudget::default(),
+            limits: ClusterLimits::default(),
+            outliers: None,
         };
         let index = self.cluster(draft).map(|spec| clusters.add(spec));
         clusters.unnamed.insert(key, index);
@@ -113,12 +184,23 @@ impl Building<'_> {
         let tls = self.connector(&draft)?;
         let spec = |one: &Spanned<config::Endpoint>| EndpointSpec {
             address: one.address.value.address.clone(),
-            speech: connectors::speech(&draft.tls, draft.protocol, &one.address.value),
+            speech: connectors::speech(&draft, &one.address.value),
             weight: one.weight,
+            priority: one.priority,
             label: label(one).into(),
         };
         let endpoints: Vec<EndpointSpec> = draft.endpoints.iter().map(spec).collect();
+        let standings = self.carry.keep(format!("standings of cluster {}", draft.name), Standings::default);
+        let crowd = self.carry.keep(format!("crowd of cluster {}", draft.name), Crowd::default);
+        let health = self.health(&draft.name, draft.health);
         Some(ClusterSpec {
+            health,
+            standings,
+            care: draft.care,
+            retry_budget: draft.retry_budget,
+            limits: draft.limits,
+            crowd,
+            outliers: draft.outliers,
             resolved: endpoints.iter().filter_map(EndpointSpec::fixed).collect(),
             endpoints,
             name: draft.name.into(),
@@ -190,6 +272,12 @@ impl Building<'_> {
         };
         Some((Some(name), Some(node)))
     }
+}
+
+/// A connection that begins with a PROXY header is its client's alone, so none is kept for others.
+fn pool(cluster: &config::Cluster) -> Pool {
+    let idle = if cluster.proxy_protocol.is_some() { 0 } else { cluster.pool.idle };
+    Pool { idle, ..cluster.pool.clone() }
 }
 
 fn unknown<'n>(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use usher_config::config::{ClusterTls, Switch, TlsPolicy, UpstreamProtocol};
+use usher_config::config::{Carries, ClusterTls, Listener, TlsPolicy, UpstreamProtocol};
 use usher_config::{Diagnostic, EndpointAddress, EndpointUrl, Scheme, Span, Spanned};
 use usher_net::tls::{Certificate, ConnectorOptions, Policy, TlsConnector};
 use usher_route::HostPattern;
@@ -16,7 +16,9 @@ use super::secrets::read;
 use crate::snapshot::{Connectors, Speech};
 
 /// How an endpoint is spoken to, by its address and its cluster.
-pub(super) fn speech(tls: &Switch<ClusterTls>, protocol: UpstreamProtocol, url: &EndpointUrl) -> Speech {
+pub(super) fn speech(draft: &Draft<'_>, url: &EndpointUrl) -> Speech {
+    let Draft { tls, protocol, proxy, .. } = draft;
+    let (protocol, proxy) = (*protocol, *proxy);
     let protocol = match (protocol, url.scheme) {
         (UpstreamProtocol::Auto, Scheme::H2c) => UpstreamProtocol::H2,
         (chosen, _) => chosen,
@@ -30,11 +32,12 @@ pub(super) fn speech(tls: &Switch<ClusterTls>, protocol: UpstreamProtocol, url: 
     };
     let tls = secure.then(|| named.map_or_else(host, Arc::from));
     let protocol = match (protocol, &tls) {
-        // Nothing is negotiated without TLS.
+        // Nothing is negotiated without TLS; and behind a PROXY header there are requests of one client only.
         (UpstreamProtocol::Auto, None) => UpstreamProtocol::H1,
+        (UpstreamProtocol::Auto, _) if proxy.is_some() => UpstreamProtocol::H1,
         (chosen, _) => chosen,
     };
-    Speech { tls, protocol }
+    Speech { tls, protocol, proxy }
 }
 
 /// The policy as the TLS stack knows it.
@@ -57,8 +60,7 @@ fn identity(options: &ConnectorOptions) -> u64 {
 impl Building<'_> {
     /// What a cluster's endpoints are connected to with, if some of them speak TLS; none if it cannot be built.
     pub(super) fn connector(&mut self, draft: &Draft<'_>) -> Option<Option<Connectors>> {
-        let secure =
-            draft.endpoints.iter().any(|one| speech(&draft.tls, draft.protocol, &one.address).tls.is_some());
+        let secure = draft.endpoints.iter().any(|one| speech(draft, &one.address).tls.is_some());
         self.fit_together(draft);
         if draft.protocol == UpstreamProtocol::H3 && !secure {
             let error = Diagnostic::error("HTTP/3 needs TLS").at(draft.place, "endpoints without it");
@@ -73,6 +75,7 @@ impl Building<'_> {
         let roots = self.pem(tls.ca.as_ref())?;
         let client = self.client_certificate(&tls)?;
         let alpn: &[&[u8]] = match draft.protocol {
+            UpstreamProtocol::Auto if draft.proxy.is_some() => &[b"http/1.1"],
             UpstreamProtocol::Auto => &[b"h2", b"http/1.1"],
             UpstreamProtocol::H1 => &[b"http/1.1"],
             UpstreamProtocol::H2 => &[b"h2"],
@@ -88,8 +91,14 @@ impl Building<'_> {
         };
         let http1 = ConnectorOptions { alpn: vec![b"http/1.1".to_vec()], ..options.clone() };
         let place = tls.ca.as_ref().map_or(draft.place, |ca| ca.span);
+        let carries_tcp = |listener: &Spanned<Listener>| listener.protocol == Carries::Tcp;
+        let bare = ConnectorOptions { alpn: Vec::new(), ..options.clone() };
+        let bare = match self.loaded.config.listeners.iter().any(carries_tcp) {
+            true => Some(self.made(bare, (draft, place))?),
+            false => None,
+        };
         let usual = self.made(options, (draft, place))?;
-        Some(Some(Connectors { usual, http1: self.made(http1, (draft, place))? }))
+        Some(Some(Connectors { usual, http1: self.made(http1, (draft, place))?, bare }))
     }
 
     /// Each endpoint must speak what its cluster does.
@@ -98,7 +107,7 @@ impl Building<'_> {
             let url = &one.address;
             let is_clear = url.scheme == Scheme::H2c;
             let is_unix = matches!(url.address, EndpointAddress::Unix(_));
-            let plain = speech(&draft.tls, draft.protocol, url).tls.is_none();
+            let plain = speech(draft, url).tls.is_none();
             let some_secure = || {
                 draft.tls.on().is_some()
                     || draft.endpoints.iter().any(|one| one.address.scheme == Scheme::Https)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use usher_config::Spanned;
-use usher_config::config::{DEFAULT_PORT, DEFAULT_TLS_PORT, Limits, Listener, Timeouts};
+use usher_config::config::{Carries, DEFAULT_PORT, DEFAULT_TLS_PORT, Limits, Listener, Timeouts};
 use usher_http::parse::HeadLimits;
 use usher_net::{Keepalive, ListenOptions, SocketOptions};
 
@@ -37,10 +37,11 @@ impl Building<'_> {
             let limits = config.limits.with_listener(&listener.limits);
             let timeouts = config.timeouts.with_listener(&listener.timeouts);
             let tls = self.tls(listener, tickets.as_ref(), clusters);
+            let tcp = self.tcp(listener, clusters);
             let open = self.carry.keep(format!("connections of listener {name}"), AtomicU32::default);
             let counts = Counts { listener: open, clients: clients.clone() };
             let redirect = to_https(listener, all);
-            Arc::new(ListenerSpec { counts, tls, redirect, ..spec(name, listener, &limits, &timeouts) })
+            Arc::new(ListenerSpec { counts, tls, tcp, redirect, ..spec(name, listener, &limits, &timeouts) })
         });
         specs.collect()
     }
@@ -68,6 +69,7 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
         proxy_protocol: proxy_protocol
             .map(|rule| ProxyRule { trusted: rule.trusted.value.clone(), required: rule.required }),
         tls: None,
+        tcp: None,
         protocols: protocols(listener),
         redirect: None,
         alt_svc: alt_svc(listener),
@@ -98,11 +100,12 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
 fn to_https(listener: &Listener, all: &[Spanned<Listener>]) -> Option<ToHttps> {
     let usual = || listener.bind.iter().any(|bind| bind.port() == Some(DEFAULT_PORT));
     let always = listener.redirect_https == Some(true);
-    if listener.tls.on().is_some() || !listener.redirect_https.unwrap_or_else(usual) {
+    let is_http = |listener: &Listener| listener.protocol == Carries::Http;
+    if listener.tls.on().is_some() || !is_http(listener) || !listener.redirect_https.unwrap_or_else(usual) {
         return None;
     }
     let port = |listener: &Spanned<Listener>| {
-        let tls = listener.tls.on()?;
+        let tls = listener.tls.on().filter(|_| is_http(listener))?;
         listener.bind.iter().find_map(|bind| bind.port()).filter(|_| tls.automatic || always)
     };
     let port = all.iter().find_map(port).or(always.then_some(DEFAULT_TLS_PORT))?;

@@ -1,22 +1,32 @@
-//! Connections that are passed on still encrypted.
+//! Connections that are passed on as they come: TCP, and TLS that is not ended here.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use usher_config::config::{self, ListenerTls, RouteTimeouts};
-use usher_config::{Diagnostic, Scheme, Span, Spanned, closest};
+use usher_config::config::{self, Carries, Listener, ListenerTls, RouteTimeouts};
+use usher_config::{Diagnostic, OneOrMany, Scheme, Span, Spanned, closest};
 use usher_route::HostPattern;
 
 use super::{Building, Clusters};
-use crate::snapshot::{Destination, Passthrough};
+use crate::snapshot::{Destination, Onward, Passthrough};
 
 impl Building<'_> {
     /// Whose connections a listener passes on, the most specific hosts first.
-    pub(super) fn passthrough(&mut self, tls: &ListenerTls, clusters: &mut Clusters) -> Vec<Passthrough> {
+    pub(super) fn passthrough(
+        &mut self,
+        listener: &Listener,
+        tls: &ListenerTls,
+        clusters: &mut Clusters,
+    ) -> Vec<Passthrough> {
         let mut all = Vec::new();
         let mut seen: HashMap<Box<str>, Span> = HashMap::new();
         for one in &tls.passthrough {
-            let destination = self.past(one, clusters);
+            if one.cluster.is_some() == one.to.is_some() {
+                let error = Diagnostic::error("`passthrough` needs either `to` or `cluster`");
+                let found = if one.to.is_some() { "both are set" } else { "neither is set" };
+                self.push(error.at(one.span, found).help("write `to = \"10.0.0.1:443\"`, for instance"));
+            }
+            let onward = self.past(listener, one, clusters);
             for host in &one.host {
                 let Some(name) = self.past_host(host) else { continue };
                 if let Some(first) = seen.insert(name.clone(), host.span) {
@@ -24,7 +34,7 @@ impl Building<'_> {
                     let error = error.at(host.span, "again here").at(first, "first here");
                     self.push(error.help("keep one; for several endpoints, list them in its `to`"));
                 }
-                all.extend(destination.clone().map(|destination| Passthrough { host: name, destination }));
+                all.extend(onward.clone().map(|onward| Passthrough { host: name, onward }));
             }
         }
         all.sort_by_key(|one| (one.host.starts_with('*'), std::cmp::Reverse(one.host.len())));
@@ -58,9 +68,36 @@ impl Building<'_> {
         None
     }
 
-    fn past(&mut self, one: &Spanned<config::Passthrough>, clusters: &mut Clusters) -> Option<Destination> {
+    fn past(
+        &mut self,
+        listener: &Listener,
+        one: &config::Passthrough,
+        clusters: &mut Clusters,
+    ) -> Option<Onward> {
+        for endpoint in one.to.iter().flatten().filter(|endpoint| endpoint.address.scheme == Scheme::H2c) {
+            let found = format!("`{}` speaks no TLS", endpoint.address.value);
+            let error = Diagnostic::error(found).at(endpoint.address.span, "");
+            self.push(error.help("what is passed on is encrypted: leave out `h2c://`"));
+        }
+        self.onward(listener, (&one.cluster, &one.to), clusters)
+    }
+
+    /// Where a listener's connections go, if it carries TCP.
+    pub(super) fn tcp(&mut self, listener: &Listener, clusters: &mut Clusters) -> Option<Onward> {
+        match listener.protocol {
+            Carries::Http => None,
+            Carries::Tcp => self.onward(listener, (&listener.cluster, &listener.to), clusters),
+        }
+    }
+
+    fn onward(
+        &mut self,
+        listener: &Listener,
+        target: (&Option<Spanned<String>>, &Option<OneOrMany<Spanned<config::Endpoint>>>),
+        clusters: &mut Clusters,
+    ) -> Option<Onward> {
         let config = &self.loaded.config;
-        let (cluster, own) = match (&one.cluster, &one.to) {
+        let (cluster, own) = match target {
             (Some(name), None) => match config.clusters.get(name) {
                 // One that could not be built was reported.
                 Some(cluster) => (clusters.named(name)?, &cluster.timeouts),
@@ -72,22 +109,13 @@ impl Building<'_> {
                     return None;
                 }
             },
-            (None, Some(to)) => {
-                for endpoint in to.iter().filter(|endpoint| endpoint.address.scheme == Scheme::H2c) {
-                    let found = format!("`{}` speaks no TLS", endpoint.address.value);
-                    let error = Diagnostic::error(found).at(endpoint.address.span, "");
-                    self.push(error.help("what is passed on is encrypted: leave out `h2c://`"));
-                }
-                (self.unnamed(to, clusters)?, &RouteTimeouts::default())
-            }
-            (both, _) => {
-                let error = Diagnostic::error("`passthrough` needs either `to` or `cluster`");
-                let found = if both.is_some() { "both are set" } else { "neither is set" };
-                self.push(error.at(one.span, found).help("write `to = \"10.0.0.1:443\"`, for instance"));
-                return None;
-            }
+            (None, Some(to)) => (self.unnamed(to, clusters)?, &RouteTimeouts::default()),
+            // Both or neither was reported.
+            _ => return None,
         };
-        Some(Destination { cluster, timeouts: config.timeouts.with_route(own).upstream })
+        let destination = Destination { cluster, timeouts: config.timeouts.with_route(own).upstream };
+        let idle = config.timeouts.with_listener(&listener.timeouts).with_route(own).tunnel_idle;
+        Some(Onward { destination, idle })
     }
 }
 

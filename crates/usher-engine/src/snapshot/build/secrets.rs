@@ -99,7 +99,7 @@ impl Building<'_> {
         });
         match made {
             Ok((acceptor, quic)) => {
-                Some(TlsSpec { acceptor, quic, passthrough: self.passthrough(tls, clusters) })
+                Some(TlsSpec { acceptor, quic, passthrough: self.passthrough(listener, tls, clusters) })
             }
             Err(error) => {
                 let place = place_of(&error, listener, tls);

@@ -6,6 +6,7 @@ use usher_api::{Exchange, Phase};
 use usher_config::{Format, Input, LoadOptions, Loaded, load};
 use usher_extensions::balancers::BALANCERS;
 use usher_extensions::filters::FILTERS;
+use usher_extensions::probes::PROBES;
 use usher_net::Address;
 
 use super::{Builder, Built};
@@ -19,7 +20,7 @@ fn loaded(text: &str) -> Loaded {
 }
 
 fn again(text: &str, previous: Option<&Built>) -> Result<Built, String> {
-    let builder = Builder { filters: FILTERS, balancers: BALANCERS };
+    let builder = Builder { filters: FILTERS, balancers: BALANCERS, probes: PROBES };
     builder.build(&loaded(text), previous, None).map_err(|report| report.to_string())
 }
 
@@ -134,6 +135,36 @@ fn off_takes_an_inherited_filter_away() {
          [[route]]\nto = '127.0.0.1:1'\nrate_limit = 'off'",
     );
     assert!(route(&built).filters.is_empty());
+}
+
+#[test]
+fn subsets_are_parts_of_clusters() {
+    let text = "[[route]]\ncluster = 'c'\nsubset = { v = '2' }
+         [[route]]\npath = '/x'\nsplit = [{ cluster = 'c', subset = { v = '2' }, weight = 1 },
+            { cluster = 'c', subset = { v = '1', zone = 'a' }, weight = 1 }]
+         [cluster.c]\nbalance = 'random'\nendpoints = [{ address = '127.0.0.1:1', labels = { v = '1', zone = 'a' } },
+            { address = '127.0.0.1:2', labels = { v = '2' } }]";
+    let built = built(text);
+    assert_eq!(clusters(&built), ["c", "c [v=2]", "c [v=1, zone=a]"]);
+    let [whole, second, first] = &built.snapshot.clusters[..] else { panic!("three") };
+    for (part, address) in [(second, "127.0.0.1:2"), (first, "127.0.0.1:1")] {
+        let addresses: Vec<String> = part.resolved.iter().map(|one| one.address.to_string()).collect();
+        assert_eq!((part.balance_name, addresses), ("random", vec![address.to_owned()]));
+        assert!(std::sync::Arc::ptr_eq(&part.standings, &whole.standings) && part.health.is_none());
+    }
+    for (wrong, said) in [
+        (
+            text.replace("subset = { v = '2' }\n", "subset = { v = '3' }\n"),
+            "no endpoint of the cluster `c` has these labels",
+        ),
+        (
+            "[[route]]\nto = '127.0.0.1:1'\nsubset = { v = '1' }".to_owned(),
+            "`subset` chooses among the endpoints of a `cluster`",
+        ),
+    ] {
+        let report = again(&wrong, None).err().expect("a report");
+        assert!(report.contains(said) && report.contains("test:"), "{report}");
+    }
 }
 
 #[test]

@@ -4,15 +4,17 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
+use tokio::time::Instant;
 use usher_api::Exchange;
 use usher_http::framing::Framing;
 use usher_net::Dialer;
 use usher_wire::pump::{Pump, PumpError};
-use usher_wire::{Change, Downstream, Held, MaybeChanged, Sink, Upstream as _, WireError};
+use usher_wire::{Downstream, Held, Sink, Source, Upstream as _, WireError};
 
 use super::attempt::Attempt;
 use super::failed::{Failed, stalled, timeout};
 use super::interim;
+use super::payload::Payload;
 use crate::cluster::Link;
 use crate::steps::patience;
 use crate::steps::relay::{UNWATCHED, sink_error, source_error};
@@ -23,8 +25,12 @@ struct Asking<'a, D: Dialer> {
     connection: &'a mut Link<D::Stream>,
     /// Moves the request's body.
     pump: &'a mut Pump,
-    /// What the body becomes, if it is changed.
-    change: &'a mut Option<Change>,
+    /// The request's body.
+    payload: &'a mut Payload,
+    /// What is still to be sent comes from the client, whose time is not the endpoint's.
+    from_client: bool,
+    /// Since when that is so, if anybody counts the time.
+    since: Option<Instant>,
     /// The body, if it is in memory.
     held: Option<Held<'a>>,
     /// Something of the request is still to be sent.
@@ -35,8 +41,9 @@ struct Asking<'a, D: Dialer> {
     informed: u32,
     /// Bytes of them that the client has not taken, since it has taken none.
     stalled: Option<usize>,
-    /// Bytes of the body that were moved, and of the request that waited, when there was last progress.
-    progress: (u64, usize),
+    /// Bytes of the body that were moved, bytes of the request that waited, and whether the client sends, when there was
+    /// last progress.
+    progress: (u64, usize, bool),
 }
 
 impl<D: Dialer> Attempt<'_, D> {
@@ -45,20 +52,22 @@ impl<D: Dialer> Attempt<'_, D> {
         &self,
         exchange: &mut Exchange,
         down: &mut impl Downstream,
-        (connection, pump, change): (&mut Link<D::Stream>, &mut Pump, &mut Option<Change>),
+        (connection, pump, payload): (&mut Link<D::Stream>, &mut Pump, &mut Payload),
     ) -> Result<(), Failed> {
         let body = exchange.body.take();
         let mut asking = Asking {
             attempt: self,
             connection,
             pump,
-            change,
+            payload,
+            from_client: false,
+            since: None,
             held: body.as_deref().map(Held::new),
             sending: true,
             watching: down.is_watched(),
             informed: 0,
             stalled: None,
-            progress: (0, usize::MAX),
+            progress: (0, usize::MAX, false),
         };
         self.visit.deadline.set(patience::body_idle(self.visit, self.route));
         let outcome = poll_fn(|cx| asking.poll(cx, exchange, down)).await;
@@ -106,24 +115,20 @@ impl<D: Dialer> Asking<'_, D> {
     fn send(&mut self, cx: &mut Context<'_>, down: &mut impl Downstream) -> Result<(), Failed> {
         let sent = match &mut self.held {
             Some(source) => self.pump.poll(cx, source, self.connection),
-            None if self.attempt.body == Framing::None => {
+            None if self.payload.framing == Framing::None => {
                 self.connection.poll_finish(cx, None).map_err(PumpError::Sink)
             }
-            None => {
-                let mut body = MaybeChanged::new(down, self.change.as_mut());
-                self.pump.poll(cx, &mut body, self.connection)
-            }
+            None => self.pump.poll(cx, &mut self.payload.of(down), self.connection),
         };
+        self.sending = sent.is_pending();
+        self.look_whose_time(down);
         match sent {
-            Poll::Ready(Ok(())) => {
-                self.sending = false;
-                self.set_deadline();
-            }
+            Poll::Ready(Ok(())) => self.set_deadline(),
             Poll::Ready(Err(PumpError::Source(error))) => return Err(source_error(error).into()),
             // The endpoint takes no more; it may have answered already.
-            Poll::Ready(Err(PumpError::Sink(_))) => self.sending = false,
+            Poll::Ready(Err(PumpError::Sink(_))) => {}
             Poll::Pending => {
-                let now = (self.pump.moved(), self.connection.queued());
+                let now = (self.pump.moved(), self.connection.queued(), self.from_client);
                 if now != self.progress {
                     self.progress = now;
                     self.set_deadline();
@@ -131,6 +136,22 @@ impl<D: Dialer> Asking<'_, D> {
             }
         }
         Ok(())
+    }
+
+    /// Notes whether the client is still to send something. What is in memory, or has been sent before, is the endpoint's
+    /// to take.
+    fn look_whose_time(&mut self, down: &impl Downstream) {
+        let (clock, payload) = (self.attempt.clock, &self.payload);
+        let streams = payload.framing != Framing::None && self.held.is_none() && !payload.is_resent();
+        self.from_client = self.sending && streams && !Source::is_done(down);
+        match self.since {
+            None if self.from_client && clock.is_set() => self.since = Some(Instant::now()),
+            Some(since) if !self.from_client => {
+                self.since = None;
+                clock.stood_still(since.elapsed());
+            }
+            _ => {}
+        }
     }
 
     /// Ready when the client has taken all informational responses.
@@ -156,12 +177,12 @@ impl<D: Dialer> Asking<'_, D> {
 
     /// How long to wait for the request's body, or for the response, before something else is to be done.
     fn set_deadline(&self) {
-        let Attempt { visit, route, .. } = *self.attempt;
-        let whole = self.attempt.first_byte;
+        let Attempt { visit, route, clock, .. } = *self.attempt;
         visit.deadline.set(match (self.sending, self.watching) {
-            (true, _) => patience::body_idle(visit, route),
-            (false, true) => whole,
-            (false, false) => whole.min(UNWATCHED),
+            (true, _) if self.from_client => patience::body_idle(visit, route),
+            (true, _) => clock.limit(patience::body_idle(visit, route)),
+            (false, true) => clock.first_byte(),
+            (false, false) => clock.first_byte().min(UNWATCHED),
         });
     }
 
@@ -178,11 +199,10 @@ impl<D: Dialer> Asking<'_, D> {
     /// The deadline passed: from now on the client is watched too, or it is too late.
     fn passed(&mut self) -> Result<(), Failed> {
         if self.sending || self.watching {
-            return Err(timeout(self.sending, self.pump.waits_for_sink()));
+            return Err(timeout(self.sending, !self.from_client || self.pump.waits_for_sink()));
         }
         self.watching = true;
-        let whole = self.attempt.first_byte;
-        self.attempt.visit.deadline.set(whole.saturating_sub(UNWATCHED));
+        self.attempt.visit.deadline.set(self.attempt.clock.first_byte_after(UNWATCHED));
         Ok(())
     }
 }

@@ -9,9 +9,11 @@ use usher_http::FieldId;
 use usher_http::framing::{self, ConnectionOptions, Framing};
 use usher_net::{Dialer, Transport};
 use usher_wire::pump::Pump;
-use usher_wire::{Change, Downstream, RequestContext, Upstream as _};
+use usher_wire::{Downstream, RequestContext, Upstream as _};
 
-use super::failed::{Failed, stale};
+use super::clock::Clock;
+use super::failed::Failed;
+use super::payload::Payload;
 use super::under_way::UnderWay;
 use super::{Cluster, Forwarded, Lease, websocket};
 use crate::cluster::{Link, Wanted};
@@ -25,45 +27,39 @@ pub(super) struct Attempt<'a, D: Dialer> {
     pub cluster: &'a Rc<Cluster<D::Stream>>,
     pub route: &'a Route,
     pub destination: &'a Destination,
-    /// How the request's body is framed towards the endpoint.
-    pub body: Framing,
-    /// How long the endpoint may take to begin its response.
-    pub first_byte: Duration,
+    pub clock: &'a Clock<'a>,
+    /// When it began.
+    pub begun: Instant,
 }
 
-/// A request that was sent, with its connection and what is left of its body.
-type Sent<S> = (Link<S>, (Pump, Option<Change>), UnderWay<S>);
+/// A request that was sent, with its connection and what moves its body.
+type Sent<S> = (Link<S>, Pump, UnderWay<S>);
 
 /// A response's head and its connection, before it is known whose lease it is.
 pub(super) struct Headed<S: Transport> {
-    connection: Link<S>,
+    pub connection: Link<S>,
+    pub status: u16,
     request_body: Option<Pump>,
-    request_change: Option<Change>,
     framing: Framing,
-    persistent: bool,
+    pub persistent: bool,
     idle: Duration,
     first_byte_micros: u64,
     under_way: UnderWay<S>,
 }
 
 impl<S: Transport> Headed<S> {
-    pub(super) fn with(self, lease: Lease<S>, cluster: Rc<Cluster<S>>) -> Forwarded<S> {
+    pub(super) fn with(self, lease: Lease<S>, cluster: Rc<Cluster<S>>, mut payload: Payload) -> Forwarded<S> {
         let Self {
-            connection,
-            request_body,
-            request_change,
-            framing,
-            persistent,
-            idle,
-            first_byte_micros,
-            under_way,
+            connection, request_body, framing, persistent, idle, first_byte_micros, under_way, ..
         } = self;
+        payload.answered();
+        let payload = request_body.is_some().then(|| Box::new(payload));
         Forwarded {
             connection,
             lease,
             cluster,
             request_body,
-            request_change,
+            payload,
             framing,
             persistent,
             idle,
@@ -78,12 +74,11 @@ impl<D: Dialer> Attempt<'_, D> {
         &self,
         exchange: &mut Exchange,
         down: &mut impl Downstream,
-        lease: &Lease<D::Stream>,
+        (lease, payload): (&Lease<D::Stream>, &mut Payload),
     ) -> Result<Headed<D::Stream>, Error> {
         exchange.record.endpoint = Some(lease.index as u32);
         exchange.endpoint = Some(lease.endpoint.resolved.label.clone());
-        let wanted = self.wanted();
-        let mut pooled = lease.endpoint.kept(wanted);
+        let mut pooled = lease.endpoint.kept(self.wanted(exchange));
         loop {
             let reused = pooled.is_some();
             let mut connection = match pooled.take() {
@@ -93,33 +88,35 @@ impl<D: Dialer> Attempt<'_, D> {
             exchange.record.reused = reused;
             let under_way = UnderWay::begin(self.visit.worker, lease, reused);
             let mut pump = Pump::limited(self.route.max_body);
-            let mut change = exchange.request_transform.take().map(|change| Change::new(change.0));
-            self.begin(exchange, &mut connection, lease);
-            let head = self.ask(exchange, down, (&mut connection, &mut pump, &mut change)).await;
+            self.clock.tell(exchange);
+            self.begin(exchange, (&mut connection, payload.framing), lease);
+            let head = self.ask(exchange, down, (&mut connection, &mut pump, payload)).await;
             match head {
                 Ok(()) => {
                     // On a kept connection nobody was connected to, but whoever answers is there.
                     if reused && lease.probes {
                         lease.endpoint.connected(true);
                     }
-                    return self.headed(exchange, (connection, (pump, change), under_way), lease);
+                    return self.headed(exchange, (connection, pump, under_way), lease);
                 }
                 // The endpoint closed the connection as the request was on its way: nothing of an answer came.
-                Err(failed) if reused && change.is_none() && may_repeat(&failed, &pump, exchange) => {
+                Err(failed) if reused && self.may_repeat(&failed, payload, exchange) => {
                     exchange.record.retries += 1;
+                    payload.rewind();
                 }
                 Err(mut failed) => {
-                    // What was taken of the body, or went through its change, cannot be sent to another endpoint.
-                    failed.error.untouched &= pump.taken() == 0 && change.is_none();
+                    // What was taken of the body and not kept cannot be sent to another endpoint.
+                    failed.error.untouched &= payload.is_whole();
                     return Err(failed.error);
                 }
             }
         }
     }
 
-    fn wanted(&self) -> Wanted<'_> {
+    fn wanted<'e>(&'e self, exchange: &'e Exchange) -> Wanted<'e> {
         let tunnel = !self.visit.upgrade.is_empty();
-        Wanted { spec: &self.cluster.spec, tunnel, patience: self.destination.timeouts.connect }
+        let client = (&exchange.client, "");
+        Wanted { spec: &self.cluster.spec, tunnel, bare: false, client, patience: self.clock.connect() }
     }
 
     async fn dial(
@@ -129,14 +126,19 @@ impl<D: Dialer> Attempt<'_, D> {
     ) -> Result<Link<D::Stream>, Error> {
         let begun = Instant::now();
         let worker = self.visit.worker;
-        let dialed = lease.endpoint.dial(&worker.dialer, self.visit.deadline, self.wanted()).await;
+        let dialed = lease.endpoint.dial(&worker.dialer, self.visit.deadline, self.wanted(exchange)).await;
         exchange.record.connect += begun.elapsed().as_micros() as u64;
         lease.endpoint.connected(dialed.is_ok());
         dialed
     }
 
     /// Queues the request's head.
-    fn begin(&self, exchange: &mut Exchange, connection: &mut Link<D::Stream>, lease: &Lease<D::Stream>) {
+    fn begin(
+        &self,
+        exchange: &mut Exchange,
+        (connection, body): (&mut Link<D::Stream>, Framing),
+        lease: &Lease<D::Stream>,
+    ) {
         let is_h1 = matches!(connection, Link::H1(_));
         websocket::offer(exchange, self.visit.upgrade, is_h1, || self.visit.worker.random());
         let host = self.cluster.spec.host_for(&exchange.request.authority, &lease.endpoint.resolved);
@@ -145,18 +147,21 @@ impl<D: Dialer> Attempt<'_, D> {
         // gRPC says in trailers how a call went, also of calls that came as gRPC-Web.
         let takes_trailers = self.visit.facts.takes_trailers || grpc::has_type(&exchange.request);
         let context = RequestContext { upgrade, takes_trailers, trailers };
-        connection.begin_request(&exchange.request, host.as_bytes(), self.body, context);
+        connection.begin_request(&exchange.request, host.as_bytes(), body, context);
     }
 
     /// Reads what the final head says of its body and its connection.
     fn headed(
         &self,
         exchange: &mut Exchange,
-        (mut connection, (pump, change), under_way): Sent<D::Stream>,
+        (mut connection, pump, under_way): Sent<D::Stream>,
         lease: &Lease<D::Stream>,
     ) -> Result<Headed<D::Stream>, Error> {
-        let first_byte_micros = Instant::now().duration_since(self.visit.started).as_micros() as u64;
-        exchange.record.first_byte = first_byte_micros;
+        let now = Instant::now();
+        let micros_since = |begun: Instant| now.duration_since(begun).as_micros() as u64;
+        // What was waited for before this try is the request's time, but not the endpoint's.
+        let first_byte_micros = micros_since(self.begun);
+        exchange.record.first_byte = micros_since(self.visit.started);
         lease.endpoint.metrics.first_byte(first_byte_micros);
         let (framing, options) = self.read(exchange).map_err(malformed)?;
         connection.begin_receive(framing);
@@ -170,17 +175,25 @@ impl<D: Dialer> Attempt<'_, D> {
         // Also what has left the client but not the proxy is still to be sent.
         let request_body = (!body_sent).then_some(pump);
         let idle = self.destination.timeouts.idle;
-        let request_change = change.filter(|_| request_body.is_some());
+        let status = response.status;
         Ok(Headed {
             connection,
+            status,
             request_body,
-            request_change,
             framing,
             persistent,
             idle,
             first_byte_micros,
             under_way,
         })
+    }
+
+    /// Whether a kept connection was no longer there, and beginning anew does no harm.
+    fn may_repeat(&self, failed: &Failed, payload: &Payload, exchange: &Exchange) -> bool {
+        let harmless = failed.error.untouched
+            || exchange.request.method.is_idempotent()
+            || self.route.retry.non_idempotent;
+        failed.vanished && payload.is_whole() && harmless
     }
 
     /// How the response's body is framed, and what its Connection field says; an error says what is wrong with it.
@@ -195,11 +208,6 @@ impl<D: Dialer> Attempt<'_, D> {
         }
         Ok((framing, options))
     }
-}
-
-/// Whether the endpoint did not begin with the request, or beginning anew does no harm.
-fn may_repeat(failed: &Failed, pump: &Pump, exchange: &Exchange) -> bool {
-    stale(failed, pump) && (failed.error.untouched || exchange.request.method.is_idempotent())
 }
 
 fn malformed(detail: &'static str) -> Error {

@@ -2,14 +2,14 @@
 
 use usher_api::{Error, ErrorKind, Side};
 use usher_wire::WireError;
-use usher_wire::pump::Pump;
 
 use crate::steps::relay::upstream_error;
 
 /// Why asking failed, and whether the connection simply was no longer there.
 pub(super) struct Failed {
     pub error: Error,
-    vanished: bool,
+    /// The connection failed before the endpoint answered anything.
+    pub vanished: bool,
 }
 
 impl From<Error> for Failed {
@@ -24,11 +24,6 @@ impl Failed {
         let vanished = silent && matches!(error, WireError::Closed | WireError::Io(_) | WireError::Refused);
         Self { error: upstream_error(error), vanished }
     }
-}
-
-/// Whether a pooled connection failed before the endpoint answered anything, with nothing of a body lost on the way.
-pub(super) fn stale(failed: &Failed, pump: &Pump) -> bool {
-    failed.vanished && pump.taken() == 0
 }
 
 /// Nothing moved for too long: the request's body at its source or its sink, or then the response.

@@ -19,7 +19,9 @@ pub(super) async fn send<D: Dialer>(
     down: &mut impl Downstream,
     mut forwarded: Forwarded<D::Stream>,
 ) -> End {
+    let micros = Some(forwarded.first_byte_micros).filter(|_| !is_failure(exchange.response.status));
     finish_head(visit, exchange);
+    forwarded.cluster.answered(&forwarded.lease, exchange);
     filter(visit, exchange);
     exchange.record.status = exchange.response.status;
     let tunnel = exchange.response.status == 101;
@@ -35,6 +37,7 @@ pub(super) async fn send<D: Dialer>(
     }
     let persistent = begin(visit, exchange, down, framing, persistent);
     if tunnel {
+        forwarded.cluster.fared(&forwarded.lease, micros);
         return send_tunnel(visit, exchange, down, &mut forwarded).await;
     }
     let patience = relay::Patience { endpoint: forwarded.idle, client: write_stall(visit, exchange) };
@@ -42,12 +45,14 @@ pub(super) async fn send<D: Dialer>(
     let bodies = relay::Bodies {
         request_body: &mut forwarded.request_body,
         held: held.as_deref(),
-        request_change: forwarded.request_change.take(),
+        payload: forwarded.payload.as_deref_mut(),
         response_change: response_change.map(|change| Change::new(change.0)),
     };
     let (sent, outcome) = relay::response(visit, down, &mut forwarded.connection, bodies, patience).await;
     exchange.record.body_sent = sent;
     let failed = outcome.is_err();
+    let broke = outcome.as_ref().is_err_and(|error| error.side == Side::Upstream);
+    forwarded.cluster.fared(&forwarded.lease, micros.filter(|_| !broke));
     let end = match outcome {
         Ok(()) if persistent && down.is_done() => End::KeepAlive,
         Ok(()) => End::Close,
@@ -59,8 +64,13 @@ pub(super) async fn send<D: Dialer>(
         }
         Err(error) => broken(exchange, &error),
     };
-    give_back(forwarded, !failed);
+    give_back(forwarded, !failed, broke);
     end
+}
+
+/// Whether a status says that the endpoint could not do its work. That it does not know how to (501) is no failure.
+fn is_failure(status: u16) -> bool {
+    status >= 500 && status != 501
 }
 
 /// What the proxy changes of every response head: it hides the endpoint's software and names itself in Via.
@@ -101,9 +111,10 @@ async fn cut_short<D: Dialer>(
 }
 
 /// Puts the connection to the endpoint into its pool, or closes it.
-fn give_back<S: usher_net::Transport>(forwarded: Forwarded<S>, complete: bool) {
+fn give_back<S: usher_net::Transport>(forwarded: Forwarded<S>, complete: bool, broke: bool) {
     let Forwarded { connection, lease, cluster, persistent, first_byte_micros, .. } = forwarded;
-    cluster.release(&lease, complete.then_some(first_byte_micros));
+    // That a client hangs up says nothing about the endpoint.
+    cluster.release(&lease, (!broke).then_some(first_byte_micros));
     if complete
         && persistent
         && let Some(connection) = connection.reusable()

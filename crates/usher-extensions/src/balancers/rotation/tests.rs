@@ -25,7 +25,9 @@ fn a_short_cycle_is_smooth() {
 #[test]
 fn each_comes_as_often_as_its_weight_says_in_any_cycle() {
     let many: Vec<u32> = (1..=500).collect();
-    let tables: [&[u32]; 9] = [
+    let small: Vec<u32> = (0..600).map(|i| 1 + i % 7).collect();
+    let tables: [&[u32]; 10] = [
+        &small,
         &[1],
         &[1, 1, 1],
         &[7, 7, 7, 7],
@@ -55,6 +57,8 @@ fn the_plan_fits_the_weights() {
     assert!(matches!(rotation(&[900; 5000], 0).plan, Plan::Equal(_)));
     assert!(matches!(rotation(&[9, 10], 0).plan, Plan::Sequence(_)));
     assert!(matches!(rotation(&[1000, 999], 0).plan, Plan::Classes(_)));
+    let many: Vec<u32> = (0..5000).map(|i| 1 + i % 10).collect();
+    assert!(matches!(rotation(&many, 0).plan, Plan::Sequence(_)));
     assert_eq!(rotation(&[0, 0], 3).next(), None);
 }
 

@@ -24,28 +24,35 @@ pub static FACTORY: BalancerFactory = BalancerFactory {
     },
 };
 
-/// Turns that are passed over in one choice before the usable endpoints are searched for one by one.
-const MAX_PASSES: u64 = 512;
+/// Turns that are passed over in one choice before the usable endpoints are searched for one by one. Many, so that a
+/// long row of endpoints that are out is passed once per round, not searched around in every choice.
+const MAX_PASSES: u64 = 16_384;
 
 struct RoundRobin;
 
 struct Turns {
     rotation: Rotation,
-    passes: u64,
     random: Random,
 }
 
 impl Balance for RoundRobin {
     fn begin(&self, candidates: &[Candidate], seed: u64) -> Box<dyn Balancer> {
-        let rotation = Rotation::new(candidates, seed);
-        let passes = rotation.cycle().min(MAX_PASSES);
-        Box::new(Turns { rotation, passes, random: Random::new(seed) })
+        Box::new(Turns { rotation: Rotation::new(candidates, seed), random: Random::new(seed) })
     }
 }
 
 impl Balancer for Turns {
     fn pick(&mut self, input: &PickInput<'_>) -> Option<usize> {
         let open = |i: usize| input.candidates.get(i).is_some_and(may_be_chosen);
-        self.rotation.find(self.passes, open).or_else(|| search(input.candidates, &mut self.random))
+        if input.usable == 0 {
+            return None;
+        }
+        let passes = self.rotation.cycle().min(MAX_PASSES);
+        self.rotation.find(passes, open).or_else(|| search(input.candidates, &mut self.random))
+    }
+
+    /// Begins the new round at another place: many changes in a row, as of a slow start, must not favour the first.
+    fn reweighted(&mut self, candidates: &[Candidate]) {
+        self.rotation = Rotation::new(candidates, self.random.next());
     }
 }

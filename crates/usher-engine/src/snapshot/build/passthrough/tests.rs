@@ -13,7 +13,7 @@ fn build(rules: &str) -> Result<Built, String> {
     let options = LoadOptions { format: Some(Format::Toml), env: &|_| None, known_filters: &[] };
     let input = Input::Text { name: "test".to_owned(), bytes: text.into_bytes() };
     let loaded = load(input, &options).unwrap_or_else(|report| panic!("{report}"));
-    let builder = Builder { filters: FILTERS, balancers: BALANCERS };
+    let builder = Builder { filters: FILTERS, balancers: BALANCERS, probes: &[] };
     builder.build(&loaded, None, None).map_err(|report| report.to_string())
 }
 
@@ -24,7 +24,8 @@ fn hosts_are_in_the_form_of_handshakes_and_the_most_specific_first() {
     );
     let built = built.unwrap_or_else(|report| panic!("{report}"));
     let tls = built.snapshot.listeners[0].tls.as_ref().expect("TLS");
-    let hosts: Vec<_> = tls.passthrough.iter().map(|one| (&*one.host, one.destination.cluster)).collect();
+    let hosts: Vec<_> =
+        tls.passthrough.iter().map(|one| (&*one.host, one.onward.destination.cluster)).collect();
     assert_eq!(hosts, [("b.test", 0), ("*.a.b.test", 1), ("*.b.test", 0)]);
 }
 

@@ -7,7 +7,7 @@ fn report(text: &str) -> String {
     let options = LoadOptions { format: Some(Format::Toml), env: &|_| None, known_filters: &[] };
     let input = Input::Text { name: "test".to_owned(), bytes: text.as_bytes().to_vec() };
     let loaded = load(input, &options).unwrap_or_else(|report| panic!("{report}"));
-    let builder = Builder { filters: &[], balancers: usher_extensions::balancers::BALANCERS };
+    let builder = Builder { filters: &[], balancers: usher_extensions::balancers::BALANCERS, probes: &[] };
     builder.build(&loaded, None, None).map_err(|report| report.to_string()).err().expect("a report")
 }
 

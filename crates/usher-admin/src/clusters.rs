@@ -1,0 +1,108 @@
+//! `/clusters`: how endpoints stand, and changes at run time.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+use usher_api::clusters::{EndpointChange, Wanted};
+
+use crate::pages::{Site, lines, off_thread};
+
+/// The largest weight that an endpoint can have.
+const MAX_WEIGHT: u64 = 65_535;
+
+pub(crate) async fn all(State(site): State<Site>) -> Response {
+    let json =
+        off_thread(move || site.registry.clusters().map_or("[]".to_owned(), |clusters| clusters.json()))
+            .await;
+    json.map_or_else(IntoResponse::into_response, |text| {
+        ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+    })
+}
+
+pub(crate) async fn change(State(site): State<Site>, Path(name): Path<String>, body: Bytes) -> Response {
+    let changes = match parse(&body) {
+        Ok(changes) => changes,
+        Err(why) => return (StatusCode::BAD_REQUEST, lines(why)).into_response(),
+    };
+    let changed = move || match site.registry.clusters() {
+        Some(clusters) => clusters.change(&name, &changes),
+        None => Err("there are no clusters".to_owned()),
+    };
+    match off_thread(changed).await {
+        Ok(Ok(done)) => lines(done).into_response(),
+        Ok(Err(why)) => (StatusCode::NOT_FOUND, lines(why)).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+/// What is wanted of each endpoint.
+fn parse(body: &[u8]) -> Result<Vec<EndpointChange>, String> {
+    const FORM: &str = r#"write {"10.0.0.1:3000": {"state": "drain"}}"#;
+    let document: Value =
+        serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}; {FORM}"))?;
+    let endpoints = document.as_object().ok_or_else(|| format!("not an object; {FORM}"))?;
+    if endpoints.is_empty() {
+        return Err(format!("no endpoint is named; {FORM}"));
+    }
+    endpoints.iter().map(|(endpoint, wanted)| one(endpoint, wanted.as_object())).collect()
+}
+
+fn one(endpoint: &str, wanted: Option<&Map<String, Value>>) -> Result<EndpointChange, String> {
+    let wanted = wanted.ok_or_else(|| format!("`{endpoint}` needs an object with `state` or `weight`"))?;
+    if let Some(unknown) = wanted.keys().find(|key| !matches!(key.as_str(), "state" | "weight")) {
+        return Err(format!("`{endpoint}` has an unknown key `{unknown}`; there are `state` and `weight`"));
+    }
+    let state = wanted.get("state").map(|state| {
+        let named = state.as_str().and_then(Wanted::named);
+        named.ok_or_else(|| format!("`{endpoint}`: {state} is not a state; use ready, drain or disable"))
+    });
+    let weight = wanted.get("weight").map(|weight| match weight {
+        Value::Null => Ok(None),
+        _ => match weight.as_u64().filter(|weight| *weight <= MAX_WEIGHT) {
+            Some(weight) => Ok(Some(weight as u32)),
+            None => Err(format!("`{endpoint}`: {weight} is not a weight; use 0 to {MAX_WEIGHT}, or null")),
+        },
+    });
+    Ok(EndpointChange {
+        endpoint: endpoint.to_owned(),
+        state: state.transpose()?,
+        weight: weight.transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wants_are_read() {
+        let body = br#"{"a:1": {"state": "drain", "weight": 5}, "b:1": {"weight": null}, "c:1": {}}"#;
+        let change =
+            |endpoint: &str, state, weight| EndpointChange { endpoint: endpoint.into(), state, weight };
+        let expected = [
+            change("a:1", Some(Wanted::Drain), Some(Some(5))),
+            change("b:1", None, Some(None)),
+            change("c:1", None, None),
+        ];
+        assert_eq!(parse(body).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (body, said) in [
+            ("", "not JSON"),
+            ("[]", "not an object"),
+            ("{}", "no endpoint is named"),
+            (r#"{"a:1": 3}"#, "needs an object"),
+            (r#"{"a:1": {"stat": "drain"}}"#, "unknown key `stat`"),
+            (r#"{"a:1": {"state": "off"}}"#, "\"off\" is not a state"),
+            (r#"{"a:1": {"weight": -1}}"#, "-1 is not a weight"),
+            (r#"{"a:1": {"weight": 65536}}"#, "65536 is not a weight"),
+        ] {
+            let why = parse(body.as_bytes()).unwrap_err();
+            assert!(why.contains(said), "{body}: {why}");
+        }
+    }
+}

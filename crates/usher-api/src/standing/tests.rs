@@ -1,0 +1,35 @@
+use super::*;
+
+#[test]
+fn an_endpoint_is_in_when_no_reason_holds() {
+    let standings = Standings::default();
+    let one = standings.of("10.0.0.1:80");
+    let mut version = standings.version();
+    let mut news = |what: bool, standings: &Standings| {
+        let grew = standings.version() > version;
+        version = standings.version();
+        what == grew && what
+    };
+    assert!(one.is_in() && one.fresh_since().is_none());
+    assert!(news(standings.set(&one, Out::Unhealthy, true, 5), &standings));
+    assert!(!news(standings.set(&one, Out::Unhealthy, true, 6), &standings));
+    assert!(news(standings.set(&one, Out::Draining, true, 7), &standings));
+    assert!(news(standings.set(&one, Out::Unhealthy, false, 8), &standings));
+    assert_eq!(one.reasons().collect::<Vec<_>>(), [Out::Draining]);
+    assert!(!one.is_in() && one.fresh_since().is_none(), "still out");
+    assert!(news(standings.set(&one, Out::Draining, false, 9), &standings));
+    assert_eq!((one.is_in(), one.fresh_since()), (true, Some(9)));
+}
+
+#[test]
+fn what_is_known_stays_with_the_address() {
+    let standings = Standings::default();
+    standings.set_weight(&standings.of("a:1"), Some(0));
+    standings.set(&standings.of("b:1"), Out::Unhealthy, true, 1);
+    standings.set(&standings.of("c:1"), Out::Disabled, true, 1);
+    assert_eq!((standings.of("a:1").weight(), standings.of("b:1").weight()), (Some(0), None));
+    standings.retain(|_| false);
+    let known: Vec<String> = standings.all().into_iter().map(|(address, _)| address).collect();
+    assert_eq!(known, ["a:1", "c:1"], "what somebody did by hand is not forgotten");
+    assert!(standings.of("b:1").is_in());
+}

@@ -1,0 +1,182 @@
+//! How many requests endpoints and clusters are given at once, and the queue of those that wait.
+//!
+//! As HAProxy's `maxconn` of servers: counted over all workers, so the numbers are atomic, and the queue has a lock; they
+//! are touched only where a limit is set. First come, first served: whoever finds somebody waiting waits behind them. A
+//! place that is given back is told to the first. Who cannot use it (another worker was faster, or it is at an endpoint
+//! that is not in this part of the cluster) keeps its place in the queue and tells the next.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use usher_api::standing::Standing;
+use usher_config::config::ClusterLimits;
+
+/// What the requests of a cluster have in common over all workers; it outlives reloads.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    /// Requests at its endpoints.
+    under_way: AtomicU32,
+    /// How long the queue is.
+    waiting: AtomicU32,
+    queue: Mutex<VecDeque<Arc<Waiter>>>,
+}
+
+/// A request that waits.
+#[derive(Debug)]
+struct Waiter {
+    /// The cluster, or part of one, whose endpoints it may have: its name.
+    part: Arc<str>,
+    /// There may be a place.
+    told: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// A place at an endpoint; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    standing: Arc<Standing>,
+    crowd: Arc<Crowd>,
+}
+
+/// A place in the queue; given up when dropped.
+pub(crate) struct Turn {
+    crowd: Arc<Crowd>,
+    waiter: Arc<Waiter>,
+    /// Nobody who wants the same was there before.
+    is_first: bool,
+}
+
+impl Waiter {
+    fn tell(&self) {
+        self.told.store(true, SeqCst);
+        let waker = lock(&self.waker).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll_told(&self, cx: &mut Context<'_>) -> Poll<()> {
+        *lock(&self.waker) = Some(cx.waker().clone());
+        if self.told.swap(false, SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.standing.in_flight.fetch_sub(1, SeqCst);
+        self.crowd.under_way.fetch_sub(1, SeqCst);
+        self.crowd.tell_first();
+    }
+}
+
+impl Turn {
+    /// Whether it may look for a place at once: nobody who wants the same is before it.
+    pub(super) fn is_first(&self) -> bool {
+        self.is_first
+    }
+
+    /// Waits until there may be a place.
+    pub(super) async fn wait(&self) {
+        poll_fn(|cx| self.waiter.poll_told(cx)).await;
+    }
+
+    /// What it was told of is of no use to it: perhaps to the next.
+    pub(super) fn pass_on(&self) {
+        let queue = lock(&self.crowd.queue);
+        let own = queue.iter().position(|waiter| Arc::ptr_eq(waiter, &self.waiter));
+        let next = own.and_then(|own| queue.get(own + 1)).cloned();
+        drop(queue);
+        if let Some(next) = next {
+            next.tell();
+        }
+    }
+
+    /// It has a place; if there is room for more, the next one shall know.
+    pub(super) fn taken(&self, has_room: bool) {
+        self.waiter.told.store(has_room, SeqCst);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // A place that was told of and not taken is the next one's.
+        if self.waiter.told.load(SeqCst) {
+            self.pass_on();
+        }
+        let mut queue = lock(&self.crowd.queue);
+        queue.retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
+        self.crowd.waiting.store(queue.len() as u32, SeqCst);
+    }
+}
+
+impl Crowd {
+    /// Whether somebody waits for the same, so that whoever comes waits too.
+    pub(super) fn is_waited_for(&self, part: &str) -> bool {
+        self.waiting() > 0 && lock(&self.queue).iter().any(|waiter| *waiter.part == *part)
+    }
+
+    /// A place in the queue, unless as many wait for the same as may.
+    pub(super) fn queue(self: &Arc<Self>, part: &Arc<str>, limits: &ClusterLimits) -> Option<Turn> {
+        let mut queue = lock(&self.queue);
+        let same = queue.iter().filter(|waiter| waiter.part == *part).count();
+        if same >= limits.queue as usize {
+            return None;
+        }
+        let waiter = Waiter { part: part.clone(), told: AtomicBool::new(false), waker: Mutex::default() };
+        let waiter = Arc::new(waiter);
+        queue.push_back(waiter.clone());
+        self.waiting.store(queue.len() as u32, SeqCst);
+        Some(Turn { crowd: self.clone(), waiter, is_first: same == 0 })
+    }
+
+    /// There may be room: the first in the queue shall look.
+    pub(super) fn tell_first(&self) {
+        if self.waiting() == 0 {
+            return;
+        }
+        let first = lock(&self.queue).front().cloned();
+        if let Some(first) = first {
+            first.tell();
+        }
+    }
+
+    /// A place at an endpoint, unless it has, or the cluster has, as many requests as it may.
+    pub(super) fn place(self: &Arc<Self>, standing: &Arc<Standing>, limits: &ClusterLimits) -> Option<Place> {
+        let below = |limit: u32| move |count: u32| (limit == 0 || count < limit).then_some(count + 1);
+        self.under_way.fetch_update(SeqCst, SeqCst, below(limits.total)).ok()?;
+        if standing.in_flight.fetch_update(SeqCst, SeqCst, below(limits.per_endpoint)).is_err() {
+            self.under_way.fetch_sub(1, SeqCst);
+            // Who looked just now saw one more than there was.
+            self.tell_first();
+            return None;
+        }
+        Some(Place { standing: standing.clone(), crowd: self.clone() })
+    }
+
+    /// Whether the cluster has as many requests as it may.
+    pub(super) fn is_full(&self, limits: &ClusterLimits) -> bool {
+        limits.total > 0 && self.under_way.load(SeqCst) >= limits.total
+    }
+
+    /// Requests that wait now, of all parts of the cluster.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(SeqCst)
+    }
+}
+
+/// Whether the endpoint has as many requests as it may.
+pub(super) fn is_full(standing: &Standing, limits: &ClusterLimits) -> bool {
+    limits.per_endpoint > 0 && standing.in_flight.load(SeqCst) >= limits.per_endpoint
+}
+
+/// Whether any limit is set.
+pub(super) fn are_set(limits: &ClusterLimits) -> bool {
+    limits.per_endpoint > 0 || limits.total > 0
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

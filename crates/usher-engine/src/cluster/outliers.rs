@@ -1,0 +1,178 @@
+//! Outlier detection: endpoints that do worse than they may are left out for a while.
+//!
+//! Failures in a row are counted where they happen, over all workers, and take an endpoint out at once. Rates and times
+//! are looked at now and then by a thread of the control plane ([`OutlierWatch`]), which also lets endpoints in again.
+//! As in Envoy, each ejection of the same endpoint lasts longer, and only so many may be out at once: when everybody
+//! fails, it is not the endpoint.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use usher_api::standing::{Out, Standing};
+use usher_config::config::Outliers;
+
+use crate::snapshot::ClusterSpec;
+
+/// Notes what became of a request: the time to its first byte (microseconds), none if it failed.
+pub(super) fn note(
+    spec: &ClusterSpec,
+    address: impl Fn() -> String,
+    standing: &Standing,
+    micros: Option<u64>,
+) {
+    let Some(limits) = &spec.outliers else { return };
+    let tally = &standing.tally;
+    tally.requests.fetch_add(1, Relaxed);
+    if let Some(micros) = micros {
+        tally.micros.fetch_add(micros, Relaxed);
+        if tally.in_a_row.load(Relaxed) > 0 {
+            tally.in_a_row.store(0, Relaxed);
+        }
+        return;
+    }
+    tally.failed.fetch_add(1, Relaxed);
+    let in_a_row = tally.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
+    // At each multiple only: where nobody more may be left out, an outage shall not be looked at with every request.
+    if limits.failures > 0 && in_a_row.is_multiple_of(limits.failures) && !standing.is(Out::Ejected) {
+        let now = spec.standings.millis(tokio::time::Instant::now().into_std());
+        let why = format!("{in_a_row} failures in a row");
+        eject(spec, (&address(), standing), &why, now);
+    }
+}
+
+/// Leaves an endpoint out, unless too many are out already.
+fn eject(spec: &ClusterSpec, (address, standing): (&str, &Standing), why: &str, now: u64) {
+    let Some(limits) = spec.outliers.as_ref().filter(|_| !standing.is(Out::Ejected)) else { return };
+    let all = spec.standings.all();
+    let out = all.iter().filter(|(_, one)| one.is(Out::Ejected)).count() as u64;
+    if out >= most(all.len() as u64, limits) {
+        return;
+    }
+    let (until, times) = &standing.ejected;
+    let length =
+        limits.ejection.saturating_mul(times.load(Relaxed).saturating_add(1)).min(limits.max_ejection);
+    until.store(now.saturating_add(length.as_millis() as u64), Relaxed);
+    if spec.standings.set(standing, Out::Ejected, true, now) {
+        times.fetch_add(1, Relaxed);
+        standing.tally.in_a_row.store(0, Relaxed);
+        spec.standings
+            .tell(format!("endpoint {address} of cluster {} is left out for {length:?}: {why}", spec.name));
+    }
+}
+
+/// How many may be left out at once.
+fn most(all: u64, limits: &Outliers) -> u64 {
+    let share = all * u64::from(limits.max_ejected.millionths()) / 1_000_000;
+    if all > 1 && limits.max_ejected.millionths() > 0 { share.max(1) } else { share }
+}
+
+/// Looks at the endpoints of all clusters now and then.
+#[derive(Default)]
+pub struct OutlierWatch {
+    /// When rates and times of a cluster are looked at next ([`usher_api::standing::Standings::millis`]).
+    next: HashMap<Arc<str>, u64>,
+}
+
+impl OutlierWatch {
+    /// How often [`look`](Self::look) wants to be called.
+    pub const EVERY: Duration = Duration::from_secs(1);
+
+    /// Lets endpoints in whose time is over, takes those out that do worse than they may, and gives the lines that are to
+    /// be logged.
+    pub fn look(&mut self, clusters: &[Arc<ClusterSpec>], now: Instant) -> Vec<String> {
+        // Parts of a cluster share what is known of their endpoints with the whole, which comes first.
+        let mut seen = HashSet::new();
+        let wholes: Vec<_> =
+            clusters.iter().filter(|spec| seen.insert(Arc::as_ptr(&spec.standings))).collect();
+        let watched = || wholes.iter().filter_map(|spec| Some((*spec, spec.outliers.as_ref()?)));
+        self.next.retain(|name, _| watched().any(|(spec, _)| spec.name == *name));
+        // Also where outliers are no longer looked for: nobody else would let those in that are out.
+        wholes.iter().for_each(|spec| let_in(spec, spec.standings.millis(now)));
+        for (spec, limits) in watched() {
+            let now = spec.standings.millis(now);
+            let all = spec.standings.all();
+            let interval = limits.interval.as_millis() as u64;
+            let next = self.next.entry(spec.name.clone()).or_insert(now + interval);
+            if now >= *next {
+                *next = now + interval;
+                judge(spec, limits, &all, now);
+            }
+        }
+        wholes.iter().flat_map(|spec| spec.standings.news()).collect()
+    }
+}
+
+/// Lets those in whose time is over, or whose cluster leaves nobody out any more.
+fn let_in(spec: &ClusterSpec, now: u64) {
+    for (address, standing) in spec.standings.all().iter().filter(|(_, one)| one.is(Out::Ejected)) {
+        let is_over = spec.outliers.is_none() || standing.ejected.0.load(Relaxed) <= now;
+        // What is still coming in of requests from before does not count against it.
+        standing.tally.in_a_row.store(0, Relaxed);
+        if is_over && spec.standings.set(standing, Out::Ejected, false, now) {
+            spec.standings.tell(format!("endpoint {address} of cluster {} is asked again", spec.name));
+        }
+    }
+}
+
+/// What the requests of an interval say about an endpoint.
+struct Interval {
+    requests: u64,
+    failed: u64,
+    micros: u64,
+}
+
+impl Interval {
+    fn take(standing: &Standing) -> Self {
+        let tally = &standing.tally;
+        Self {
+            requests: tally.requests.swap(0, Relaxed).into(),
+            failed: tally.failed.swap(0, Relaxed).into(),
+            micros: tally.micros.swap(0, Relaxed),
+        }
+    }
+
+    fn mean(&self) -> Option<u64> {
+        self.micros.checked_div(self.requests.saturating_sub(self.failed))
+    }
+}
+
+/// Takes those out that failed too often or took too long within an interval.
+fn judge(spec: &ClusterSpec, limits: &Outliers, all: &[(String, Arc<Standing>)], now: u64) {
+    let intervals: Vec<Interval> = all.iter().map(|(_, standing)| Interval::take(standing)).collect();
+    for (index, ((address, standing), own)) in all.iter().zip(&intervals).enumerate() {
+        let others = intervals.iter().enumerate().filter(|(other, _)| *other != index);
+        let means: Vec<u64> = others
+            .filter(|(_, one)| one.requests >= u64::from(limits.min_requests))
+            .filter_map(|(_, one)| one.mean())
+            .collect();
+        match verdict(own, &means, limits) {
+            Some(why) => eject(spec, (address, standing), &why, now),
+            None if !standing.is(Out::Ejected) && own.requests > 0 && own.failed == 0 => {
+                // A good interval makes up for one ejection.
+                let times = &standing.ejected.1;
+                times.store(times.load(Relaxed).saturating_sub(1), Relaxed);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Why an endpoint is to be left out; `others` are the mean times of the others (microseconds).
+fn verdict(own: &Interval, others: &[u64], limits: &Outliers) -> Option<String> {
+    let Interval { requests, failed, .. } = own;
+    if *requests < u64::from(limits.min_requests) {
+        return None;
+    }
+    let rate = u64::from(limits.failure_rate.millionths());
+    if *failed > 0 && failed * 1_000_000 >= requests * rate && rate < 1_000_000 {
+        return Some(format!("{failed} of {requests} requests failed"));
+    }
+    let (mean, usual) = (own.mean()?, others.iter().sum::<u64>().checked_div(others.len() as u64)?);
+    let slow = limits.slower_than > 0 && mean > usual.saturating_mul(limits.slower_than.into());
+    slow.then(|| {
+        let (mean, usual) = (mean as f64 / 1e3, usual as f64 / 1e3);
+        format!("responses begin after {mean:.1} ms, those of the others after {usual:.1} ms")
+    })
+}

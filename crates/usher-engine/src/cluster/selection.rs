@@ -1,0 +1,104 @@
+//! Who may be chosen, as far as no single request matters: by weight, by how an endpoint stands, and by its group.
+//!
+//! Groups as in Envoy: the first takes what share of it is well, measured against `spill_over`, and the next ones what
+//! is left. With a `spill_over` of nothing that is nginx's and HAProxy's `backup`: others are asked when nobody is left.
+
+use std::cmp::Ordering;
+
+use usher_config::config::PanicThreshold;
+
+use crate::snapshot::Care;
+
+/// Everything; shares are millionths.
+const ALL: u64 = 1_000_000;
+
+/// An endpoint, as it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    /// It has a weight, and nobody took it out by hand.
+    pub askable: bool,
+    /// Probes succeed, and it was not ejected.
+    pub well: bool,
+    pub priority: u8,
+}
+
+/// Who may be chosen.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// By endpoint: it may be chosen in some group.
+    open: Vec<bool>,
+    /// By endpoint.
+    priorities: Vec<u8>,
+    /// The groups that take requests, and up to where in [`ALL`] a draw goes to each.
+    groups: Vec<(u8, u64)>,
+}
+
+impl Selection {
+    pub(super) fn new(members: &[Member], care: Care) -> Self {
+        let askable = members.iter().filter(|one| one.askable).count() as u64;
+        let well = members.iter().filter(|one| one.askable && one.well).count() as u64;
+        let panics = match care.panic {
+            PanicThreshold::Off => false,
+            PanicThreshold::Share(share) => well * ALL <= u64::from(share.millionths()) * askable,
+        };
+        let open: Vec<bool> = members.iter().map(|one| one.askable && (one.well || panics)).collect();
+        let priorities: Vec<u8> = members.iter().map(|one| one.priority).collect();
+        let groups = groups(members, &open, u64::from(care.spill_over.millionths()));
+        Self { open, priorities, groups }
+    }
+
+    /// Whether all requests go to one group.
+    pub(super) fn is_single(&self) -> bool {
+        self.groups.len() <= 1
+    }
+
+    /// The group that takes a request, by a random number.
+    pub(super) fn draw(&self, random: u64) -> Option<u8> {
+        // The high half of the product: unbiased enough for so few (Lemire 2019).
+        let drawn = ((u128::from(random) * u128::from(ALL)) >> 64) as u64;
+        let found = self.groups.iter().find(|(_, until)| drawn < *until).or(self.groups.last());
+        found.map(|(priority, _)| *priority)
+    }
+
+    /// Whether the endpoint may be chosen by a request that this group takes.
+    pub(super) fn is_in(&self, index: usize, group: Option<u8>) -> bool {
+        self.is_open(index) && self.priorities.get(index).copied() == group
+    }
+
+    /// Whether the endpoint may be chosen by a request that its own group cannot take.
+    pub(super) fn is_open(&self, index: usize) -> bool {
+        self.open.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// The groups with what each takes, summed up.
+fn groups(members: &[Member], open: &[bool], spill_over: u64) -> Vec<(u8, u64)> {
+    let mut priorities: Vec<u8> = members.iter().map(|one| one.priority).collect();
+    priorities.sort_unstable();
+    priorities.dedup();
+    let mut taken = 0;
+    let mut groups = Vec::new();
+    for priority in priorities {
+        let of_it = || members.iter().zip(open).filter(|(one, _)| one.priority == priority && one.askable);
+        let (all, well) = (of_it().count() as u64, of_it().filter(|(_, open)| **open).count() as u64);
+        let can = match (well, spill_over) {
+            (0, _) => 0,
+            (_, 0) => ALL,
+            _ => (well * ALL * ALL / (all * spill_over)).min(ALL),
+        };
+        if can > 0 && taken < ALL {
+            taken = (taken + can).min(ALL);
+            groups.push((priority, taken));
+        }
+    }
+    // Where all together are too few, they share everything in the same proportions.
+    if let Some(&(_, last)) = groups.last()
+        && last.cmp(&ALL) == Ordering::Less
+    {
+        groups.iter_mut().for_each(|(_, until)| *until = *until * ALL / last);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+use usher_config::value::Percent;
+
+use super::*;
+
+/// `+` is well, `-` is not, `0` was taken out by hand; groups are separated by spaces.
+fn members(text: &str) -> Vec<Member> {
+    let group = |(priority, group): (usize, &str)| {
+        let one = |sign: char| Member { askable: sign != '0', well: sign == '+', priority: priority as u8 };
+        group.chars().map(one).collect::<Vec<_>>()
+    };
+    text.split(' ').enumerate().flat_map(group).collect()
+}
+
+fn care(spill_over: u8, panic: Option<u8>) -> Care {
+    let panic = panic.map_or(PanicThreshold::Off, |share| PanicThreshold::Share(Percent::of(share)));
+    Care { spill_over: Percent::of(spill_over), panic, ..Care::default() }
+}
+
+#[test]
+fn groups_take_what_they_can() {
+    for (text, spill_over, expected) in [
+        ("+++ ++", 0, vec![(0, 100)]),
+        ("+-- ++", 0, vec![(0, 100)]),
+        ("--- ++", 0, vec![(1, 100)]),
+        ("000 ++", 0, vec![(1, 100)]),
+        ("--- -- +", 0, vec![(2, 100)]),
+        ("++++ ++", 50, vec![(0, 100)]),
+        ("++-- ++", 50, vec![(0, 100)]),
+        ("+--- ++", 50, vec![(0, 50), (1, 100)]),
+        // Who was taken out by hand does not count as missing.
+        ("+-00 ++", 50, vec![(0, 100)]),
+        ("+--- ---- +", 50, vec![(0, 50), (2, 100)]),
+        // Too few in all: the same proportions of everything.
+        ("+--- +---", 100, vec![(0, 50), (1, 100)]),
+    ] {
+        let selection = Selection::new(&members(text), care(spill_over, None));
+        let found: Vec<_> = selection.groups.iter().map(|(group, until)| (*group, until / 10_000)).collect();
+        assert_eq!(found, expected, "{text} with {spill_over}%");
+        assert_eq!(selection.is_single(), expected.len() == 1);
+        assert_eq!(selection.draw(0), Some(expected[0].0), "{text}");
+        assert_eq!(selection.draw(u64::MAX), Some(expected[expected.len() - 1].0), "{text}");
+    }
+}
+
+#[test]
+fn all_are_asked_when_too_few_are_well() {
+    for (text, panic, open) in [
+        ("---", Some(0), 3),
+        ("---", None, 0),
+        ("+--", Some(0), 1),
+        ("+--", Some(50), 3),
+        ("++-", Some(50), 2),
+        ("++--", Some(50), 4),
+        // Not those that were taken out by hand.
+        ("--0", Some(0), 2),
+        ("000", Some(100), 0),
+    ] {
+        let selection = Selection::new(&members(text), care(0, panic));
+        let found = (0..text.len()).filter(|index| selection.is_in(*index, Some(0))).count();
+        assert_eq!(found, open, "{text} at {panic:?}");
+    }
+}
+
+#[test]
+fn nobody_is_in_an_empty_cluster() {
+    let selection = Selection::new(&[], care(0, Some(0)));
+    assert!(selection.is_single() && selection.draw(7).is_none() && !selection.is_open(0));
+}

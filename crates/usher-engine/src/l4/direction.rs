@@ -1,0 +1,213 @@
+//! Bytes one way, until their end: copied where they are few, through a pipe inside the kernel where they are many.
+
+use std::cell::Cell;
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use usher_net::{Pipe, Transport};
+use usher_wire::Buffer;
+use usher_wire::buffer::LARGE;
+
+/// Rounds before other connections of the thread have a turn.
+const ROUNDS: usize = 32;
+/// A read of so many bytes filled the buffer: there is likely more, and the next ones are spliced.
+const MANY: usize = LARGE;
+/// What is spliced is few below this (bytes); copying needs fewer system calls then.
+const FEW: usize = 16 << 10;
+/// After so many times of few bytes in a row they are copied again, and the pipe is given back.
+const PATIENCE: u8 = 8;
+/// Pipes that one thread may have in use for this: each takes two descriptors.
+const MAX_PIPES: u32 = 512;
+
+thread_local! {
+    static PIPES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Which side broke off.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Where bytes come from.
+    Source(io::Error),
+    /// Where they go.
+    Sink(io::Error),
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Moving,
+    /// The source has ended: the sink is told when it has everything.
+    Ending,
+    Done,
+}
+
+/// One direction of a connection.
+#[derive(Default)]
+pub(super) struct Direction {
+    stage: Stage,
+    /// What was read and not written yet.
+    buffer: Buffer,
+    /// What bytes are spliced through, while they are many.
+    pipe: Option<Borrowed>,
+    /// How often in a row few bytes were spliced.
+    few: u8,
+    /// There was no pipe to be had: not asked again until the connection has rested.
+    copies: bool,
+    moved: u64,
+}
+
+impl Direction {
+    /// One whose first bytes are here already.
+    pub(super) fn beginning_with(ahead: &[u8]) -> Self {
+        let mut this = Self::default();
+        let mut rest = ahead;
+        while !rest.is_empty() {
+            let room = this.buffer.room(ahead.len().max(LARGE));
+            let len = room.len().min(rest.len());
+            room[..len].copy_from_slice(&rest[..len]);
+            this.buffer.filled(len);
+            rest = &rest[len..];
+        }
+        this
+    }
+
+    /// Bytes that the sink has taken.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Whether the sink has everything, and knows that it is all.
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Gives back what it does not need while nothing is said.
+    pub(super) fn rest(&mut self) {
+        drop(self.pipe.take_if(|pipe| pipe.0.is_empty()));
+        self.copies = false;
+    }
+
+    /// Moves what can be moved now. Ready when the source has ended and the sink knows.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Transport,
+        sink: &mut impl Transport,
+    ) -> Poll<Result<(), Broken>> {
+        for _ in 0..ROUNDS {
+            if !self.buffer.is_empty() {
+                ready!(self.poll_write(cx, sink))?;
+            } else if self.pipe.is_some() {
+                ready!(self.poll_splice(cx, source, sink))?;
+            } else {
+                match self.stage {
+                    Stage::Moving => ready!(self.poll_read(cx, source, sink.can_splice()))?,
+                    Stage::Ending => {
+                        ready!(sink.poll_shutdown(cx)).map_err(Broken::Sink)?;
+                        self.stage = Stage::Done;
+                    }
+                    Stage::Done => return Poll::Ready(Ok(())),
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, sink: &mut impl Transport) -> Poll<Result<(), Broken>> {
+        let written = ready!(sink.poll_write(cx, self.buffer.bytes())).map_err(Broken::Sink)?;
+        if written == 0 {
+            return Poll::Ready(Err(Broken::Sink(io::ErrorKind::WriteZero.into())));
+        }
+        self.buffer.consume(written);
+        self.moved += written as u64;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Transport,
+        sink_splices: bool,
+    ) -> Poll<Result<(), Broken>> {
+        let read = source.poll_read(cx, self.buffer.room_for_stream());
+        let Poll::Ready(read) = read else {
+            // While nothing comes, there is no buffer.
+            self.buffer.release();
+            return Poll::Pending;
+        };
+        let read = read.map_err(Broken::Source)?;
+        if read == 0 {
+            self.buffer.release();
+            self.stage = Stage::Ending;
+            return Poll::Ready(Ok(()));
+        }
+        self.buffer.filled(read);
+        if read >= MANY && !self.copies && sink_splices && source.can_splice() {
+            self.pipe = Borrowed::take();
+            (self.copies, self.few) = (self.pipe.is_none(), 0);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Transport,
+        sink: &mut impl Transport,
+    ) -> Poll<Result<(), Broken>> {
+        self.buffer.release();
+        let Some(Borrowed(pipe)) = &mut self.pipe else { return Poll::Ready(Ok(())) };
+        let mut waits = false;
+        if self.stage == Stage::Moving && !pipe.is_full() {
+            let room = pipe.capacity().saturating_sub(pipe.len()).max(1);
+            match source.poll_splice_in(cx, pipe, room) {
+                Poll::Pending => waits = true,
+                Poll::Ready(Ok(0)) => self.stage = Stage::Ending,
+                Poll::Ready(Ok(moved)) if moved < FEW => self.few = self.few.saturating_add(1),
+                Poll::Ready(Ok(_)) => self.few = 0,
+                Poll::Ready(Err(why)) => return Poll::Ready(Err(Broken::Source(why))),
+            }
+        }
+        if pipe.is_empty() {
+            if self.few >= PATIENCE || self.stage != Stage::Moving {
+                self.pipe = None;
+                return Poll::Ready(Ok(()));
+            }
+            return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
+        }
+        // Never MSG_MORE: whether more follows, nobody knows, and what is held back would wait for it.
+        let held = pipe.len();
+        let moved = ready!(sink.poll_splice_out(cx, pipe, held, false)).map_err(Broken::Sink)?;
+        if moved == 0 {
+            return Poll::Ready(Err(Broken::Sink(io::ErrorKind::WriteZero.into())));
+        }
+        self.moved += moved as u64;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A pipe, counted while it is in use.
+struct Borrowed(Pipe);
+
+impl Borrowed {
+    /// None if there is none to be had, or this thread has as many as it may.
+    fn take() -> Option<Self> {
+        if PIPES.get() >= MAX_PIPES {
+            return None;
+        }
+        let pipe = Pipe::take().ok()?;
+        PIPES.set(PIPES.get() + 1);
+        Some(Self(pipe))
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        PIPES.set(PIPES.get().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests;

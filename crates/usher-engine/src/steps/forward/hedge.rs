@@ -1,0 +1,239 @@
+//! A second try beside a first one that takes long; the response that begins first is passed on (Dean and Barroso, "The
+//! Tail at Scale", 2013).
+//!
+//! The second try has an exchange of its own, with a copy of the request, and no client: what it needs of one stays with
+//! the first. Whichever loses is dropped, which closes its connection or resets its stream. A copy of the head and a
+//! timer per request are what hedging costs; without it, nothing here runs.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use usher_api::{Error, Exchange, Side};
+use usher_config::config::Hedge;
+use usher_http::Request;
+use usher_http::framing::Framing;
+use usher_net::{Dialer, Transport};
+use usher_wire::Downstream;
+
+use super::again::{Tries, other};
+use super::attempt::{Attempt, Headed};
+use super::nobody::Nobody;
+use super::payload::Payload;
+use super::{given_up, note_failure};
+use crate::cluster::Lease;
+use crate::path::Visit;
+
+/// What became of a try.
+type Tried<S> = Result<Headed<S>, Error>;
+
+/// How the two tries ended.
+enum End<S: Transport> {
+    /// The first one's outcome counts.
+    First(Tried<S>),
+    /// The second one answered before the first.
+    Second(Headed<S>),
+    /// The second one answered, and the first one was of no use.
+    Alone(Headed<S>, Tried<S>),
+}
+
+/// How they ended, who was asked first, after how long, and who was asked beside.
+type Raced<S> = (End<S>, Lease<S>, (Duration, Option<Lease<S>>));
+
+/// Who is asked first, what body it is sent, and who may be asked beside it.
+type Given<'g, 'p, S> = (Lease<S>, &'g mut Payload, (&'g Hedge, &'g mut Tries<'p, S>));
+
+/// Whether there may be a second try.
+pub(super) fn is_for<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, payload: &Payload) -> bool {
+    payload.framing == Framing::None
+        && exchange.body.is_none()
+        && exchange.request.method.is_idempotent()
+        && visit.upgrade.is_empty()
+}
+
+/// Tries one endpoint, and another one if that takes long. Gives what became of it and whose response it is.
+pub(super) async fn run<D: Dialer>(
+    attempt: &Attempt<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    (lease, payload, (hedge, tries)): Given<'_, '_, D::Stream>,
+) -> (Tried<D::Stream>, Lease<D::Stream>) {
+    let (visit, cluster) = (attempt.visit, attempt.cluster);
+    let begun = Instant::now();
+    cluster.hedgeable(visit.worker.deadlines.coarse_millis());
+    let mut second = None;
+    let mut spare = visit.worker.take_exchange();
+    let copied = copy(&exchange.request, &mut spare.request);
+    spare.client = exchange.client.clone();
+    let end = {
+        let mut first = pin!(attempt.run(exchange, down, (&lease, payload)));
+        let delay = cluster.hedge_after(hedge.after).filter(|_| copied);
+        match within(first.as_mut(), delay).await {
+            Some(outcome) => End::First(outcome),
+            None => match choose(attempt, &spare, &lease, hedge) {
+                None => End::First(first.await),
+                Some(chosen) => {
+                    let chosen = second.insert(chosen);
+                    let deadline = visit.worker.deadlines.register();
+                    let own = Visit { deadline: &deadline, local: visit.local.clone(), ..*visit };
+                    let beside = Attempt { visit: &own, begun: Instant::now(), ..*attempt };
+                    race(&beside, first, (&mut spare, chosen)).await
+                }
+            },
+        }
+    };
+    if let (End::First(_), Some(second)) = (&end, &second) {
+        tries.asked_beside(&second.endpoint);
+    }
+    let ended = (begun.elapsed(), second);
+    let told = settle(attempt, exchange, (end, lease, ended), &mut spare);
+    spare.client = usher_api::Client::default();
+    visit.worker.give_exchange(spare);
+    told
+}
+
+/// Waits for a future for so long; for ever if nothing is said.
+async fn within<F: Future>(mut future: Pin<&mut F>, delay: Option<Duration>) -> Option<F::Output> {
+    let Some(delay) = delay else { return Some(future.await) };
+    let mut passed = pin!(tokio::time::sleep(delay));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => passed.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+/// Another endpoint, if there is one and the cluster's share of second tries is not used up.
+fn choose<D: Dialer>(
+    attempt: &Attempt<'_, D>,
+    spare: &Exchange,
+    lease: &Lease<D::Stream>,
+    hedge: &Hedge,
+) -> Option<Lease<D::Stream>> {
+    let (visit, cluster) = (attempt.visit, attempt.cluster);
+    let now = visit.worker.deadlines.coarse_millis();
+    if !cluster.has_more_than(1) || !cluster.may_hedge(hedge.max, now) {
+        return None;
+    }
+    let lease = other(cluster, spare, std::slice::from_ref(&lease.endpoint))?;
+    visit.worker.metrics.upstream.hedges.increment();
+    Some(lease)
+}
+
+/// Waits for whichever try has a response first.
+async fn race<D: Dialer>(
+    beside: &Attempt<'_, D>,
+    mut first: Pin<&mut impl Future<Output = Tried<D::Stream>>>,
+    (spare, lease): (&mut Exchange, &Lease<D::Stream>),
+) -> End<D::Stream> {
+    let mut nothing = Payload::default();
+    let (mut nobody, mut failed) = (Nobody, None);
+    let outcome = {
+        let mut second = pin!(beside.run(spare, &mut nobody, (lease, &mut nothing)));
+        poll_fn(|cx| {
+            if failed.is_none()
+                && let Poll::Ready(outcome) = first.as_mut().poll(cx)
+            {
+                if !may_be_bettered(beside, &outcome) {
+                    return Poll::Ready(Err(outcome));
+                }
+                failed = Some(outcome);
+            }
+            second.as_mut().poll(cx).map(Ok)
+        })
+        .await
+    };
+    let second = match outcome {
+        Ok(second) => second,
+        Err(outcome) => {
+            match &outcome {
+                Ok(_) => beside.cluster.release(lease, Some(beside.begun.elapsed().as_micros() as u64)),
+                Err(_) => beside.cluster.forget(lease),
+            }
+            return End::First(outcome);
+        }
+    };
+    match (second, failed) {
+        (Ok(headed), None) if !is_covered(beside, &headed) => End::Second(headed),
+        (Ok(headed), Some(first)) if !is_covered(beside, &headed) => End::Alone(headed, first),
+        // The second one was of no use.
+        (second, failed) => {
+            match second {
+                Ok(headed) => given_up::response(spare, beside.cluster, (headed, lease)),
+                Err(error) => note_failure(beside.visit, beside.cluster, (lease, &error)),
+            }
+            End::First(match failed {
+                Some(outcome) => outcome,
+                None => first.await,
+            })
+        }
+    }
+}
+
+/// Whether a response has a status that is tried again.
+fn is_covered<D: Dialer>(attempt: &Attempt<'_, D>, headed: &Headed<D::Stream>) -> bool {
+    attempt.route.retry.covers_status(headed.status)
+}
+
+/// Whether the other try is waited for, after this outcome of the first.
+fn may_be_bettered<D: Dialer>(attempt: &Attempt<'_, D>, outcome: &Tried<D::Stream>) -> bool {
+    match outcome {
+        Ok(headed) => is_covered(attempt, headed),
+        Err(error) => error.side == Side::Upstream,
+    }
+}
+
+/// Makes what has won that of the exchange, and lets the other one go.
+fn settle<D: Dialer>(
+    attempt: &Attempt<'_, D>,
+    exchange: &mut Exchange,
+    (end, lease, (took, second)): Raced<D::Stream>,
+    spare: &mut Exchange,
+) -> (Tried<D::Stream>, Lease<D::Stream>) {
+    let (visit, cluster) = (attempt.visit, attempt.cluster);
+    exchange.record.retries += u16::from(second.is_some());
+    let (headed, second) = match (end, second) {
+        (End::First(outcome), _) => {
+            if outcome.is_ok() {
+                cluster.note_latency(took);
+            }
+            return (outcome, lease);
+        }
+        (End::Second(headed), second) => {
+            // It took so long at the least.
+            let micros = Some(took.as_micros() as u64);
+            cluster.fared(&lease, micros);
+            cluster.release(&lease, micros);
+            (headed, second)
+        }
+        (End::Alone(headed, Ok(first)), second) => {
+            given_up::response(exchange, cluster, (first, &lease));
+            (headed, second)
+        }
+        (End::Alone(headed, Err(error)), second) => {
+            note_failure(visit, cluster, (&lease, &error));
+            exchange.note_failure(&error);
+            (headed, second)
+        }
+    };
+    cluster.note_latency(took);
+    visit.worker.metrics.upstream.hedges_won.increment();
+    std::mem::swap(&mut exchange.response, &mut spare.response);
+    exchange.endpoint = spare.endpoint.take();
+    let (own, won) = (&mut exchange.record, &spare.record);
+    (own.endpoint, own.reused, own.connect, own.first_byte) =
+        (won.endpoint, won.reused, won.connect, won.first_byte);
+    (Ok(headed), second.unwrap_or(lease))
+}
+
+/// Copies a request, but for what came with it and is not sent on; false if it has a field that cannot be added to a head.
+fn copy(from: &Request, to: &mut Request) -> bool {
+    (to.method, to.version, to.form, to.scheme) = (from.method.clone(), from.version, from.form, from.scheme);
+    to.host.clone_from(&from.host);
+    to.authority.clone_from(&from.authority);
+    to.path.clone_from(&from.path);
+    to.query.clone_from(&from.query);
+    from.fields.iter().all(|field| to.fields.add(field.name, field.value).is_ok())
+}

@@ -1,0 +1,130 @@
+//! `usher endpoints`
+
+use serde_json::{Map, Value, json};
+
+use super::admin_client::Asked;
+use crate::cli::EndpointsArgs;
+use crate::terminal::{Failure, print, say};
+
+pub(super) fn run(args: &EndpointsArgs) -> Result<(), Failure> {
+    let asked = || match &args.admin {
+        Some(address) => Ok(Asked::named(address.clone())),
+        None => Asked::configured(&args.config),
+    };
+    let Some(cluster) = &args.cluster else { return show(&asked()?, args.json) };
+    let wanted = wanted(args)?;
+    let all: Map<String, Value> = args.endpoints.iter().map(|one| (one.clone(), wanted.clone())).collect();
+    let target = format!("/clusters/{}", escaped(cluster));
+    let (status, report) = asked()?.send("PATCH", &target, &Value::Object(all).to_string())?;
+    if status == 200 {
+        return print(&report);
+    }
+    say(&report);
+    Err(Failure::Said)
+}
+
+/// What each endpoint shall be.
+fn wanted(args: &EndpointsArgs) -> Result<Value, Failure> {
+    let mut wanted = Map::new();
+    if let Some(state) = &args.state {
+        wanted.insert("state".to_owned(), json!(state));
+    }
+    if let Some(weight) = &args.weight {
+        let number = weight.parse::<u16>().map(|weight| json!(weight));
+        let weight = match number {
+            Ok(number) => number,
+            Err(_) if weight == "config" => Value::Null,
+            Err(_) => {
+                let message = format!("`{weight}` is not a weight");
+                return Err(Failure::with_help(message, "write a number from 0 to 65535, or `config`"));
+            }
+        };
+        wanted.insert("weight".to_owned(), weight);
+    }
+    if wanted.is_empty() {
+        return Err(Failure::with_help("nothing is to be changed", "add `--state` or `--weight`"));
+    }
+    Ok(Value::Object(wanted))
+}
+
+/// As a segment of a path: names of clusters may hold anything.
+fn escaped(name: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    name.bytes().map(one).collect()
+}
+
+fn show(asked: &Asked, as_json: bool) -> Result<(), Failure> {
+    let (status, body) = asked.ask("GET", "/clusters")?;
+    let parsed = serde_json::from_str::<Value>(&body).ok().filter(|_| status == 200);
+    let all = parsed.as_ref().and_then(Value::as_array);
+    let all = all.ok_or_else(|| Failure::Message(format!("the answer cannot be read: status {status}")))?;
+    if as_json {
+        return print(format!("{}\n", serde_json::to_string_pretty(all).unwrap_or(body)));
+    }
+    if all.is_empty() {
+        return print("no clusters: no route sends requests on\n");
+    }
+    print(all.iter().map(table).collect::<Vec<_>>().join("\n"))
+}
+
+/// A cluster with a line for each endpoint.
+fn table(cluster: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut out = format!("{} ({})\n", text(&cluster["name"]), text(&cluster["balance"]));
+    let endpoints = cluster["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if endpoints.is_empty() {
+        out += "    no endpoint is known: its names do not resolve\n";
+    }
+    for endpoint in endpoints {
+        let (address, name) = (text(&endpoint["address"]), text(&endpoint["name"]));
+        let shown = if name == address { address } else { format!("{address} ({name})") };
+        let mut state: Vec<String> = endpoint["out"].as_array().into_iter().flatten().map(text).collect();
+        if state.is_empty() {
+            state.push("ready".to_owned());
+        }
+        let mut line = format!("    {shown:<40} {:<24} weight {}", state.join(", "), endpoint["weight"]);
+        if endpoint["weight"] != endpoint["configured_weight"] {
+            line += &format!(" (config: {})", endpoint["configured_weight"]);
+        }
+        if endpoint["priority"] != json!(0) {
+            line += &format!(", priority {}", endpoint["priority"]);
+        }
+        out += &(line + "\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_who_is_out_and_why() {
+        let one = |address: &str, out: Value, weight: u32, priority: u32| {
+            json!({"address": address, "name": address, "out": out, "weight": weight, "configured_weight": 1,
+                   "priority": priority})
+        };
+        let endpoints = [
+            one("10.0.0.1:3000", json!([]), 1, 0),
+            one("10.0.0.2:3000", json!(["unhealthy", "draining"]), 5, 1),
+        ];
+        let cluster = json!({"name": "api", "balance": "round_robin", "endpoints": endpoints});
+        let pad = |text: &str, width: usize| format!("{text:<width$}");
+        let expected = format!(
+            "api (round_robin)\n    {} {} weight 1\n    {} {} weight 5 (config: 1), priority 1\n",
+            pad("10.0.0.1:3000", 40),
+            pad("ready", 24),
+            pad("10.0.0.2:3000", 40),
+            pad("unhealthy, draining", 24),
+        );
+        assert_eq!(table(&cluster), expected);
+    }
+
+    #[test]
+    fn names_of_clusters_are_escaped() {
+        assert_eq!(escaped("10.0.0.1:3000, b/c"), "10.0.0.1%3A3000%2C%20b%2Fc");
+    }
+}
