@@ -65,12 +65,19 @@ fn metric(usher: &Usher, name: &str, address: &str) -> Option<f64> {
     usher.metric(&format!("{name}{{{labels}}}")).unwrap()
 }
 
+/// Waits for the first answer of an endpoint, which counts at once: what comes later is counted in a row.
+fn probed(usher: &Usher, address: &str) {
+    let probes = || metric(usher, "usher_endpoint_probes_total", address);
+    until("the first probe", || probes().is_some_and(|probes| probes >= 1.0));
+}
+
 #[test]
 fn one_that_answers_500_gets_no_requests_until_it_recovers() {
     let (one, two) = (Patient::start("one"), Patient::start("two"));
     let config = config(&[one.address(), two.address()], FAST);
     let mut usher = usher(&config).start().unwrap();
     assert_eq!(answers(&usher), ["one", "two"]);
+    probed(&usher, two.address());
 
     two.set(500);
     usher.wait_for_output("is unhealthy: status 500 (2 in a row)", PATIENCE).unwrap();
@@ -132,6 +139,7 @@ fn exec_runs_a_program_that_knows_whom_to_ask() {
     fs::write(&sick, "").unwrap();
     let mut usher = usher(&config(&[one.address(), two.address()], &health)).start().unwrap();
     assert_eq!(answers(&usher), ["one", "two"]);
+    probed(&usher, two.address());
     fs::write(&sick, two.address()).unwrap();
     usher
         .wait_for_output("is unhealthy: `/bin/sh` ended with status 1: it is sick (1 in a row)", PATIENCE)
