@@ -61,13 +61,7 @@ pub(super) fn start_on(
     let count = worker_count(&loaded, cores.len());
     let mut sockets = Sockets::with(inheritance);
     let admin = BoundAdmin::bind(&loaded.config.admin, &sockets.inheritance)?;
-    let changed = events.clone();
-    let mut names = Names::new(move |host| drop(changed.send(Event::Resolved(host))));
-    let followed = names.follow(&built.snapshot.clusters);
-    followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
-    built.resolve(|cluster| Some(names.endpoints(cluster)));
-    let mut clusters = Clusters::default();
-    clusters.follow(&built.snapshot.clusters, |spec| names.endpoints(spec));
+    let (names, clusters) = find_endpoints(&mut built, &events)?;
     registry.use_clusters(clusters.board());
 
     // What listens beside another process's sockets gets connections at once, which a failure would reset. Where there is
@@ -117,6 +111,18 @@ pub(super) fn start_on(
     control.probe();
     banner::show(&control, demo);
     Ok(control)
+}
+
+/// Resolves the names of endpoints, for a bounded time, and begins to look after those that are known.
+fn find_endpoints(built: &mut Built, events: &mpsc::Sender<Event>) -> Result<(Names, Clusters), Failure> {
+    let changed = events.clone();
+    let mut names = Names::new(move |host| drop(changed.send(Event::Resolved(host))));
+    let followed = names.follow(&built.snapshot.clusters);
+    followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
+    built.resolve(|cluster| Some(names.endpoints(cluster)));
+    let mut clusters = Clusters::default();
+    clusters.follow(&built.snapshot.clusters, |spec| names.endpoints(spec));
+    Ok((names, clusters))
 }
 
 /// What this process leaves outside of itself.

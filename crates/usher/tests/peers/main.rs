@@ -21,6 +21,7 @@ mod curl_tls;
 mod dnsmasq;
 mod front;
 mod grpc;
+mod handshakes;
 mod haproxy_tls;
 mod health;
 mod http3;
