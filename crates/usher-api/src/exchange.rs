@@ -59,11 +59,11 @@ impl RequestId {
 
     /// 128 bits as 32 hexadecimal digits.
     pub fn from_bits(bits: u128) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut id = Self { bytes: [0; Self::MAX], len: 32 };
-        for (i, byte) in bits.to_be_bytes().into_iter().enumerate() {
-            id.bytes[2 * i] = DIGITS[usize::from(byte >> 4)];
-            id.bytes[2 * i + 1] = DIGITS[usize::from(byte & 15)];
+        for (digits, half) in id.bytes.chunks_exact_mut(8).zip(bits.to_be_bytes().chunks_exact(4)) {
+            digits.copy_from_slice(&hexadecimal(
+                half.iter().fold(0, |word, byte| word << 8 | u32::from(*byte)),
+            ));
         }
         id
     }
@@ -72,6 +72,18 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
+}
+
+/// Eight hexadecimal digits of a number, all at once: each half byte is spread to a byte of its own, and what is above
+/// nine moved from behind `9` to `a`.
+fn hexadecimal(number: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut word = u64::from(number);
+    word = (word << 16 | word) & 0x0000_ffff_0000_ffff;
+    word = (word << 8 | word) & 0x00ff_00ff_00ff_00ff;
+    word = (word << 4 | word) & 0x0f0f_0f0f_0f0f_0f0f;
+    let above_nine = (word + ONES * 6) >> 4 & ONES;
+    (word + ONES * u64::from(b'0') + above_nine * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 /// One request and its response. Reused from request to request; `clear` begins a new one.
@@ -169,3 +181,6 @@ impl Captures {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

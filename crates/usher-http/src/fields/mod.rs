@@ -328,6 +328,23 @@ impl Fields {
         });
     }
 
+    /// Adds the lines of a list that was only ever added to, in one piece.
+    pub(crate) fn append_all(&mut self, other: &Self) {
+        if self.buf.len() + other.buf.len() > MAX_BUFFER {
+            return;
+        }
+        let by = self.buf.len() as u32;
+        self.buf.extend_from_slice(&other.buf);
+        self.present |= other.present;
+        self.lines.extend(other.lines.iter().map(|line| Line {
+            start: line.start + by,
+            value: line.value + by,
+            value_end: line.value_end + by,
+            end: line.end + by,
+            ..*line
+        }));
+    }
+
     /// Adds bytes that are no line, and says where they are in the buffer.
     pub(crate) fn append_raw(&mut self, bytes: &[u8]) -> (u32, u32) {
         let from = self.buf.len();

@@ -211,7 +211,10 @@ fn ends_in_crlf(line: &[u8], stop: usize) -> Result<bool, ParseError> {
 #[inline]
 fn trim(line: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
     // One space before and none behind: what nearly every line has.
-    if to - from > 2 && line[from] == b' ' && line[from + 1] > b' ' && line[to - 1] > b' ' {
+    if let Some([b' ', first, .., last]) = line.get(from..to)
+        && *first > b' '
+        && *last > b' '
+    {
         return (from + 1, to);
     }
     while from < to && matches!(line[from], b' ' | b'\t') {

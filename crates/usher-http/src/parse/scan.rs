@@ -5,7 +5,7 @@ use crate::fields::is_token_byte;
 /// The length of the token at the beginning.
 #[inline]
 pub(super) fn name_end(bytes: &[u8]) -> usize {
-    bytes.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(bytes.len())
+    run(bytes, is_token_byte, unusual_in_names)
 }
 
 /// The length of the run that may stand in a field value: visible bytes, space, tab and 0x80 to 0xFF.
@@ -50,6 +50,18 @@ fn run(bytes: &[u8], allowed: impl Fn(u8) -> bool, suspects: impl Fn(u64) -> u64
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Marks all bytes but letters and `-`, which are nearly all that names are made of; exact for every mark.
+#[inline]
+fn unusual_in_names(word: u64) -> u64 {
+    let low = word & !HIGHS;
+    let lower_case = low | (ONES * 0x20);
+    // The high bits of sums of seven bits: none carries into the next byte.
+    let from_a = lower_case + ONES * u64::from(0x80 - b'a');
+    let beyond_z = lower_case + ONES * u64::from(0x7f - b'z');
+    let no_dash = (low ^ (ONES * u64::from(b'-'))) + ONES * 0x7f;
+    ((!from_a | beyond_z) & no_dash | word) & HIGHS
+}
 
 /// Marks bytes below `limit` (at most 0x80); exact for the lowest mark.
 #[inline]

@@ -6,16 +6,17 @@
 #[cfg(test)]
 mod tests;
 
+use std::cell::{Cell, OnceCell};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::fields::FieldId;
 pub use crate::fields::is_claim;
+use crate::fields::{FieldId, Fields};
 use crate::forwarded::{self, Hop, Node};
 use crate::head::Request;
 
 /// Text that stays the same for all requests of a connection, so that it is formatted once.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ClientText {
     /// The peer's address as X-Forwarded-For writes it; empty on Unix sockets.
     ip: Vec<u8>,
@@ -24,6 +25,18 @@ pub struct ClientText {
     port: Vec<u8>,
     /// The address that the client connected to; none on Unix sockets.
     local: Option<SocketAddr>,
+    /// What [`replace`] writes for every request alike.
+    lines: Lines,
+}
+
+/// Forwarding fields that differ between requests of one connection by scheme and protocol only: written once, on the
+/// second request, as many connections see just one.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Whether there was a request.
+    used: Cell<bool>,
+    /// Scheme, protocol and the lines for them.
+    written: OnceCell<(&'static str, &'static str, Fields)>,
 }
 
 impl ClientText {
@@ -34,7 +47,7 @@ impl ClientText {
             forwarded::write_ip(address, &mut ip);
         }
         let port = local.map(|local| local.port().to_string().into_bytes()).unwrap_or_default();
-        Self { ip, address: peer, port, local }
+        Self { ip, address: peer, port, local, lines: Lines::default() }
     }
 
     /// Whether it is the text of this client.
@@ -96,18 +109,36 @@ const CLAIMS: [FieldId; 6] = [
 ];
 
 /// Writes the forwarding fields of a request that came from a stranger: whatever it claimed is replaced.
-pub fn replace(request: &mut Request, client: &ClientText, protocol: &str) {
+pub fn replace(request: &mut Request, client: &ClientText, protocol: &'static str) {
     request.fields.remove_all(&CLAIMS);
     request.fields.remove_claims();
+    let scheme = request.scheme;
     let fields = &mut request.fields;
+    if client.lines.used.replace(true) {
+        let write = || {
+            let mut lines = Fields::default();
+            write_same(&mut lines, client, (scheme, protocol));
+            (scheme, protocol, lines)
+        };
+        match client.lines.written.get_or_init(write) {
+            (same, as_before, lines) if (*same, *as_before) == (scheme, protocol) => fields.append_all(lines),
+            _ => write_same(fields, client, (scheme, protocol)),
+        }
+    } else {
+        write_same(fields, client, (scheme, protocol));
+    }
+    if !request.authority.is_empty() {
+        fields.push(FieldId::XForwardedHost, request.authority.as_bytes());
+    }
+}
+
+/// The fields that say the same of every request of a client by one scheme and protocol.
+fn write_same(fields: &mut Fields, client: &ClientText, (scheme, protocol): (&str, &str)) {
     if !client.ip.is_empty() {
         fields.push(FieldId::XForwardedFor, &client.ip);
         fields.push(FieldId::XRealIp, &client.ip);
     }
-    fields.push(FieldId::XForwardedProto, request.scheme.as_bytes());
-    if !request.authority.is_empty() {
-        fields.push(FieldId::XForwardedHost, request.authority.as_bytes());
-    }
+    fields.push(FieldId::XForwardedProto, scheme.as_bytes());
     if !client.port.is_empty() {
         fields.push(FieldId::XForwardedPort, &client.port);
     }

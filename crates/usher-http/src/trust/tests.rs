@@ -35,17 +35,26 @@ fn a_stranger_s_word_is_replaced() {
         ("Via", "1.0 other"),
         ("A", "stays"),
     ];
-    let mut request = request(&claims);
-    replace(
-        &mut request,
-        &ClientText::new(Some(ip("::ffff:192.0.2.7")), Some(([192, 0, 2, 1], 80).into())),
-        "1.1",
-    );
-    assert_eq!(
-        fields(&request),
-        "Via: 1.0 other\r\nA: stays\r\nX-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\n\
-         X-Forwarded-Proto: http\r\nX-Forwarded-Host: example.com:8080\r\nX-Forwarded-Port: 80\r\nVia: 1.1 usher\r\n"
-    );
+    let client = ClientText::new(Some(ip("::ffff:192.0.2.7")), Some(([192, 0, 2, 1], 80).into()));
+    // From the second request on, the lines that are the same for all are kept; other protocols and schemes than the
+    // kept ones must not get them.
+    for (protocol, scheme) in
+        [("1.1", "http"), ("1.1", "http"), ("1.1", "http"), ("2", "http"), ("1.1", "https"), ("1.1", "http")]
+    {
+        let mut request = request(&claims);
+        request.scheme = scheme;
+        replace(&mut request, &client, protocol);
+        let expected = format!(
+            "Via: 1.0 other\r\nA: stays\r\nX-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\n\
+             X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Port: 80\r\nVia: {protocol} usher\r\n\
+             X-Forwarded-Host: example.com:8080\r\n"
+        );
+        assert_eq!(fields(&request), expected);
+        let named = [(FieldId::XForwardedFor, "192.0.2.7"), (FieldId::XForwardedProto, scheme)];
+        for (id, value) in named {
+            assert_eq!(request.fields.get(id), Some(value.as_bytes()));
+        }
+    }
 }
 
 /// Names that the proxy does not write, by which an endpoint might judge where a request came from.
