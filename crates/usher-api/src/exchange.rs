@@ -60,10 +60,8 @@ impl RequestId {
     /// 128 bits as 32 hexadecimal digits.
     pub fn from_bits(bits: u128) -> Self {
         let mut id = Self { bytes: [0; Self::MAX], len: 32 };
-        for (digits, half) in id.bytes.chunks_exact_mut(8).zip(bits.to_be_bytes().chunks_exact(4)) {
-            digits.copy_from_slice(&hexadecimal(
-                half.iter().fold(0, |word, byte| word << 8 | u32::from(*byte)),
-            ));
+        for (at, digits) in id.bytes.chunks_exact_mut(8).take(4).enumerate() {
+            digits.copy_from_slice(&hexadecimal((bits >> (96 - 32 * at)) as u32));
         }
         id
     }
