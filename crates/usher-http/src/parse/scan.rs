@@ -1,4 +1,4 @@
-//! Where a run of allowed bytes ends: eight or sixteen bytes at a time, and singly where one of them may be the end.
+//! Where a run of allowed bytes ends: eight bytes at a time, and singly where one of them may be the end.
 
 use crate::fields::is_token_byte;
 
@@ -11,9 +11,7 @@ pub(super) fn name_end(bytes: &[u8]) -> usize {
 /// The length of the run that may stand in a field value: visible bytes, space, tab and 0x80 to 0xFF.
 #[inline]
 pub(crate) fn value_end(bytes: &[u8]) -> usize {
-    let suspects = |word| controls(word, 0x20);
-    let at = clear(bytes, suspects);
-    at + run(&bytes[at..], |byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f), suspects)
+    run(bytes, |byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f), |word| controls(word, 0x20))
 }
 
 /// The length of the run that may stand in a request target: visible bytes, and 0x80 to 0xFF, which some clients
@@ -21,17 +19,6 @@ pub(crate) fn value_end(bytes: &[u8]) -> usize {
 #[inline]
 pub(crate) fn target_end(bytes: &[u8]) -> usize {
     run(bytes, |byte| byte > 0x20 && byte != 0x7f, |word| controls(word, 0x21))
-}
-
-/// Walks over pairs of words in which nothing is marked.
-#[inline]
-fn clear(bytes: &[u8], suspects: impl Fn(u64) -> u64) -> usize {
-    let (pairs, _) = bytes.as_chunks::<16>();
-    let is_clear = |pair: &&[u8; 16]| {
-        let pair = u128::from_le_bytes(**pair);
-        suspects(pair as u64) | suspects((pair >> 64) as u64) == 0
-    };
-    16 * pairs.iter().take_while(is_clear).count()
 }
 
 /// Walks over bytes that `allowed` accepts; `suspects` marks, in the high bits of a word, bytes to look at singly.
