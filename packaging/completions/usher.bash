@@ -52,6 +52,9 @@ _usher() {
             usher,schema)
                 cmd="usher__subcmd__schema"
                 ;;
+            usher,shift)
+                cmd="usher__subcmd__shift"
+                ;;
             usher,trust)
                 cmd="usher__subcmd__trust"
                 ;;
@@ -94,6 +97,9 @@ _usher() {
             usher__subcmd__help,schema)
                 cmd="usher__subcmd__help__subcmd__schema"
                 ;;
+            usher__subcmd__help,shift)
+                cmd="usher__subcmd__help__subcmd__shift"
+                ;;
             usher__subcmd__help,trust)
                 cmd="usher__subcmd__help__subcmd__trust"
                 ;;
@@ -107,7 +113,7 @@ _usher() {
 
     case "${cmd}" in
         usher)
-            opts="-h -V --help --version run check proxy explain reload upgrade certs endpoints trust schema init completions man help"
+            opts="-h -V --help --version run check proxy explain reload upgrade certs endpoints shift trust schema init completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -367,7 +373,7 @@ _usher() {
             return 0
             ;;
         usher__subcmd__help)
-            opts="run check proxy explain reload upgrade certs endpoints trust schema init completions man help"
+            opts="run check proxy explain reload upgrade certs endpoints shift trust schema init completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -535,6 +541,20 @@ _usher() {
             return 0
             ;;
         usher__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usher__subcmd__help__subcmd__shift)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -776,6 +796,58 @@ _usher() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        usher__subcmd__shift)
+            opts="-c -h --json --admin --config --format --help pause resume advance promote abort restart"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -c)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -10,6 +10,7 @@ mod guard;
 pub mod metrics;
 mod pages;
 mod server;
+mod shifts;
 
 pub use server::{AdminServer, Socket};
 

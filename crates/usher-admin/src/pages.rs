@@ -11,7 +11,7 @@ use axum::routing::{get, patch, post};
 use usher_api::metrics::Registry;
 
 use crate::guard::Guard;
-use crate::{Control, clusters, metrics};
+use crate::{Control, clusters, metrics, shifts};
 
 const INDEX: &str = "Usher, the admin endpoint
 
@@ -23,6 +23,8 @@ POST /certificates/renew?name=NAME  obtains a new one now
 GET  /clusters  all clusters as JSON: endpoints, weights, who is out and why
 PATCH /clusters/NAME  changes endpoints at run time, all of them or none, by JSON such as
                {\"10.0.0.1:3000\": {\"state\": \"drain\", \"weight\": 5}}; states are ready, drain, disable
+GET  /shifts  splits that move by themselves, as JSON: what the new target takes, the numbers of both sides
+POST /shifts/ROUTE/ORDER  pause, resume, advance, promote, abort or restart
 POST /reload   reads the config anew: 200, or 422 and what is wrong with it
 POST /upgrade  lets another process of the binary on disk take over: 200, or 422 and why it did not
                (send `X-Usher-Admin: 1`, which keeps web pages from doing so)
@@ -48,6 +50,8 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/certificates/renew", post(renew))
         .route("/clusters", get(clusters::all))
         .route("/clusters/{name}", patch(clusters::change))
+        .route("/shifts", get(shifts::all))
+        .route("/shifts/{route}/{order}", post(shifts::order))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page; / lists those that exist\n") })
         .layer(middleware::from_fn_with_state(site.clone(), check))
         .with_state(site)

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod probe;
 pub mod record;
 pub mod reply;
+pub mod shifts;
 pub mod standing;
 pub mod template;
 

@@ -14,6 +14,7 @@ pub mod deadline;
 pub mod explain;
 mod l4;
 pub mod path;
+pub mod shift;
 pub mod snapshot;
 mod steps;
 mod subject;

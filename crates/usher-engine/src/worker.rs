@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -50,6 +50,7 @@ pub struct Worker<D: Dialer> {
     /// Its clock.
     pub deadlines: Rc<Deadlines>,
     local: RefCell<Rc<Local<D::Stream>>>,
+    itself: Weak<Self>,
     #[expect(
         clippy::vec_box,
         reason = "an exchange goes from hand to hand: moving a pointer is what the pool is for"
@@ -88,7 +89,8 @@ impl<D: Dialer> Worker<D> {
     ) -> Rc<Self> {
         let random = Cell::new(seed | 1);
         let local = localize(snapshot, None, &metrics, &random);
-        Rc::new(Self {
+        Rc::new_cyclic(|itself| Self {
+            itself: itself.clone(),
             dialer,
             metrics,
             deadlines: Deadlines::new(),
@@ -108,6 +110,11 @@ impl<D: Dialer> Worker<D> {
     #[inline]
     pub fn local(&self) -> Rc<Local<D::Stream>> {
         self.local.borrow().clone()
+    }
+
+    /// A share in it, for a task that outlives a request; none as it ends.
+    pub(crate) fn handle(&self) -> Option<Rc<Self>> {
+        self.itself.upgrade()
     }
 
     /// Does what the control plane says.

@@ -1,5 +1,7 @@
 //! What can be typed. The texts here are the `--help`, the man pages and the completions.
 
+mod shift;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use usher_config::{BindAddress, EndpointUrl, Format, ValueError};
 
+pub(crate) use self::shift::ShiftArgs;
 use crate::known;
 
 /// HTTP/1.1 reverse proxy.
@@ -84,6 +87,11 @@ pub(crate) enum Command {
     /// What is changed here outlives reloads, not restarts.
     #[command(after_long_help = ENDPOINTS_EXAMPLES)]
     Endpoints(EndpointsArgs),
+    /// Show the shifts of a running usher, splits that move by themselves, or tell one what to do.
+    ///
+    /// What is done here outlives reloads, upgrades and restarts.
+    #[command(after_long_help = shift::SHIFT_EXAMPLES)]
+    Shift(ShiftArgs),
     /// Make this machine trust the authority that signs certificates for local names.
     ///
     /// Hosts that no public authority knows, such as `localhost` or `app.internal`, get a certificate of an authority of

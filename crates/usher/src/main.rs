@@ -6,6 +6,7 @@
 //! - [`effective`]: a config as it would be served, in one text.
 //! - [`names`]: endpoints that are written by name, resolved again and again.
 //! - [`health`]: endpoints that are asked whether they are well.
+//! - [`shifts`]: splits that move by themselves.
 //! - [`demo`]: what `usher` serves when it is told nothing.
 
 mod assemble;
@@ -22,6 +23,7 @@ mod names;
 mod origin;
 mod outliers;
 mod serve;
+mod shifts;
 mod terminal;
 
 use std::process::ExitCode;

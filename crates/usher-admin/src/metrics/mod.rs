@@ -2,6 +2,7 @@
 
 mod exposition;
 mod families;
+mod moving;
 mod process;
 
 #[cfg(test)]
@@ -27,6 +28,8 @@ pub fn render(registry: &Registry) -> String {
     families::routes(&mut out, &reading.routes);
     families::endpoints(&mut out, &reading.endpoints);
     families::probes(&mut out, registry);
+    moving::mirrors(&mut out, registry);
+    moving::shifts(&mut out, registry);
     process::render(&mut out);
     out.finish()
 }

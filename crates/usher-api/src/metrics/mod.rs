@@ -17,6 +17,7 @@
 
 mod families;
 mod histogram;
+mod mirror;
 mod number;
 mod process;
 mod registry;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use families::{EndpointKey, MAX_ENDPOINTS, MAX_ROUTES, OTHER};
 pub use histogram::{BOUNDS_MICROS, Histogram};
+pub use mirror::{MirrorMetrics, MirrorOutcome, MirrorPlace, ShownMirror};
 pub use number::{Counter, Gauge};
 pub use process::Process;
 pub use registry::{Reading, Registry};

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::families::{EndpointKey, Families, MAX_ENDPOINTS, MAX_ROUTES};
+use super::mirror::ShownMirror;
 use super::process::Process;
 use super::worker::{EndpointMetrics, RouteMetrics, Totals, WorkerMetrics};
 use crate::certificates::CertificateReport;
 use crate::clusters::ClusterControl;
 use crate::probe::ProbeReport;
 use crate::record::AccessSink;
+use crate::shifts::ShiftControl;
 
 /// All numbers of the process.
 pub struct Registry {
@@ -21,6 +23,8 @@ pub struct Registry {
     certificates: Mutex<Option<Arc<dyn CertificateReport>>>,
     clusters: Mutex<Option<Arc<dyn ClusterControl>>>,
     probes: Mutex<Option<Arc<dyn ProbeReport>>>,
+    shifts: Mutex<Option<Arc<dyn ShiftControl>>>,
+    mirrors: Mutex<Vec<ShownMirror>>,
 }
 
 /// All numbers at one moment, added up over workers.
@@ -53,6 +57,8 @@ impl Registry {
             certificates: Mutex::default(),
             clusters: Mutex::default(),
             probes: Mutex::default(),
+            shifts: Mutex::default(),
+            mirrors: Mutex::default(),
         })
     }
 
@@ -101,6 +107,26 @@ impl Registry {
     /// Who tells what probes say of endpoints, if there are any.
     pub fn probes(&self) -> Option<Arc<dyn ProbeReport>> {
         lock(&self.probes).clone()
+    }
+
+    /// Who tells of splits that move by themselves, and changes them, from now on.
+    pub fn use_shifts(&self, control: Arc<dyn ShiftControl>) {
+        *lock(&self.shifts) = Some(control);
+    }
+
+    /// Who tells of splits that move by themselves.
+    pub fn shifts(&self) -> Option<Arc<dyn ShiftControl>> {
+        lock(&self.shifts).clone()
+    }
+
+    /// The mirrors of the present snapshot.
+    pub fn use_mirrors(&self, mirrors: Vec<ShownMirror>) {
+        *lock(&self.mirrors) = mirrors;
+    }
+
+    /// The mirrors of the present snapshot.
+    pub fn mirrors(&self) -> Vec<ShownMirror> {
+        lock(&self.mirrors).clone()
     }
 
     /// Reads everything. Meant for a scrape every few seconds: costs time and memory by routes and endpoints.

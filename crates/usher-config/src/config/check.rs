@@ -25,6 +25,7 @@ pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], 
     super::nginx::all(config, document, cx);
     for route in &config.routes {
         targets(route, cx);
+        super::shift::check(route, cx);
         references(route, &names, cx);
         methods(route, cx);
         filters(&route.extensions, (Route::KEYS, Route::schema), known_filters, cx);
@@ -83,6 +84,9 @@ fn routes(document: &Document, cx: &mut Context<'_>) {
     }
 }
 
+/// Mirrors of one route: each is a copy of all that visitors send.
+const MAX_MIRRORS: usize = 4;
+
 /// At most one of `to`, `cluster` and `split`; exactly one in each target of a split.
 fn targets(route: &Route, cx: &mut Context<'_>) {
     let to =
@@ -96,6 +100,18 @@ fn targets(route: &Route, cx: &mut Context<'_>) {
         let error = error.at(*again, format!("`{second}` here")).at(*at, format!("`{first}` here"));
         cx.push(error.help("keep one; to send requests to several, use `split`"));
     }
+    for mirror in &route.mirror {
+        if mirror.cluster.is_some() == mirror.to.is_some() {
+            cx.error_help(mirror.span, "a mirror has either `cluster` or `to`", "write one of the two");
+        }
+    }
+    if let (Some(mirror), true) = (route.mirror.first(), places.is_empty()) {
+        let help = "give the route a target too: `to`, `cluster` or `split`";
+        cx.error_help(mirror.span, "the route has a `mirror`, but sends requests nowhere else", help);
+    }
+    if let Some(beyond) = route.mirror.get(MAX_MIRRORS) {
+        cx.error(beyond.span, format!("a route can have {MAX_MIRRORS} mirrors"));
+    }
     let Some(split) = &route.split else { return };
     for target in &split.between {
         if target.cluster.is_some() == target.to.is_some() {
@@ -103,10 +119,11 @@ fn targets(route: &Route, cx: &mut Context<'_>) {
             cx.error_help(target.span, error, "write one of the two");
         }
     }
-    let total: u64 = split.between.iter().map(|target| u64::from(target.weight)).sum();
+    let total: u64 = split.between.iter().filter_map(|target| target.weight).map(u64::from).sum();
     // A split without targets may have lost them to mistakes.
     let complete = !split.between.is_empty() || !cx.has_errors();
-    if total == 0 && complete {
+    let weighted = split.shift.is_none() && split.between.iter().all(|target| target.weight.is_some());
+    if total == 0 && weighted && complete {
         cx.error_help(
             split.span,
             "the weights of the split add up to nothing",
@@ -118,7 +135,8 @@ fn targets(route: &Route, cx: &mut Context<'_>) {
 fn references(route: &Route, names: &Names<'_>, cx: &mut Context<'_>) {
     let of_split = |target: &'_ Spanned<SplitTarget>| target.cluster.clone();
     let split = route.split.iter().flat_map(|split| split.between.iter().filter_map(of_split));
-    for cluster in route.cluster.iter().cloned().chain(split) {
+    let mirrors = route.mirror.iter().filter_map(|mirror| mirror.cluster.clone());
+    for cluster in route.cluster.iter().cloned().chain(split).chain(mirrors) {
         exists("cluster", &cluster, &names.clusters, "define it as `[cluster.NAME]`", cx);
     }
     for bundle in &route.bundles {

@@ -11,12 +11,14 @@ mod health;
 mod l4;
 mod limits;
 mod listener;
+mod mirror;
 mod nginx;
 mod outliers;
 mod pattern;
 mod resolve;
 mod retry;
 mod route;
+mod shift;
 mod timeouts;
 mod tls;
 
@@ -35,11 +37,13 @@ pub use health::Health;
 pub use l4::{Carries, ProxyVersion};
 pub use limits::{Limits, ListenerLimits, RouteLimits};
 pub use listener::{FileMode, Listener, ProxyProtocol};
+pub use mirror::{Mirror, MirrorHost};
 pub use outliers::Outliers;
 pub use pattern::ValuePattern;
 pub use resolve::RouteSettings;
 pub use retry::{Backoff, Hedge, HedgeAfter, Retry, RetryBudget, RetryOn};
 pub use route::{AmbiguousPaths, Bundle, Route, Split, SplitTarget, Sticky, Target};
+pub use shift::{Shift, Start, Tolerance, Unsure};
 pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
 pub use tls::{
     Certificate, ClientCertificate, ClientCertificateMode, ClusterTls, ListenerTls, Passthrough, Protocol,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Endpoint, ErrorPages, Retry, RouteLimits, RouteLog, RouteTimeouts, ValuePattern};
+use super::{Endpoint, ErrorPages, Mirror, Retry, RouteLimits, RouteLog, RouteTimeouts, Shift, ValuePattern};
 use crate::decode::{Named, OneOrMany, Spanned};
 use crate::value::Cidr;
 
@@ -44,6 +44,8 @@ crate::section! {
         pub subset: Option<Spanned<BTreeMap<String, String>>>,
         /// Where requests go: to one of several targets, by weight.
         pub split: Option<Spanned<Split>>,
+        /// Clusters that are sent copies of requests, and whose answers are thrown away.
+        pub mirror: OneOrMany<Spanned<Mirror>> = OneOrMany::default(),
         /// Whether requests are logged, in place of what their listener says: `on` or `off`.
         pub access_log: Option<RouteLog>,
         /// What happens with a path that some endpoints read in another way, because of `%2F`, `%5C`, `;` or `%25`.
@@ -104,6 +106,9 @@ crate::section! {
         pub between: Vec<Spanned<SplitTarget>>,
         /// Keeps each visitor at the target that it met first.
         pub sticky: Option<Sticky>,
+        /// Moves visitors from one target to the other by itself, and back when the new one does worse. There are two
+        /// targets then, without weights.
+        pub shift: Option<Spanned<Shift>>,
     }
 }
 
@@ -116,9 +121,10 @@ crate::section! {
         pub subset: Option<Spanned<BTreeMap<String, String>>>,
         /// One or more endpoints, as a cluster without a name.
         pub to: Option<OneOrMany<Spanned<Endpoint>>>,
-        /// Its share, compared with the others': with `90` and `10`, one request in ten goes to the second.
+        /// Its share, compared with the others': with `90` and `10`, one request in ten goes to the second. Needed, unless
+        /// the split has a `shift`.
         #[range(0..=1_000_000)]
-        pub weight: u32,
+        pub weight: Option<u32>,
     }
 }
 

@@ -15,7 +15,8 @@ use super::run::{Nowhere, Understood};
 use super::{DestinationChosen, Explanation, Sent, Setting};
 use crate::cluster::{Cluster, Lease};
 use crate::path::Visit;
-use crate::snapshot::{ClusterSpec, Destination, ResolvedEndpoint, Route, Target};
+use crate::shift;
+use crate::snapshot::{ClusterSpec, Destination, Mirror, ResolvedEndpoint, Route, Target};
 use crate::steps::choose;
 
 /// Tells where the request goes. The endpoint is taken by the cluster's own choice.
@@ -32,6 +33,7 @@ pub(super) fn forward(
     let lease = cluster.pick(exchange, &[]);
     told.destination = Some(chosen(visit, exchange, route, destination));
     timeouts(destination, &mut told.timeouts);
+    told.notes.extend(besides(visit, route));
     let lease = match lease {
         Ok(lease) => lease,
         Err(error) => {
@@ -50,6 +52,23 @@ pub(super) fn forward(
     }
     told.upstream = Some(sent(visit, exchange, (cluster, &lease), understood));
     cluster.release(&lease, None);
+}
+
+/// What a dry run cannot show of where requests go.
+fn besides(visit: &Visit<'_, Nowhere>, route: &Route) -> Vec<String> {
+    let names = &visit.local.shared.clusters;
+    let copied = |mirror: &Mirror| {
+        let cluster = names.get(mirror.destination.cluster as usize)?;
+        let share = f64::from(mirror.share) * 100.0 / f64::from(shift::WHOLE);
+        Some(format!("copies of {share}% of these requests go to `{}`", cluster.name))
+    };
+    let mut notes: Vec<String> = route.mirrors.iter().filter_map(copied).collect();
+    if route.shift().is_some() {
+        notes.push(
+            "the shares move by themselves: `usher shift` tells what they are while serving".to_owned(),
+        );
+    }
+    notes
 }
 
 fn is_name(endpoint: &crate::snapshot::EndpointSpec) -> bool {
@@ -81,10 +100,24 @@ fn chosen(
         clusters.get(one.cluster as usize).map_or_else(String::new, |one| one.name.to_string())
     };
     let (how, shares) = match &route.target {
-        Some(Target::Split { between, sticky }) => {
+        Some(Target::Split { between, sticky, shift: Some(plan) }) => {
+            let share = f64::from(plan.shift.share()) * 100.0 / f64::from(shift::WHOLE);
+            let shares = between.iter().enumerate().map(|(index, (one, _))| {
+                let is_new = plan.side(index) == shift::Side::New;
+                (name(one), if is_new { share } else { 100.0 - share })
+            });
+            let how = match sticky {
+                Some((cookie, _)) => {
+                    format!("moved by a shift; the cookie `{cookie}` says when a visitor is")
+                }
+                None => "moved by a shift, drawn anew for each request".to_owned(),
+            };
+            (how, shares.collect())
+        }
+        Some(Target::Split { between, sticky, shift: None }) => {
             let sum: f64 = between.iter().map(|(_, weight)| f64::from(*weight)).sum::<f64>().max(1.0);
             let shares = between.iter().map(|(one, weight)| (name(one), f64::from(*weight) * 100.0 / sum));
-            let how = match (sticky, choose::sticky_cookie(exchange, route)) {
+            let how = match (sticky, choose::sticky_cookie(exchange, route, || 0)) {
                 (Some((cookie, _)), None) => format!("remembered by the cookie `{cookie}`"),
                 (Some((cookie, _)), Some(_)) => {
                     format!("drawn by weight; the cookie `{cookie}` keeps the visitor there")

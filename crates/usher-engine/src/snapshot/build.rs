@@ -4,7 +4,7 @@
 //! - `build/listeners.rs`, `build/clusters.rs`, `build/probes.rs`, `build/pages.rs`: one kind of object each;
 //! - `build/secrets.rs`, `build/connectors.rs`, `build/passthrough.rs`: TLS on listeners, towards endpoints, and past us;
 //! - `filters.rs`: a route's filters, and that exactly one thing answers its requests;
-//! - `routes.rs`: the routes, and their rules for the router;
+//! - `routes.rs`: the routes, and their rules for the router; `split.rs`, `mirror.rs`: where else their requests go;
 //! - `habits.rs`: patterns that are meant as other servers read them.
 
 mod clusters;
@@ -117,7 +117,7 @@ pub(super) struct Building<'a> {
     pub(super) loaded: &'a Loaded,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
-    carry: Carry,
+    pub(super) carry: Carry,
     files: Vec<PathBuf>,
 }
 

@@ -4,9 +4,11 @@ mod build;
 mod filters;
 mod habits;
 mod health;
+mod mirror;
 mod onward;
 mod retry;
 mod routes;
+mod split;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -35,8 +37,10 @@ use crate::cluster::Crowd;
 
 pub use build::{Builder, Built};
 pub use health::HealthSpec;
+pub use mirror::Mirror;
 pub use onward::{Onward, Passthrough};
 pub use retry::RetryPolicy;
+pub use split::ShiftPlan;
 
 /// All that is needed to serve requests.
 pub struct Snapshot {
@@ -202,6 +206,8 @@ pub struct Route {
     pub filters: Vec<RouteFilter>,
     /// Where requests go; none if a filter responds.
     pub target: Option<Target>,
+    /// Where copies of them go.
+    pub mirrors: Vec<Mirror>,
     /// Pages in place of the proxy's own errors, the nearest first; shared by the routes that inherit them.
     pub error_pages: Vec<(StatusPattern, Arc<Page>)>,
     /// What happens with paths that some endpoints read in another way.
@@ -256,6 +262,8 @@ pub enum Target {
         between: Vec<(Destination, u32)>,
         /// The cookie that keeps a visitor at one of them, and how long it lives.
         sticky: Option<(String, Option<Duration>)>,
+        /// What moves visitors from one of two destinations to the other, in place of the weights.
+        shift: Option<ShiftPlan>,
     },
 }
 

@@ -41,6 +41,7 @@ impl<'a> Building<'a> {
         Route {
             name: "".into(),
             target: None,
+            mirrors: Vec::new(),
             request_trailers: Arc::default(),
             response_trailers: trailers,
             filters,
@@ -67,7 +68,8 @@ impl<'a> Building<'a> {
         let config = &self.loaded.config;
         let settings = config.settings(route);
         let filters = self.filters(route, &settings, &name);
-        let (target, of_clusters) = self.target(route, &settings, clusters);
+        let (target, of_clusters) = self.target((route, &name), &settings, clusters);
+        let mirrors = self.mirrors((route, &name), &settings, clusters);
         let timeouts = settings.timeouts.or(&of_clusters);
         Route {
             buffer_body: filters.iter().filter_map(|entry| entry.filter.body_limit()).max(),
@@ -78,6 +80,7 @@ impl<'a> Building<'a> {
             name,
             filters,
             target,
+            mirrors,
             error_pages: self.pages(&settings, pages),
             to_https: to_https(config, route),
             max_body: settings.limits.body.unwrap_or(config.limits.body).bytes(),
@@ -90,7 +93,7 @@ impl<'a> Building<'a> {
 
     fn target(
         &mut self,
-        route: &config::Route,
+        (route, name): (&config::Route, &str),
         settings: &RouteSettings<'_>,
         clusters: &mut Clusters,
     ) -> Aim {
@@ -101,20 +104,13 @@ impl<'a> Building<'a> {
                 self.destination((target, route.subset.as_ref()), settings, clusters, &mut waits);
             return (destination.map(Target::Cluster), waits);
         };
-        let mut between = Vec::new();
-        for side in &split.between {
-            let destination = side.target().and_then(|target| {
-                self.destination((target, side.subset.as_ref()), settings, clusters, &mut waits)
-            });
-            between.extend(destination.map(|destination| (destination, side.weight)));
-        }
-        let sticky = split.sticky.as_ref().map(|sticky| (sticky.cookie.clone(), sticky.max_age));
-        (Some(Target::Split { between, sticky }), waits)
+        let target = self.split((split, name), settings, clusters, &mut waits);
+        (Some(target), waits)
     }
 
     /// A cluster as a route uses it; none after an error. `waits` takes the longest of what the clusters of a route say
     /// of clients, as which of them a request goes to is not known when its body arrives.
-    fn destination(
+    pub(super) fn destination(
         &mut self,
         (target, subset): (config::Target<'_>, Option<&Spanned<BTreeMap<String, String>>>),
         settings: &RouteSettings<'_>,

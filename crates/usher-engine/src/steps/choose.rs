@@ -5,7 +5,8 @@ use usher_http::{FieldId, cookie};
 use usher_net::Dialer;
 
 use crate::path::Visit;
-use crate::snapshot::{Destination, Route, Target};
+use crate::shift;
+use crate::snapshot::{Destination, Route, ShiftPlan, Target};
 
 /// The destination of a request; none if the route has no target.
 pub(crate) fn destination<'r, D: Dialer>(
@@ -15,7 +16,12 @@ pub(crate) fn destination<'r, D: Dialer>(
 ) -> Option<&'r Destination> {
     match route.target.as_ref()? {
         Target::Cluster(destination) => Some(destination),
-        Target::Split { between, sticky } => {
+        Target::Split { between, sticky, shift: Some(plan) } => {
+            let met = sticky.as_ref().and_then(|(name, _)| numbered(exchange, name));
+            let number = met.unwrap_or_else(|| shift::below(visit.worker.random(), shift::WHOLE));
+            Some(&between.get(plan.index(plan.shift.side_of(number)))?.0)
+        }
+        Target::Split { between, sticky, shift: None } => {
             let met = sticky.as_ref().and_then(|(name, _)| remembered(exchange, name, between.len()));
             let index = met.unwrap_or_else(|| {
                 by_weight(visit.worker.random(), between.iter().map(|(_, weight)| *weight))
@@ -33,6 +39,15 @@ fn remembered(exchange: &Exchange, name: &str, count: usize) -> Option<usize> {
     (index < count).then_some(index)
 }
 
+/// The number that a visitor's cookie gives, where visitors are moved from one target to another. One who forges it chooses
+/// when to be moved, which is all that it can do. The letter tells it from an index.
+fn numbered(exchange: &Exchange, name: &str) -> Option<u32> {
+    let value = cookie::find(exchange.request.fields.all(FieldId::Cookie), name.as_bytes())?;
+    let digits = value.strip_prefix(b"v").filter(|digits| digits.len() == 6)?;
+    // The sign that `parse` takes is none of six digits of ours.
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|number| *number < shift::WHOLE)
+}
+
 /// An index, drawn by weight.
 fn by_weight(random: u64, weights: impl Iterator<Item = u32> + Clone) -> usize {
     let sum: u64 = weights.clone().map(u64::from).sum();
@@ -48,13 +63,27 @@ fn by_weight(random: u64, weights: impl Iterator<Item = u32> + Clone) -> usize {
 }
 
 /// The Set-Cookie value that makes a visitor stay, if the route wants that and the visitor has none yet.
-pub(crate) fn sticky_cookie(exchange: &Exchange, route: &Route) -> Option<Vec<u8>> {
-    let Some(Target::Split { between, sticky: Some((name, max_age)) }) = &route.target else { return None };
-    if remembered(exchange, name, between.len()).is_some() {
+pub(crate) fn sticky_cookie(
+    exchange: &Exchange,
+    route: &Route,
+    random: impl FnOnce() -> u64,
+) -> Option<Vec<u8>> {
+    let Some(Target::Split { between, sticky: Some((name, max_age)), shift }) = &route.target else {
+        return None;
+    };
+    let known = match shift {
+        Some(_) => numbered(exchange, name).is_some(),
+        None => remembered(exchange, name, between.len()).is_some(),
+    };
+    if known {
         return None;
     }
-    let index = between.iter().position(|(to, _)| Some(to.cluster) == exchange.record.cluster)?.to_string();
-    let mut set = cookie::SetCookie::new(name, &index);
+    let index = between.iter().position(|(to, _)| Some(to.cluster) == exchange.record.cluster)?;
+    let value = match shift {
+        Some(plan) => number(plan, index, random())?,
+        None => index.to_string(),
+    };
+    let mut set = cookie::SetCookie::new(name, &value);
     set.path = Some("/");
     set.http_only = true;
     set.secure = exchange.request.scheme == "https";
@@ -63,6 +92,23 @@ pub(crate) fn sticky_cookie(exchange: &Exchange, route: &Route) -> Option<Vec<u8
     let mut value = Vec::new();
     set.write_to(&mut value).ok()?;
     Some(value)
+}
+
+/// A number for a visitor who was sent to this destination, as a cookie has it.
+fn number(plan: &ShiftPlan, index: usize, random: u64) -> Option<String> {
+    plan.shift.number_on(plan.side(index), random).map(|number| format!("v{number:06}"))
+}
+
+/// Counts what became of a request whose route moves visitors from one target to another.
+pub(crate) fn note_outcome(exchange: &Exchange, route: &Route) {
+    let (Some(Target::Split { between, shift: Some(plan), .. }), Some(cluster)) =
+        (&route.target, exchange.record.cluster)
+    else {
+        return;
+    };
+    if let Some(index) = between.iter().position(|(to, _)| to.cluster == cluster) {
+        plan.shift.note(plan.side(index), exchange);
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! - `payload.rs`: the request's body over all tries;
 //! - `given_up.rs`: responses that are not passed on;
 //! - `hedge.rs`, `nobody.rs`: a second try beside the first;
+//! - `mirror.rs`: copies for other clusters;
 //! - `attempt.rs`: one endpoint: a pooled connection or a new one, and what the final head says;
 //! - `asking.rs`: one connection: the request goes out, and heads come in until the final one;
 //! - `interim.rs`: what becomes of the heads before it;
@@ -26,6 +27,7 @@ mod failed;
 mod given_up;
 mod hedge;
 mod interim;
+mod mirror;
 mod nobody;
 mod payload;
 mod under_way;
@@ -81,6 +83,9 @@ pub(crate) async fn run<D: Dialer>(
     exchange.record.cluster = Some(destination.cluster);
     cluster.asked(visit.worker.deadlines.coarse_millis());
     let mut payload = Payload::new(exchange, visit.facts.framing, &route.retry);
+    if !route.mirrors.is_empty() {
+        mirror::begin(visit, exchange, route, &mut payload);
+    }
     let clock = Clock::new(visit, exchange, (&route.retry, destination));
     let mut tries = Tries::new(&route.retry);
     let mut lease = waiting::pick((visit, &cluster, &clock), exchange, down).await?;

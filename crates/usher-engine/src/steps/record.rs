@@ -9,6 +9,7 @@ use usher_wire::Downstream;
 
 use crate::connection::Door;
 use crate::path::Visit;
+use crate::steps::choose;
 use crate::worker::Worker;
 
 /// Completes the record and hands it over.
@@ -24,6 +25,7 @@ pub(crate) fn finish<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange, d
     if let Some(metrics) = route {
         metrics.record(record);
     }
+    choose::note_outcome(exchange, visit.local.shared.route(exchange.record.route));
     if visit.local.shared.access_log.is_some() {
         log(visit, exchange, took);
     }

@@ -47,8 +47,8 @@ fn wanted(args: &EndpointsArgs) -> Result<Value, Failure> {
     Ok(Value::Object(wanted))
 }
 
-/// As a segment of a path: names of clusters may hold anything.
-fn escaped(name: &str) -> String {
+/// As a segment of a path: names of clusters and routes may hold anything.
+pub(super) fn escaped(name: &str) -> String {
     let one = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),

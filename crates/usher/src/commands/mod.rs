@@ -12,6 +12,7 @@ mod proxy;
 mod reload;
 mod run;
 mod schema;
+mod shift;
 mod trust;
 mod upgrade;
 
@@ -30,6 +31,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Upgrade(args) => upgrade::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Endpoints(args) => endpoints::run(&args),
+        Command::Shift(args) => shift::run(&args),
         Command::Trust(args) => trust::run(&args),
         Command::Schema { reference } => schema::run(reference),
         Command::Init { path, force } => init::run(&path, force),

@@ -23,6 +23,7 @@ use crate::health::Health;
 use crate::log;
 use crate::names::Names;
 use crate::origin::Origin;
+use crate::shifts::Shifts;
 use crate::terminal::Failure;
 
 /// All that the control thread holds.
@@ -37,6 +38,7 @@ pub(crate) struct Control {
     pub(super) names: Names,
     pub(super) clusters: Clusters,
     pub(super) health: Health,
+    pub(super) shifts: Shifts,
     pub(super) keeper: Option<Keeper>,
     pub(super) admin: Option<AdminServer>,
     pub(super) watch: Option<Watch>,

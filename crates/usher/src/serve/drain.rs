@@ -24,6 +24,7 @@ impl Control {
         self.notify.stopping("finishing what is under way");
         self.upgrade.take().into_iter().for_each(Upgrade::abandon);
         self.watch = None;
+        self.shifts.suspend(true);
         self.sockets.let_go();
         self.tell_all(|| Order::Drain);
         let deadline = Instant::now() + patience;

@@ -18,6 +18,7 @@ use super::worker::Order;
 use crate::assemble::{self, Assembled};
 use crate::certificates::Keeper;
 use crate::log;
+use crate::shifts::Store;
 use crate::terminal::{Failure, say};
 
 impl Control {
@@ -81,6 +82,8 @@ impl Control {
         built.resolve(|cluster| Some(self.names.endpoints(cluster)));
         // From here on nothing can fail.
         let changes = describe(&self.built.snapshot, &built.snapshot);
+        self.shifts.follow(&built.snapshot, Store::of(&self.origin, &loaded.config));
+        self.registry.use_mirrors(built.snapshot.mirrors());
         let (open, close) = self.sockets.adopt(plan);
         for (worker, open) in self.workers.iter().zip(open) {
             worker.tell(Order::Change { snapshot: Some(built.snapshot.clone()), open, close: close.clone() });

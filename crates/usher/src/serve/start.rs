@@ -30,6 +30,7 @@ use crate::health::Health;
 use crate::log;
 use crate::names::Names;
 use crate::origin::Origin;
+use crate::shifts::{Shifts, Store};
 use crate::terminal::{Failure, warn};
 
 /// Open files beside those of connections: sockets, logs, pipes.
@@ -63,6 +64,9 @@ pub(super) fn start_on(
     let admin = BoundAdmin::bind(&loaded.config.admin, &sockets.inheritance)?;
     let (names, clusters) = find_endpoints(&mut built, &events)?;
     registry.use_clusters(clusters.board());
+    let mut shifts = Shifts::default();
+    registry.use_shifts(shifts.board());
+    registry.use_mirrors(built.snapshot.mirrors());
 
     // What listens beside another process's sockets gets connections at once, which a failure would reset. Where there is
     // no other process, an address that is taken is to be found before anything is written.
@@ -75,6 +79,7 @@ pub(super) fn start_on(
         registry.use_certificates(keeper.report());
     }
     registry.process.serving(built.snapshot.generation);
+    shifts.follow(&built.snapshot, Store::of(&origin, &loaded.config));
     registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
     let workers = start_workers(&built, &registry, &events, &pinning(&loaded.config, &cores, count))?;
     let (open, _) = sockets.adopt(plan);
@@ -92,6 +97,7 @@ pub(super) fn start_on(
         names,
         clusters,
         health: Health::default(),
+        shifts,
         keeper,
         admin: None,
         watch: None,

@@ -39,6 +39,7 @@ examples! {
     balancing = "balancing.toml",
     behind_load_balancer = "behind-load-balancer.toml",
     gradual_release = "gradual-release.toml",
+    progressive_shift = "progressive-shift.toml",
     grpc = "grpc.toml",
     health = "health.toml",
     endpoints = "endpoints.toml",

@@ -78,6 +78,18 @@ cluster = "NAME"
 retry = { on = ["reset", "refused_stream", 503], tries = 4, non_idempotent = true, backoff = { max = "0s" } }
 
 [[route]]
+path = "/mirrored/NAME/*"
+cluster = "NAME"
+mirror = "NAME"
+
+[[route]]
+path = "/mirrored-whole/NAME/*"
+cluster = "NAME"
+mirror = { cluster = "NAME", timeout = "60s" }
+buffer_request = "1MiB"
+headers = { request = { set = { X-Set = "by usher" } } }
+
+[[route]]
 path = "/small/NAME/*"
 cluster = "NAME"
 limits = { body = "1KiB" }

@@ -22,6 +22,7 @@ mod hand;
 mod heads;
 mod leaves;
 mod many;
+mod mirror;
 mod served;
 mod speech;
 mod tunnels;

@@ -57,6 +57,11 @@ pub(super) struct Draft<'a> {
 }
 
 impl Clusters {
+    /// All that were built so far.
+    pub(in crate::snapshot) fn specs(&self) -> &[Arc<ClusterSpec>] {
+        &self.specs
+    }
+
     /// The index of a named cluster; none if it could not be built.
     pub(in crate::snapshot) fn named(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied()

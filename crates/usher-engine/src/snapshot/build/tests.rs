@@ -173,7 +173,7 @@ fn splits_keep_weights_and_cookie() {
         "[[route]]\n[route.split]\nbetween = [{ cluster = 'a', weight = 3 }, { to = '127.0.0.1:2', weight = 0 }]
          sticky = { cookie = 'v', max_age = '1h' }\n[cluster.a]\nendpoints = '127.0.0.1:1'",
     );
-    let Some(Target::Split { between, sticky }) = &route(&built).target else { panic!("not a split") };
+    let Some(Target::Split { between, sticky, .. }) = &route(&built).target else { panic!("not a split") };
     let between: Vec<_> = between.iter().map(|(to, weight)| (to.cluster, *weight)).collect();
     assert_eq!(between, [(0, 3), (1, 0)]);
     assert_eq!(sticky, &Some(("v".to_owned(), Some(Duration::from_secs(3600)))));

@@ -129,7 +129,7 @@ async fn race<D: Dialer>(
     (spare, lease): (&mut Exchange, &Lease<D::Stream>),
 ) -> End<D::Stream> {
     let mut nothing = Payload::default();
-    let (mut nobody, mut failed) = (Nobody, None);
+    let (mut nobody, mut failed) = (Nobody::default(), None);
     let outcome = {
         let mut second = pin!(beside.run(spare, &mut nobody, (lease, &mut nothing)));
         poll_fn(|cx| {
@@ -229,7 +229,7 @@ fn settle<D: Dialer>(
 }
 
 /// Copies a request, but for what came with it and is not sent on; false if it has a field that cannot be added to a head.
-fn copy(from: &Request, to: &mut Request) -> bool {
+pub(super) fn copy(from: &Request, to: &mut Request) -> bool {
     (to.method, to.version, to.form, to.scheme) = (from.method.clone(), from.version, from.form, from.scheme);
     to.host.clone_from(&from.host);
     to.authority.clone_from(&from.authority);

@@ -1,30 +1,51 @@
-//! The client of a second try: it sends nothing, is told nothing, and does not go away.
+//! The client of a second try, or of a copy: it is told nothing, and does not go away. That of a copy may send a body.
 
 use std::task::{Context, Poll};
 
 use usher_http::{Fields, Framing, Response};
 use usher_wire::{Downstream, Plain, ReplyContext, Sink, Source, WireError};
 
+use super::mirror::feed::Feed;
+
 /// A client that is none.
-pub(super) struct Nobody;
+#[derive(Default)]
+pub(super) struct Nobody {
+    body: Option<Feed>,
+}
+
+impl Nobody {
+    /// One that sends this body, if there is any.
+    pub(super) fn sending(body: Option<Feed>) -> Self {
+        Self { body }
+    }
+
+    /// Whether the body came faster than it was taken.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.body.as_ref().is_some_and(Feed::is_given_up)
+    }
+}
 
 impl Source for Nobody {
-    fn poll_fill(&mut self, _: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
-        Poll::Ready(Ok(0))
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
+        self.body.as_mut().map_or(Poll::Ready(Ok(0)), |body| body.poll_fill(cx))
     }
 
     fn chunk(&self) -> &[u8] {
-        &[]
+        self.body.as_ref().map_or(&[], Feed::chunk)
     }
 
-    fn consume(&mut self, _: usize) {}
+    fn consume(&mut self, len: usize) {
+        if let Some(body) = &mut self.body {
+            body.consume(len);
+        }
+    }
 
     fn trailers(&self) -> Option<&Fields> {
-        None
+        self.body.as_ref().and_then(Feed::trailers)
     }
 
     fn is_done(&self) -> bool {
-        true
+        self.body.as_ref().is_none_or(Feed::is_done)
     }
 
     fn plain(&mut self) -> Option<Plain<'_>> {

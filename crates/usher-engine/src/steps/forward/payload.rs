@@ -7,6 +7,7 @@ use usher_http::framing::Framing;
 use usher_http::{FieldId, Fields};
 use usher_wire::{Change, MaybeChanged, Plain, Source, WireError};
 
+use super::mirror::feed::{Feed, Tee, pair};
 use crate::snapshot::RetryPolicy;
 
 /// The request's body, over all tries.
@@ -17,6 +18,8 @@ pub(crate) struct Payload {
     /// What it becomes, if it is changed.
     change: Option<Change>,
     memory: Memory,
+    /// Who is sent a copy of what is taken from the client.
+    copies: Vec<Tee>,
 }
 
 /// What was sent of a body, as long as it may have to be sent again.
@@ -44,7 +47,20 @@ impl Payload {
             Framing::Chunked | Framing::Close => true,
         };
         let limit = if resent && fits { policy.buffer } else { 0 };
-        Self { framing, change, memory: Memory { limit, ..Memory::default() } }
+        let memory = Memory { limit, ..Memory::default() };
+        Self { framing, change, memory, copies: Vec::new() }
+    }
+
+    /// The body of a copy, which is sent as it comes.
+    pub(super) fn copied(framing: Framing) -> Self {
+        Self { framing, ..Self::default() }
+    }
+
+    /// A copy of the body, of which so many bytes wait at most. Call it before anything is taken.
+    pub(super) fn feed(&mut self, limit: usize) -> Feed {
+        let (tee, feed) = pair(limit);
+        self.copies.push(tee);
+        feed
     }
 
     /// Whether a try can begin at the body's beginning.
@@ -79,7 +95,8 @@ impl Payload {
     /// The body, of which `source` is what comes from the client.
     #[inline]
     pub(crate) fn of<'a, S: Source>(&'a mut self, source: &'a mut S) -> Remembered<'a, S> {
-        Remembered { source: MaybeChanged::new(source, self.change.as_mut()), memory: &mut self.memory }
+        let source = MaybeChanged::new(source, self.change.as_mut());
+        Remembered { source, memory: &mut self.memory, copies: &self.copies }
     }
 }
 
@@ -87,6 +104,7 @@ impl Payload {
 pub(crate) struct Remembered<'a, S> {
     source: MaybeChanged<'a, S>,
     memory: &'a mut Memory,
+    copies: &'a [Tee],
 }
 
 impl Memory {
@@ -115,7 +133,17 @@ impl<S: Source> Source for Remembered<'_, S> {
     #[inline]
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
         match self.memory.left().len() {
-            0 => self.source.poll_fill(cx),
+            0 if self.copies.iter().any(Tee::is_due) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            0 => {
+                let filled = self.source.poll_fill(cx);
+                if !self.copies.is_empty() && matches!(filled, Poll::Ready(Ok(0))) {
+                    self.copies.iter().for_each(|copy| copy.end(self.source.trailers()));
+                }
+                filled
+            }
             left => Poll::Ready(Ok(left)),
         }
     }
@@ -138,6 +166,10 @@ impl<S: Source> Source for Remembered<'_, S> {
             }
             return;
         }
+        if !self.copies.is_empty() {
+            let chunk = self.source.chunk();
+            self.copies.iter().for_each(|copy| copy.give(chunk.get(..len).unwrap_or(chunk)));
+        }
         if !self.memory.lost {
             let chunk = self.source.chunk();
             self.memory.keep(chunk.get(..len).unwrap_or(chunk));
@@ -157,7 +189,7 @@ impl<S: Source> Source for Remembered<'_, S> {
     fn plain(&mut self) -> Option<Plain<'_>> {
         // What is spliced is never seen.
         let is_seen = self.memory.limit > 0 && !self.memory.lost || !self.memory.left().is_empty();
-        if is_seen { None } else { self.source.plain() }
+        if is_seen || self.copies.iter().any(Tee::is_open) { None } else { self.source.plain() }
     }
 
     fn took_plain(&mut self, len: u64) -> Result<(), WireError> {

@@ -75,7 +75,7 @@ fn is_failure(status: u16) -> bool {
 
 /// What the proxy changes of every response head: it hides the endpoint's software and names itself in Via.
 fn finish_head<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
-    let cookie = choose::sticky_cookie(exchange, route(visit, exchange));
+    let cookie = choose::sticky_cookie(exchange, route(visit, exchange), || visit.worker.random());
     let response = &mut exchange.response;
     response.fields.remove(FieldId::Server);
     if !visit.facts.takes_trailers {

@@ -67,6 +67,7 @@ impl Control {
             Ok((process, channel)) => {
                 log::info(format_args!("{cause}: process {process} is started, to take over"));
                 self.upgrade = Some(Upgrade { channel, answer });
+                self.shifts.suspend(true);
             }
             Err(why) => refused(&format!("cannot upgrade: {why}"), answer),
         }
@@ -108,6 +109,7 @@ impl Control {
                 Some(text)
             }
             Outcome::Failed(why) => {
+                self.shifts.suspend(false);
                 if let Some(pid_file) = &self.pid_file {
                     pid_file.restore();
                 }

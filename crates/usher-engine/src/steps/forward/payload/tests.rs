@@ -96,3 +96,64 @@ fn after_a_response_the_rest_goes_on_and_nothing_is_kept() {
         assert_eq!(payload.memory.bytes.capacity(), 0);
     }
 }
+
+/// What a copy gets now.
+fn copied(feed: &mut Feed) -> Vec<u8> {
+    let mut cx = Context::from_waker(Waker::noop());
+    match feed.poll_fill(&mut cx) {
+        Poll::Ready(Ok(len)) => {
+            let taken = feed.chunk().to_vec();
+            assert_eq!(taken.len(), len);
+            feed.consume(len);
+            taken
+        }
+        Poll::Ready(Err(_)) => b"broken".to_vec(),
+        Poll::Pending => b"pending".to_vec(),
+    }
+}
+
+#[test]
+fn a_copy_gets_once_what_is_sent_again() {
+    let policy = policy(BODY.len());
+    let mut payload = payload(Method::Put, Framing::Chunked, &policy);
+    let mut source = Held::new(BODY);
+    let (mut one, mut other) = (payload.feed(100), payload.feed(100));
+    assert_eq!(take(&mut payload, &mut source, 7), BODY[..7]);
+    payload.rewind();
+    assert_eq!(take(&mut payload, &mut source, 99), BODY);
+    for feed in [&mut one, &mut other] {
+        assert_eq!(copied(feed), BODY);
+        assert_eq!(copied(feed), b"", "that was all");
+        assert!(feed.is_done());
+    }
+}
+
+#[test]
+fn a_copy_of_half_a_request_is_broken_off() {
+    let mut payload = payload(Method::Post, Framing::Length(20), &policy(0));
+    let mut source = Held::new(BODY);
+    let mut feed = payload.feed(100);
+    assert_eq!(copied(&mut feed), b"pending");
+    assert_eq!(take(&mut payload, &mut source, 7), BODY[..7]);
+    drop(payload);
+    assert_eq!(copied(&mut feed), BODY[..7]);
+    assert_eq!(copied(&mut feed), b"broken");
+}
+
+#[test]
+fn a_copy_has_a_turn_now_and_then_and_nobody_waits_for_it() {
+    let mut payload = payload(Method::Post, Framing::Length(20), &policy(0));
+    let mut source = Held::new(BODY);
+    let mut feed = payload.feed(12);
+    let mut taken = Vec::new();
+    let mut pauses = 0;
+    while taken.len() < BODY.len() {
+        let more = take(&mut payload, &mut source, 4);
+        pauses += u32::from(more.is_empty());
+        taken.extend(more);
+    }
+    assert_eq!(taken, BODY);
+    assert_eq!(pauses, 3, "after 4 bytes each, until the buffer is full");
+    assert!(feed.is_given_up());
+    assert_eq!(copied(&mut feed), b"broken");
+}
