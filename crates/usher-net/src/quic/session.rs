@@ -17,7 +17,7 @@ use rustls::HandshakeKind;
 use rustls::pki_types::CertificateDer;
 use rustls::quic::{KeyChange, Secrets, ServerConnection, Version};
 
-use crate::tls::{ClientCertificate, Session};
+use crate::tls::{ClientCertificate, Session, shown_certificate};
 
 /// The one version of QUIC that is spoken (RFC 9000 section 15).
 pub(super) const VERSION: u32 = 1;
@@ -57,7 +57,9 @@ impl crypto::ServerConfig for ServerTls {
         parameters.write(&mut encoded);
         match ServerConnection::new(Arc::clone(&self.tls), Version::V1, encoded) {
             Ok(tls) => {
-                Box::new(Handshake { library: Arc::clone(&self.library), tls, next: None, told: false })
+                let config = Arc::clone(&self.tls);
+                let library = Arc::clone(&self.library);
+                Box::new(Handshake { library, config, tls, next: None, told: false, client: None })
             }
             // Does not happen, as the configuration was tried.
             Err(_) => Arc::clone(&self.library).start_session(version, parameters),
@@ -68,11 +70,14 @@ impl crypto::ServerConfig for ServerTls {
 /// A handshake, and what comes of it.
 struct Handshake {
     library: Arc<QuicServerConfig>,
+    config: Arc<rustls::ServerConfig>,
     tls: ServerConnection,
     /// What the keys of the next phase are made from.
     next: Option<Secrets>,
     /// That the handshake's data is there was told.
     told: bool,
+    /// Who the client is, once it has shown its certificate.
+    client: Option<ClientCertificate>,
 }
 
 fn pair(keys: rustls::quic::DirectionalKeys, remote: rustls::quic::DirectionalKeys) -> Keys {
@@ -90,6 +95,18 @@ impl Handshake {
             .map_or(TransportErrorCode::PROTOCOL_VIOLATION, |alert| TransportErrorCode::crypto(alert.into()));
         TransportError { code, frame: None, reason: error.to_string() }
     }
+
+    /// Learns who the client is as soon as that is known: of a resumed session before its early data is read.
+    fn identify(&mut self) -> Result<(), TransportError> {
+        if self.client.is_none() {
+            let shown = shown_certificate(self.tls.peer_certificates(), &*self.config.time_provider);
+            self.client = shown.map_err(|(alert, reason)| {
+                let code = TransportErrorCode::crypto(alert.into());
+                TransportError { code, frame: None, reason: reason.to_owned() }
+            })?;
+        }
+        Ok(())
+    }
 }
 
 impl crypto::Session for Handshake {
@@ -98,7 +115,7 @@ impl crypto::Session for Handshake {
         crypto::ServerConfig::initial_keys(&*self.library, VERSION, id).expect("the version is known")
     }
 
-    /// A [`Session`] without the client's certificate, as that comes later.
+    /// A [`Session`], without the client's certificate as long as that has not come.
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
         if !self.told {
             return None;
@@ -112,7 +129,7 @@ impl crypto::Session for Handshake {
             server_name: self.tls.server_name().map(str::to_ascii_lowercase),
             alpn: self.tls.alpn_protocol().map(<[u8]>::to_vec),
             resumed: self.tls.handshake_kind() == Some(HandshakeKind::Resumed),
-            client: None,
+            client: self.client.clone(),
         }))
     }
 
@@ -141,6 +158,7 @@ impl crypto::Session for Handshake {
 
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         self.tls.read_hs(bytes).map_err(|error| self.failed(&error))?;
+        self.identify()?;
         // Once the client's greeting was read, all but its certificate is known.
         let is_known = self.tls.alpn_protocol().is_some() || !self.tls.is_handshaking();
         Ok(is_known && !std::mem::replace(&mut self.told, true))
@@ -195,9 +213,5 @@ fn cipher_name(suite: rustls::CipherSuite) -> &'static str {
 
 /// What a server's session has agreed on, with the client's certificate if that has come.
 pub(super) fn agreed(session: &dyn crypto::Session) -> Option<Session> {
-    let mut agreed = *session.handshake_data()?.downcast::<Session>().ok()?;
-    let chain =
-        session.peer_identity().and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
-    agreed.client = chain.and_then(|chain| ClientCertificate::new(chain.first()?));
-    Some(agreed)
+    Some(*session.handshake_data()?.downcast::<Session>().ok()?)
 }

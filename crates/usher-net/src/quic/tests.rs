@@ -1,5 +1,6 @@
 //! Over real sockets of the loopback: a listener per worker and a connector, all in one thread.
 
+mod clients;
 mod early;
 mod generations;
 mod ids;

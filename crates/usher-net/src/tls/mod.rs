@@ -39,6 +39,7 @@ pub use error::{HandshakeError, HandshakeErrorKind, TlsError};
 pub use hello::{ClientHello, MAX_CLIENT_HELLO, Peek, peek};
 pub use policy::Policy;
 pub use secured::Secured;
+pub(crate) use session::shown_certificate;
 pub use session::{ClientCertificate, Session};
 pub use stream::TlsStream;
 pub use tickets::{MIN_TICKET_SECRET, TicketKeys};

@@ -1,9 +1,11 @@
 //! What was agreed in a handshake.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest;
-use rustls::{CipherSuite, CommonState, HandshakeKind, ProtocolVersion};
+use rustls::pki_types::CertificateDer;
+use rustls::time_provider::TimeProvider;
+use rustls::{AlertDescription, CipherSuite, CommonState, HandshakeKind, ProtocolVersion};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::facts;
@@ -64,6 +66,26 @@ impl ClientCertificate {
             der: der.to_vec(),
         })
     }
+}
+
+/// Why a client is refused although rustls took its certificate: what it is told, and what we say.
+pub(crate) type ClientRefusal = (AlertDescription, &'static str);
+
+/// The facts of the certificate that a client showed now, or when the session began that it resumes: in that case rustls
+/// verifies nothing (RFC 8446 section 4.6.1 leaves it to the server), and the certificate may be over by now. That the
+/// roots and revocation lists are still the same is what [`ClientAuth`](super::ClientAuth) makes tickets depend on.
+pub(crate) fn shown_certificate(
+    chain: Option<&[CertificateDer<'_>]>,
+    clock: &dyn TimeProvider,
+) -> Result<Option<ClientCertificate>, ClientRefusal> {
+    let Some(der) = chain.and_then(<[_]>::first) else { return Ok(None) };
+    let unreadable = (AlertDescription::BadCertificate, "the certificate cannot be read");
+    let client = ClientCertificate::new(der).ok_or(unreadable)?;
+    let now = clock.current_time().map(|now| SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs()));
+    if now.is_none_or(|now| client.not_after < now) {
+        return Err((AlertDescription::CertificateExpired, "the certificate is expired"));
+    }
+    Ok(Some(client))
 }
 
 impl Session {

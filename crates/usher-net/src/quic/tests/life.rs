@@ -4,8 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::PrivateKeyDer;
-
 use super::{
     ConnectionError, Pair, QuicConnector, QuicListener, QuicOptions, Tls, accept, ask, bind, closed, echo,
     echo_all, handshake, once, open, options, pattern, read, run, send, write,
@@ -241,46 +239,6 @@ fn failed_handshakes_are_told_to_the_server() {
         let sender = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         sender.send_to(&first, pair.listener.address()).await.expect("sent");
         assert_eq!(pair.listener.failed().await.expect("a failure").reason(), "timeout");
-    });
-}
-
-#[test]
-fn certificate_of_the_client_is_told() {
-    run(async {
-        let made =
-            rcgen::generate_simple_self_signed(vec!["client.example".to_owned()]).expect("a certificate");
-        let (certificate, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
-        let key = PrivateKeyDer::try_from(key).expect("a key");
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(certificate.clone()).expect("a root");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier =
-            rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
-        let verifier = verifier.build().expect("a verifier");
-        let mut own = None;
-        let signer = provider.key_provider.load_private_key(key).expect("a signer");
-        let resolver =
-            rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(vec![certificate], signer));
-        let tls = Tls::with(
-            |server| own = Some(server.clone()),
-            |client| client.client_auth_cert_resolver = Arc::new(resolver),
-        );
-        let mut server = rustls::ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("versions")
-            .with_client_cert_verifier(verifier)
-            .with_cert_resolver(own.expect("a server").cert_resolver);
-        server.alpn_protocols = vec![b"h3".to_vec()];
-        let pair = Pair::with(&options(), Tls { server: Arc::new(server), client: tls.client });
-        for resumed in [false, true] {
-            let (client, server) = pair.connect().await;
-            echo(server.clone());
-            ask(&client, b"for the ticket").await.expect("an answer");
-            let session = server.session().expect("what was agreed on");
-            assert_eq!(session.resumed, resumed);
-            let shown = session.client.expect("the client's certificate");
-            assert_eq!(shown.sans, ["DNS:client.example"]);
-        }
     });
 }
 

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::AlertDescription;
 use rustls::server::UnbufferedServerConnection;
@@ -10,7 +9,7 @@ use rustls::server::UnbufferedServerConnection;
 use super::super::error::{HandshakeError, HandshakeErrorKind as Kind};
 use super::super::handshake::{Handshake, alert_record};
 use super::super::hello::{ClientHello, Peek, peek};
-use super::super::session::{ClientCertificate, Session};
+use super::super::session::{Session, shown_certificate};
 use super::super::stream::TlsStream;
 use super::{CHALLENGE_PROTOCOL, TlsAcceptor};
 use crate::transport::Transport;
@@ -60,16 +59,8 @@ pub async fn accept_at<T: Transport>(
     let mut connection = UnbufferedServerConnection::new(Arc::clone(config))
         .map_err(|error| HandshakeError::from_rustls(&error, true))?;
     handshake.run(&mut connection).await?;
-    let client = connection.peer_certificates().and_then(|chain| chain.first());
-    let client = client.map(|der| ClientCertificate::new(der).ok_or(der));
-    let (client, refusal) = match client {
-        Some(Err(_)) => (None, Some((AlertDescription::BadCertificate, "the certificate cannot be read"))),
-        // A resumed session shows no certificate; the one that it began with may be over by now.
-        Some(Ok(client)) if client.not_after < SystemTime::now() => {
-            (None, Some((AlertDescription::CertificateExpired, "the certificate is expired")))
-        }
-        client => (client.and_then(Result::ok), None),
-    };
+    let shown = shown_certificate(connection.peer_certificates(), &*config.time_provider);
+    let (client, refusal) = shown.map_or_else(|refusal| (None, Some(refusal)), |client| (client, None));
     let session = Session::new(&connection, name.map(str::to_owned), client);
     let stream = handshake.finish(connection, session)?;
     match refusal {

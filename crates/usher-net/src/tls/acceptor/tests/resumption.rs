@@ -1,5 +1,10 @@
 //! Sessions that go on.
 
+use std::time::Duration;
+
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
+
 use super::*;
 
 /// Whether a second connection resumes, where the first is made to `first` and the second to `second`.
@@ -103,6 +108,44 @@ fn who_the_client_is_stays_known() {
                 assert_eq!(session.resumed, resumed);
                 assert_eq!(session.client.as_ref().expect("a client").serial, "2A");
             }
+        });
+    }
+}
+
+/// A clock that is far ahead.
+#[derive(Debug)]
+struct Later;
+
+impl TimeProvider for Later {
+    fn current_time(&self) -> Option<UnixTime> {
+        let years = Duration::from_hours(30 * 365 * 24);
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs()) + years))
+    }
+}
+
+#[test]
+fn nobody_resumes_with_a_certificate_that_is_over() {
+    let authority = Authority::new("root");
+    let certificate = authority.issue(&Wanted::default()).certificate();
+    let mut options = serving(vec![authority.certificate(&["example.com"])]);
+    options.client_auth =
+        Some(ClientAuth { roots: authority.pem.clone().into_bytes(), required: true, crls: vec![] });
+    let acceptor = acceptor(options);
+    let mut config = ServerConfig::clone(&acceptor.config);
+    config.time_provider = Arc::new(Later);
+    let later = TlsAcceptor {
+        config: Arc::new(config),
+        challenge: Arc::clone(&acceptor.challenge),
+        certificates: Arc::clone(&acceptor.certificates),
+    };
+    for options in both_versions(&authority) {
+        let connector = connector(ConnectorOptions { client: Some(Arc::clone(&certificate)), ..options });
+        run(async {
+            drop(shaken(&acceptor, &connector, "example.com").await);
+            assert!(shaken(&acceptor, &connector, "example.com").await.0.session().resumed);
+            let (server, client) = shake(&later, &connector, "example.com", 1 << 16).await;
+            assert_eq!(server.err().expect("it is over").text(), "the certificate is expired");
+            assert!(client.is_err());
         });
     }
 }
