@@ -9,6 +9,7 @@ mod command;
 mod desec;
 mod exchange;
 pub(crate) mod fuzzing;
+mod limited;
 mod propagation;
 mod rfc2136;
 mod route53;
@@ -65,12 +66,17 @@ impl DnsError {
 
     /// An API answered with something else than success.
     fn status(who: &str, doing: &str, reply: &Reply) -> Self {
+        Self::said(who, doing, reply, &reply.excerpt())
+    }
+
+    /// The same with what is worth reading of its answer.
+    fn said(who: &str, doing: &str, reply: &Reply, what: &str) -> Self {
         let advice = match reply.status {
             401 | 403 => "; check the token and what it may do",
             429 => "; it limits how often it may be asked",
             _ => "",
         };
-        Self(format!("{who} answered {} when asked to {doing}: {}{advice}", reply.status, reply.excerpt()))
+        Self(format!("{who} answered {} when asked to {doing}: {what}{advice}", reply.status))
     }
 }
 
@@ -146,7 +152,8 @@ pub(crate) fn provider(options: &DnsOptions, http: &Http) -> Box<dyn DnsProvider
     }
 }
 
-/// The zones that a name may be in, the longest first: all its parents but the root, without those of one label.
+/// The zones that a name may be in, the longest first: itself, as the challenges may be a zone of their own, and its parents
+/// but the root, without those of one label.
 fn parents(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, rest)| rest))
         .filter(|name| name.contains('.'))

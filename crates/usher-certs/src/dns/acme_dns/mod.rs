@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::json;
 
+use super::limited::{is_limit, patiently};
 use super::{DnsError, DnsFuture, DnsProvider};
 use crate::http::Http;
 
@@ -52,7 +53,9 @@ impl AcmeDns {
         ];
         let body = json!({ "subdomain": options.subdomain, "txt": value }).to_string();
         let url = format!("{}/update", options.base.trim_end_matches('/'));
-        let reply = self.http.call("POST", &url, &fields, body.into_bytes()).await?;
+        let body = body.into_bytes();
+        let call = async || Ok(self.http.call("POST", &url, &fields, body.clone()).await?);
+        let reply = patiently(call, is_limit).await?;
         if reply.is_success() { Ok(()) } else { Err(DnsError::status(WHO, "write the record", &reply)) }
     }
 }

@@ -26,7 +26,9 @@ async fn updates_its_subdomain() {
 
 #[tokio::test]
 async fn says_why_it_failed() {
-    let api = Api::start(&[(401, r#"{"error":"forbidden"}"#)]).await;
-    let error = provider(&api).set("n", "v").await.unwrap_err().to_string();
-    assert!(error.contains("forbidden") && error.contains("401"), "{error}");
+    for (status, body) in [(401, r#"{"error":"forbidden"}"#), (400, r#"{"error":"bad_txt"}"#)] {
+        let api = Api::start(&[(status, body)]).await;
+        let error = provider(&api).set("n", "v").await.unwrap_err().to_string();
+        assert!(error.contains(body) && error.contains(&status.to_string()), "{error}");
+    }
 }

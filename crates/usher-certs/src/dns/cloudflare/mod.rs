@@ -7,10 +7,19 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::limited::{is_limit, patiently};
 use super::{DnsError, DnsFuture, DnsProvider, RECORD_TTL, parents};
-use crate::http::{Http, Reply, escape};
+use crate::http::{Http, Reply, escape, excerpt};
 
 const WHO: &str = "Cloudflare";
+/// A record of the same name, type and text is there already: said of different words in different years.
+const IS_THERE: [u64; 2] = [81057, 81058];
+/// The fields of the request are not valid; the authorization among them is not.
+const BAD_TOKEN: [u64; 2] = [6003, 6111];
+/// Records that are asked for at once.
+const PER_PAGE: u32 = 100;
+/// How many times that.
+const MAX_PAGES: u64 = 10;
 
 /// An account at Cloudflare.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,23 +60,35 @@ impl Cloudflare {
         let fields = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let url = format!("{}{path}", self.options.base);
-        Ok(self.http.call(method, &url, &fields, body).await?)
+        patiently(async || Ok(self.http.call(method, &url, &fields, body.clone()).await?), is_limit).await
     }
 
     async fn zone(&self, name: &str) -> Result<String, DnsError> {
         if let Some(id) = &self.options.zone_id {
             return Ok(id.clone());
         }
-        for zone in parents(name).skip(1) {
+        let mut forbidden = None;
+        for zone in parents(name) {
             let reply = self.call("GET", &format!("/zones?name={}", escape(zone)), None).await?;
-            if !reply.is_success() {
-                return Err(DnsError::status(WHO, "find the zone", &reply));
+            if !is_done(&reply) {
+                let error = failure("find the zone", &reply);
+                // A token for some zones only may not even ask for others.
+                if reply.status == 403 {
+                    forbidden.get_or_insert(error);
+                    continue;
+                }
+                return Err(error);
             }
-            if let Some(id) = reply.json()["result"][0]["id"].as_str() {
+            let found = reply.json();
+            let zones = || found["result"].as_array().into_iter().flatten();
+            // Another may have begun to move the zone to an account of theirs.
+            let active = zones().find(|zone| zone["status"] == "active").or_else(|| zones().next());
+            if let Some(id) = active.and_then(|zone| zone["id"].as_str()) {
                 return Ok(id.to_owned());
             }
         }
-        Err(DnsError::new(format!("{WHO} has no zone for `{name}` that this token may see")))
+        let none = || DnsError::new(format!("{WHO} has no zone for `{name}` that this token may see"));
+        Err(forbidden.unwrap_or_else(none))
     }
 
     async fn add(&self, name: &str, value: &str) -> Result<(), DnsError> {
@@ -75,31 +96,75 @@ impl Cloudflare {
         let record =
             json!({ "type": "TXT", "name": name, "content": format!("\"{value}\""), "ttl": RECORD_TTL });
         let reply = self.call("POST", &format!("/zones/{}/dns_records", escape(&zone)), Some(record)).await?;
-        // 81058: an identical record is there already.
-        let known =
-            reply.json()["errors"].as_array().into_iter().flatten().any(|error| error["code"] == 81058);
-        if reply.is_success() || known { Ok(()) } else { Err(DnsError::status(WHO, "add a record", &reply)) }
+        let answer = reply.json();
+        let is_there = errors(&answer).any(|(code, _)| IS_THERE.contains(&code));
+        if is_done(&reply) || is_there { Ok(()) } else { Err(failure("add a record", &reply)) }
+    }
+
+    /// The identifiers of the records of this name with this text.
+    async fn find(&self, zone: &str, name: &str, value: &str) -> Result<Vec<String>, DnsError> {
+        let mut found = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let asked = escape(name);
+            let path =
+                format!("/zones/{zone}/dns_records?type=TXT&name={asked}&per_page={PER_PAGE}&page={page}");
+            let reply = self.call("GET", &path, None).await?;
+            if !is_done(&reply) {
+                return Err(failure("list records", &reply));
+            }
+            let answer = reply.json();
+            let records = answer["result"].as_array().into_iter().flatten();
+            // Text is in quotes or not, as it was written.
+            let is_it = |record: &&Value| {
+                let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+                text("name").eq_ignore_ascii_case(name) && text("content").trim_matches('"') == value
+            };
+            found.extend(records.filter(is_it).filter_map(|record| record["id"].as_str().map(str::to_owned)));
+            if answer["result_info"]["total_pages"].as_u64().is_none_or(|pages| pages <= page) {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     async fn delete(&self, name: &str, value: &str) -> Result<(), DnsError> {
         let zone = escape(&self.zone(name).await?);
-        let list = format!("/zones/{zone}/dns_records?type=TXT&name={}&per_page=100", escape(name));
-        let reply = self.call("GET", &list, None).await?;
-        if !reply.is_success() {
-            return Err(DnsError::status(WHO, "list records", &reply));
-        }
-        for record in reply.json()["result"].as_array().into_iter().flatten() {
-            let same = record["content"].as_str().is_some_and(|content| content.trim_matches('"') == value);
-            if let Some(id) = record["id"].as_str().filter(|_| same) {
-                let reply =
-                    self.call("DELETE", &format!("/zones/{zone}/dns_records/{}", escape(id)), None).await?;
-                if !reply.is_success() && reply.status != 404 {
-                    return Err(DnsError::status(WHO, "remove a record", &reply));
-                }
+        for id in self.find(&zone, name, value).await? {
+            let reply =
+                self.call("DELETE", &format!("/zones/{zone}/dns_records/{}", escape(&id)), None).await?;
+            if !is_done(&reply) && reply.status != 404 {
+                return Err(failure("remove a record", &reply));
             }
         }
         Ok(())
     }
+}
+
+fn is_done(reply: &Reply) -> bool {
+    reply.is_success() && reply.json()["success"] != false
+}
+
+/// The codes and messages of an answer, with those that say more in the chain below each.
+fn errors(answer: &Value) -> impl Iterator<Item = (u64, &str)> {
+    let errors = answer["errors"].as_array().into_iter().flatten();
+    let deeper = |error| std::iter::once(error).chain(chain(error));
+    errors.flat_map(deeper).filter_map(|error| Some((error["code"].as_u64()?, error["message"].as_str()?)))
+}
+
+fn chain(error: &Value) -> impl Iterator<Item = &Value> {
+    error["error_chain"].as_array().into_iter().flatten()
+}
+
+fn failure(doing: &str, reply: &Reply) -> DnsError {
+    let answer = reply.json();
+    let said: Vec<String> = errors(&answer).map(|(code, message)| format!("{message} ({code})")).collect();
+    if said.is_empty() {
+        return DnsError::status(WHO, doing, reply);
+    }
+    // A token that is not even of the right form is a bad request to it.
+    let of_token = errors(&answer).any(|(code, _)| BAD_TOKEN.contains(&code));
+    let advice = if of_token && reply.status == 400 { "; check the token" } else { "" };
+    DnsError::said(WHO, doing, reply, &format!("{}{advice}", excerpt(&said.join(", "))))
 }
 
 impl DnsProvider for Cloudflare {

@@ -7,12 +7,13 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::limited::{is_limit, patiently};
 use super::{DnsError, DnsFuture, DnsProvider};
 use crate::http::{Http, Reply, escape};
 
 const WHO: &str = "deSEC";
-/// The shortest lifetime of records that deSEC takes, in seconds.
-const TTL: u32 = 3600;
+/// The shortest lifetime of records that deSEC takes in most domains, in seconds.
+const TTL: u64 = 3600;
 
 /// An account at deSEC.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,33 +53,60 @@ impl DeSec {
         let authorization = format!("Token {}", self.options.token);
         let fields = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        Ok(self.http.call(method, &format!("{}{path}", self.options.base), &fields, body).await?)
+        let url = format!("{}{path}", self.options.base);
+        patiently(async || Ok(self.http.call(method, &url, &fields, body.clone()).await?), is_limit).await
     }
 
-    async fn change(&self, name: &str, change: impl Fn(&mut Vec<String>)) -> Result<(), DnsError> {
-        let _turn = self.turn.lock().await;
+    async fn domain(&self, name: &str) -> Result<Domain, DnsError> {
         let reply = self.call("GET", &format!("/domains/?owns_qname={}", escape(name)), None).await?;
         if !reply.is_success() {
             return Err(DnsError::status(WHO, "find the domain", &reply));
         }
-        let found = reply.json();
-        let domain = found[0]["name"].as_str();
-        let domain = domain.ok_or_else(|| DnsError::new(format!("{WHO} has no domain for `{name}`")))?;
-        let subname = name.strip_suffix(domain).map(|rest| rest.trim_end_matches('.')).unwrap_or_default();
-        let rrsets = format!("/domains/{}/rrsets/", escape(domain));
-        let reply = self.call("GET", &format!("{rrsets}{}/TXT/", escape(subname)), None).await?;
+        let found = &reply.json()[0];
+        let domain = found["name"].as_str();
+        let below = domain.and_then(|domain| Some((domain, name.strip_suffix(domain)?)));
+        let (domain, below) =
+            below.ok_or_else(|| DnsError::new(format!("{WHO} has no domain for `{name}`")))?;
+        Ok(Domain {
+            sets: format!("/domains/{}/rrsets/", escape(domain)),
+            subname: below.trim_end_matches('.').to_owned(),
+            ttl: found["minimum_ttl"].as_u64().unwrap_or(TTL),
+        })
+    }
+
+    async fn change(&self, name: &str, change: impl Fn(&mut Vec<String>)) -> Result<(), DnsError> {
+        let _turn = self.turn.lock().await;
+        let Domain { sets, subname, ttl } = self.domain(name).await?;
+        // The domain itself has no name below it, which has another form in a path.
+        let place = if subname.is_empty() { "@" } else { &subname };
+        let reply = self.call("GET", &format!("{sets}{}/TXT/", escape(place)), None).await?;
         if !reply.is_success() && reply.status != 404 {
             return Err(DnsError::status(WHO, "read the records", &reply));
         }
-        let before = reply.json();
-        let records = before["records"].as_array().into_iter().flatten();
-        let mut records: Vec<String> = records.filter_map(|one| one.as_str().map(str::to_owned)).collect();
+        let found = reply.json();
+        let records = found["records"].as_array().into_iter().flatten();
+        let before: Vec<String> = records.filter_map(|one| one.as_str().map(str::to_owned)).collect();
+        let mut records = before.clone();
         change(&mut records);
+        // Changes are what is limited most: to 15 per minute and 100 per hour.
+        if records == before {
+            return Ok(());
+        }
         // An empty set is removed.
-        let set = json!([{ "subname": subname, "type": "TXT", "ttl": TTL, "records": records }]);
-        let reply = self.call("PUT", &rrsets, Some(set)).await?;
+        let set = json!([{ "subname": subname, "type": "TXT", "ttl": ttl, "records": records }]);
+        let reply = self.call("PUT", &sets, Some(set)).await?;
         if reply.is_success() { Ok(()) } else { Err(DnsError::status(WHO, "write the records", &reply)) }
     }
+}
+
+/// Where the records of a name are.
+struct Domain {
+    /// The path of all sets of the domain.
+    sets: String,
+    /// What the name has before that of the domain; empty for the domain itself.
+    subname: String,
+    /// The shortest lifetime of records that it takes, in seconds.
+    ttl: u64,
 }
 
 impl DnsProvider for DeSec {

@@ -36,11 +36,44 @@ async fn removes_the_set_with_its_last_record() {
 }
 
 #[tokio::test]
+async fn the_domain_itself_has_a_place_and_a_lifetime_of_its_own() {
+    let domain = (200, r#"[{"name":"challenges.example","minimum_ttl":60}]"#);
+    let none = (404, r#"{"detail":"Not found."}"#);
+    let api = Api::start(&[domain, none, (200, "[]")]).await;
+    provider(&api).set("challenges.example", "v1").await.unwrap();
+    let asked = api.asked();
+    assert_eq!(asked[1].target, "/domains/challenges.example/rrsets/%40/TXT/");
+    let body: Value = serde_json::from_str(&asked[2].body).unwrap();
+    assert_eq!(body, json!([{"subname": "", "type": "TXT", "ttl": 60, "records": ["\"v1\""]}]));
+}
+
+/// Changes are what it limits most.
+#[tokio::test]
+async fn writes_nothing_where_nothing_changes() {
+    let api = Api::start(&[DOMAIN, (200, r#"{"records":["\"v1\""]}"#)]).await;
+    provider(&api).set("_acme-challenge.example.com", "v1").await.unwrap();
+    assert_eq!(api.asked().len(), 2);
+    let api = Api::start(&[DOMAIN, (404, r#"{"detail":"Not found."}"#)]).await;
+    provider(&api).remove("_acme-challenge.example.com", "v1").await.unwrap();
+    assert_eq!(api.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn says_why_it_failed() {
-    let api = Api::start(&[(200, "[]")]).await;
-    let error = provider(&api).set("_acme-challenge.example.com", "v").await.unwrap_err().to_string();
-    assert!(error.contains("no domain"), "{error}");
-    let api = Api::start(&[DOMAIN, (404, "{}"), (429, "slow down")]).await;
-    let error = provider(&api).set("_acme-challenge.example.com", "v").await.unwrap_err().to_string();
-    assert!(error.contains("slow down") && error.contains("429"), "{error}");
+    let slow = (429, r#"{"detail":"Request was throttled. Expected available in 1 second."}"#);
+    let alias = (400, r#"[{"non_field_errors":["RRset with conflicting type present: database (CNAME)."]}]"#);
+    let cases = [
+        (vec![(200, "[]")], "no domain"),
+        (vec![(401, r#"{"detail":"Invalid token."}"#)], "Invalid token.\"}; check the token"),
+        (vec![DOMAIN, (404, "{}"), alias], "conflicting type"),
+        (vec![[DOMAIN, (404, "{}")].to_vec(), [slow; 6].to_vec()].concat(), "throttled"),
+    ];
+    for (answers, expected) in cases {
+        let api = Api::start(&answers).await;
+        let error = provider(&api).set("_acme-challenge.example.com", "v").await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(api.asked().len(), answers.len(), "{error}");
+    }
+    let api = Api::start(&[slow, DOMAIN, slow, (404, "{}"), slow, slow, (200, "[]")]).await;
+    provider(&api).set("_acme-challenge.example.com", "v").await.unwrap();
 }

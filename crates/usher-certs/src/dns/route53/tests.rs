@@ -18,8 +18,18 @@ fn zone(name: &str, private: bool) -> String {
 }
 
 fn set(name: &str, values: &[&str]) -> String {
-    let values: String = values.iter().map(|value| format!("<Value>\"{value}\"</Value>")).collect();
-    format!("<R><ResourceRecordSet><Name>{name}.</Name><Type>TXT</Type>{values}</ResourceRecordSet></R>")
+    let values: String = values.iter().map(|value| format!("<Value>&quot;{value}&quot;</Value>")).collect();
+    format!(
+        "<R><ResourceRecordSet><Name>{name}.</Name><Type>TXT</Type><TTL>300</TTL>{values}</ResourceRecordSet></R>"
+    )
+}
+
+/// The hosted zones of a name, in the order in which they are listed.
+fn zones(name: &str, private: &[bool]) -> String {
+    let zone = |(index, private): (usize, &bool)| {
+        zone(name, *private).replace("Z1", &format!("Z{}", index + 1)).replace("<R>", "").replace("</R>", "")
+    };
+    format!("<R>{}</R>", private.iter().enumerate().map(zone).collect::<String>())
 }
 
 const NAME: &str = "_acme-challenge.a.example.com";
@@ -27,6 +37,7 @@ const NAME: &str = "_acme-challenge.a.example.com";
 #[tokio::test]
 async fn adds_beside_the_others_of_the_name() {
     let api = Api::start(&[
+        (200, "<R/>"),
         (200, &zone("b.example.com", false)),
         (200, &zone("example.com", false)),
         (200, &set(NAME, &["old"])),
@@ -39,8 +50,9 @@ async fn adds_beside_the_others_of_the_name() {
     assert_eq!(
         targets,
         [
-            "GET /2013-04-01/hostedzonesbyname?dnsname=a.example.com&maxitems=1",
-            "GET /2013-04-01/hostedzonesbyname?dnsname=example.com&maxitems=1",
+            &format!("GET /2013-04-01/hostedzonesbyname?dnsname={NAME}&maxitems=100"),
+            "GET /2013-04-01/hostedzonesbyname?dnsname=a.example.com&maxitems=100",
+            "GET /2013-04-01/hostedzonesbyname?dnsname=example.com&maxitems=100",
             &format!("GET /2013-04-01/hostedzone/Z1/rrset?maxitems=1&name={NAME}&type=TXT"),
             "POST /2013-04-01/hostedzone/Z1/rrset/",
         ]
@@ -54,9 +66,9 @@ async fn adds_beside_the_others_of_the_name() {
         );
         assert_eq!(one.field("x-amz-security-token"), "temporary");
     }
-    assert!(asked[3].body.contains("<Action>UPSERT</Action>"));
+    assert!(asked[4].body.contains("<Action>UPSERT</Action>"));
     assert!(
-        asked[3]
+        asked[4]
             .body
             .contains("<Value>\"old\"</Value></ResourceRecord><ResourceRecord><Value>\"v1\"</Value>")
     );
@@ -65,25 +77,67 @@ async fn adds_beside_the_others_of_the_name() {
 #[tokio::test]
 async fn removes_the_set_with_its_last_record_only() {
     for (before, action) in [(vec!["v1"], "DELETE"), (vec!["v1", "old"], "UPSERT")] {
-        let api =
-            Api::start(&[(200, &zone("a.example.com", false)), (200, &set(NAME, &before)), (200, "<R/>")])
-                .await;
+        let api = Api::start(&[(200, &zone(NAME, false)), (200, &set(NAME, &before)), (200, "<R/>")]).await;
         provider(&api).remove(NAME, "v1").await.unwrap();
-        assert!(api.asked()[2].body.contains(&format!("<Action>{action}</Action>")));
+        let body = &api.asked()[2].body;
+        assert!(
+            body.contains(&format!("<Action>{action}</Action>")) && body.contains("<TTL>300</TTL>"),
+            "{body}"
+        );
     }
     // Nothing of the name is there: nothing is changed.
-    let api =
-        Api::start(&[(200, &zone("a.example.com", false)), (200, &set("z.example.com", &["v1"]))]).await;
+    let api = Api::start(&[(200, &zone(NAME, false)), (200, &set("z.example.com", &["v1"]))]).await;
     provider(&api).remove(NAME, "v1").await.unwrap();
     assert_eq!(api.asked().len(), 2);
 }
 
 #[tokio::test]
+async fn what_others_wrote_stays_as_it_is() {
+    let before = set(NAME, &["a &amp; b &lt;c&gt; &amp;lt; &#39;"]);
+    let api = Api::start(&[(200, &zone(NAME, false)), (200, &before), (200, "<R/>")]).await;
+    provider(&api).set(NAME, "v1").await.unwrap();
+    let body = &api.asked()[2].body;
+    assert!(body.contains("<Value>\"a &amp; b &lt;c&gt; &amp;lt; '\"</Value>"), "{body}");
+}
+
+#[tokio::test]
+async fn the_public_zone_of_several_is_taken() {
+    for (private, expected) in [(&[true, false][..], "Z2"), (&[true, true, false, false], "Z3")] {
+        let found = zones("example.com", private);
+        let api = Api::start(&[(200, "<R/>"), (200, &found), (200, "<R/>"), (200, "<R/>")]).await;
+        provider(&api).set("_acme-challenge.example.com", "v").await.unwrap();
+        assert_eq!(api.asked()[3].target, format!("/2013-04-01/hostedzone/{expected}/rrset/"));
+    }
+}
+
+#[tokio::test]
 async fn private_zones_and_refusals_are_no_success() {
-    let api = Api::start(&[(200, &zone("a.example.com", true)), (200, "<R/>")]).await;
+    let private = zone("a.example.com", true);
+    let api = Api::start(&[(200, "<R/>"), (200, &private), (200, "<R/>")]).await;
     let error = provider(&api).set(NAME, "v").await.unwrap_err().to_string();
     assert!(error.contains("no public hosted zone"), "{error}");
-    let api = Api::start(&[(403, "<Message>SignatureDoesNotMatch</Message>")]).await;
+    let refused = "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>It&apos;s \
+                   wrong</Message></Error></ErrorResponse>";
+    let api = Api::start(&[(403, refused)]).await;
     let error = provider(&api).set(NAME, "v").await.unwrap_err().to_string();
-    assert!(error.contains("SignatureDoesNotMatch"), "{error}");
+    assert!(error.contains("zone: It's wrong (SignatureDoesNotMatch); check"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn comes_back_where_it_asked_too_often() {
+    let error = |code: &str| format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
+    let (slow, busy) = (error("Throttling"), error("PriorRequestNotComplete"));
+    let found = zone(NAME, false);
+    let all = [
+        (400, slow.as_str()),
+        (200, &found),
+        (503, ""),
+        (200, "<R/>"),
+        (400, &busy),
+        (400, &busy),
+        (200, "<R/>"),
+    ];
+    let api = Api::start(&all).await;
+    provider(&api).set(NAME, "v").await.unwrap();
+    assert_eq!(api.asked().len(), all.len());
 }
