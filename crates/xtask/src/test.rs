@@ -34,10 +34,15 @@ const PROGRAMS: &[tools::Package] = &[
 /// Python modules that tests import, and the distributions that bring them; in an environment of their own.
 const MODULES: &[tools::Module] = &[
     ("aioquic", "aioquic"),
+    ("certbot_acme_dns", "certbot-acme-dns"),
+    ("certbot_dns_cloudflare", "certbot-dns-cloudflare"),
+    ("certbot_dns_desec", "certbot-dns-desec"),
     ("cryptography", "cryptography"),
     ("curl_cffi", "curl-cffi"),
+    ("flask_cors", "flask-cors"),
     ("grpc", "grpcio"),
     ("h2", "h2"),
+    ("moto", "moto"),
     ("pycurl", "pycurl"),
 ];
 

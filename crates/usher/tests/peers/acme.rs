@@ -35,17 +35,17 @@ to = "$ENDPOINT"
 "#;
 
 /// The addresses of pebble, its name server, and of the listeners that it looks at.
-struct Addresses {
-    directory: Port,
+pub(crate) struct Addresses {
+    pub(crate) directory: Port,
     management: Port,
-    names: Port,
-    records: Port,
+    pub(crate) names: Port,
+    pub(crate) records: Port,
     plain: Port,
     secure: Port,
 }
 
 impl Addresses {
-    fn reserve() -> Self {
+    pub(crate) fn reserve() -> Self {
         let [directory, management, names, records, plain, secure] =
             [(); 6].map(|()| Port::reserve().unwrap());
         Self { directory, management, names, records, plain, secure }
@@ -53,7 +53,7 @@ impl Addresses {
 }
 
 /// Pebble and the name server that it asks, which knows every name as this machine.
-fn authority(at: &Addresses, folder: &Path) -> Option<(Peer, Peer)> {
+pub(crate) fn authority(at: &Addresses, folder: &Path) -> Option<(Peer, Peer)> {
     let (pebble, names) = (find("pebble", "pebble")?, find("pebble-challtestsrv", "pebble")?);
     let config = serde_json::json!({ "pebble": {
         "listenAddress": at.directory.address().to_string(),

@@ -18,6 +18,7 @@ mod certificates;
 mod chromium;
 mod curl;
 mod curl_tls;
+mod dns_hosts;
 mod dnsmasq;
 mod front;
 mod grpc;

@@ -16,10 +16,10 @@ const WHO: &str = "Cloudflare";
 const IS_THERE: [u64; 2] = [81057, 81058];
 /// The fields of the request are not valid; the authorization among them is not.
 const BAD_TOKEN: [u64; 2] = [6003, 6111];
-/// Records that are asked for at once.
-const PER_PAGE: u32 = 100;
+/// Zones or records that are asked for at once; it gives no more zones.
+const PER_PAGE: u32 = 50;
 /// How many times that.
-const MAX_PAGES: u64 = 10;
+const MAX_PAGES: u64 = 20;
 
 /// An account at Cloudflare.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,28 +63,54 @@ impl Cloudflare {
         patiently(async || Ok(self.http.call(method, &url, &fields, body.clone()).await?), is_limit).await
     }
 
+    /// All items of a list that `is_it`, from as many pages as there are. A filter that it does not know any more is no
+    /// filter, so that this one counts.
+    async fn list(
+        &self,
+        path: &str,
+        doing: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Value>, ListError> {
+        let mut found = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let path = format!("{path}&per_page={PER_PAGE}&page={page}");
+            let reply = self.call("GET", &path, None).await.map_err(ListError::Other)?;
+            if !is_done(&reply) {
+                let error = failure(doing, &reply);
+                return Err(if reply.status == 403 {
+                    ListError::Forbidden(error)
+                } else {
+                    ListError::Other(error)
+                });
+            }
+            let mut answer = reply.json();
+            let items = answer["result"].take();
+            found.extend(items.as_array().into_iter().flatten().filter(|item| is_it(item)).cloned());
+            if answer["result_info"]["total_pages"].as_u64().is_none_or(|pages| pages <= page) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     async fn zone(&self, name: &str) -> Result<String, DnsError> {
         if let Some(id) = &self.options.zone_id {
             return Ok(id.clone());
         }
         let mut forbidden = None;
         for zone in parents(name) {
-            let reply = self.call("GET", &format!("/zones?name={}", escape(zone)), None).await?;
-            if !is_done(&reply) {
-                let error = failure("find the zone", &reply);
-                // A token for some zones only may not even ask for others.
-                if reply.status == 403 {
-                    forbidden.get_or_insert(error);
-                    continue;
+            let path = format!("/zones?name={}", escape(zone));
+            match self.list(&path, "find the zone", |found| is_named(found, zone)).await {
+                Ok(zones) => {
+                    // Another may have begun to move the zone to an account of theirs.
+                    let active = zones.iter().find(|zone| zone["status"] == "active").or(zones.first());
+                    if let Some(id) = active.and_then(|zone| zone["id"].as_str()) {
+                        return Ok(id.to_owned());
+                    }
                 }
-                return Err(error);
-            }
-            let found = reply.json();
-            let zones = || found["result"].as_array().into_iter().flatten();
-            // Another may have begun to move the zone to an account of theirs.
-            let active = zones().find(|zone| zone["status"] == "active").or_else(|| zones().next());
-            if let Some(id) = active.and_then(|zone| zone["id"].as_str()) {
-                return Ok(id.to_owned());
+                // A token for some zones only may not even ask for others.
+                Err(ListError::Forbidden(error)) => _ = forbidden.get_or_insert(error),
+                Err(ListError::Other(error)) => return Err(error),
             }
         }
         let none = || DnsError::new(format!("{WHO} has no zone for `{name}` that this token may see"));
@@ -101,43 +127,42 @@ impl Cloudflare {
         if is_done(&reply) || is_there { Ok(()) } else { Err(failure("add a record", &reply)) }
     }
 
-    /// The identifiers of the records of this name with this text.
-    async fn find(&self, zone: &str, name: &str, value: &str) -> Result<Vec<String>, DnsError> {
-        let mut found = Vec::new();
-        for page in 1..=MAX_PAGES {
-            let asked = escape(name);
-            let path =
-                format!("/zones/{zone}/dns_records?type=TXT&name={asked}&per_page={PER_PAGE}&page={page}");
-            let reply = self.call("GET", &path, None).await?;
-            if !is_done(&reply) {
-                return Err(failure("list records", &reply));
-            }
-            let answer = reply.json();
-            let records = answer["result"].as_array().into_iter().flatten();
-            // Text is in quotes or not, as it was written.
-            let is_it = |record: &&Value| {
-                let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
-                text("name").eq_ignore_ascii_case(name) && text("content").trim_matches('"') == value
-            };
-            found.extend(records.filter(is_it).filter_map(|record| record["id"].as_str().map(str::to_owned)));
-            if answer["result_info"]["total_pages"].as_u64().is_none_or(|pages| pages <= page) {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
     async fn delete(&self, name: &str, value: &str) -> Result<(), DnsError> {
         let zone = escape(&self.zone(name).await?);
-        for id in self.find(&zone, name, value).await? {
+        let list = format!("/zones/{zone}/dns_records?type=TXT&name.exact={}", escape(name));
+        // Text is in quotes or not, as it was written.
+        let has_text =
+            |record: &Value| record["content"].as_str().map(|text| text.trim_matches('"')) == Some(value);
+        let is_it = |record: &Value| is_named(record, name) && has_text(record);
+        let found = self.list(&list, "list records", is_it).await.map_err(ListError::into_inner)?;
+        for id in found.iter().filter_map(|record| record["id"].as_str()) {
             let reply =
-                self.call("DELETE", &format!("/zones/{zone}/dns_records/{}", escape(&id)), None).await?;
+                self.call("DELETE", &format!("/zones/{zone}/dns_records/{}", escape(id)), None).await?;
             if !is_done(&reply) && reply.status != 404 {
                 return Err(failure("remove a record", &reply));
             }
         }
         Ok(())
     }
+}
+
+/// Why there is no list.
+enum ListError {
+    /// The token may not ask for it.
+    Forbidden(DnsError),
+    Other(DnsError),
+}
+
+impl ListError {
+    fn into_inner(self) -> DnsError {
+        match self {
+            Self::Forbidden(error) | Self::Other(error) => error,
+        }
+    }
+}
+
+fn is_named(item: &Value, name: &str) -> bool {
+    item["name"].as_str().is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 
 fn is_done(reply: &Reply) -> bool {

@@ -9,15 +9,17 @@ fn provider(api: &Api) -> Cloudflare {
 #[tokio::test]
 async fn finds_the_zone_and_adds_beside_others() {
     let none = (200, r#"{"result":[]}"#);
-    let moved = r#"{"result":[{"id":"z0","status":"pending"},{"id":"z1","status":"active"}]}"#;
+    let moved = r#"{"result":[{"id":"z2","name":"other.com","status":"active"},
+        {"id":"z0","name":"example.com","status":"pending"},
+        {"id":"z1","name":"example.com","status":"active"}]}"#;
     let api = Api::start(&[none, none, (200, moved), (200, "{}")]).await;
     provider(&api).set("_acme-challenge.a.example.com", "v1").await.unwrap();
     let asked = api.asked();
     let targets: Vec<_> = asked.iter().map(|one| format!("{} {}", one.method, one.target)).collect();
     let wanted = [
-        "GET /zones?name=_acme-challenge.a.example.com",
-        "GET /zones?name=a.example.com",
-        "GET /zones?name=example.com",
+        "GET /zones?name=_acme-challenge.a.example.com&per_page=50&page=1",
+        "GET /zones?name=a.example.com&per_page=50&page=1",
+        "GET /zones?name=example.com&per_page=50&page=1",
         "POST /zones/z1/dns_records",
     ];
     assert_eq!(targets, wanted);
@@ -29,7 +31,9 @@ async fn finds_the_zone_and_adds_beside_others() {
     );
 }
 
-const ZONE: (u16, &str) = (200, r#"{"result":[{"id":"z1","status":"active"}],"success":true}"#);
+const NONE: (u16, &str) = (200, r#"{"result":[],"success":true}"#);
+const ZONE: (u16, &str) =
+    (200, r#"{"result":[{"id":"z1","name":"example.com","status":"active"}],"success":true}"#);
 const NAME: &str = "_acme-challenge.example.com";
 
 #[tokio::test]
@@ -40,11 +44,11 @@ async fn removes_only_its_own_record_from_all_pages() {
     let second = r#"{"result":[{"id":"r4","name":"_acme-challenge.example.com","content":"v1"}],
         "result_info":{"page":2,"total_pages":2}}"#;
     let gone = (404, r#"{"success":false,"errors":[{"code":81044,"message":"Record does not exist."}]}"#);
-    let api = Api::start(&[ZONE, (200, first), (200, second), (200, "{}"), gone]).await;
+    let api = Api::start(&[NONE, ZONE, (200, first), (200, second), (200, "{}"), gone]).await;
     provider(&api).remove(NAME, "v1").await.unwrap();
     let targets: Vec<_> =
-        api.asked().iter().skip(1).map(|one| format!("{} {}", one.method, one.target)).collect();
-    let list = format!("GET /zones/z1/dns_records?type=TXT&name={NAME}&per_page=100&page=");
+        api.asked().iter().skip(2).map(|one| format!("{} {}", one.method, one.target)).collect();
+    let list = format!("GET /zones/z1/dns_records?type=TXT&name.exact={NAME}&per_page=50&page=");
     let wanted = [
         format!("{list}1"),
         format!("{list}2"),
@@ -60,7 +64,7 @@ async fn a_record_that_is_there_is_fine() {
         let there = format!(
             r#"{{"result":null,"success":false,"errors":[{{"code":{code},"message":"It exists."}}],"messages":[]}}"#
         );
-        let api = Api::start(&[ZONE, (400, &there)]).await;
+        let api = Api::start(&[NONE, ZONE, (400, &there)]).await;
         provider(&api).set(NAME, "v").await.unwrap();
     }
 }
@@ -104,7 +108,7 @@ async fn says_what_is_wrong() {
 #[tokio::test(start_paused = true)]
 async fn comes_back_where_it_asked_too_often() {
     let limit = (429, r#"{"success":false,"errors":[{"code":971,"message":"Please wait."}]}"#);
-    let api = Api::start(&[limit, ZONE, limit, limit, (200, "{}")]).await;
+    let api = Api::start(&[limit, NONE, ZONE, limit, limit, (200, "{}")]).await;
     provider(&api).set(NAME, "v").await.unwrap();
-    assert_eq!(api.asked().len(), 5);
+    assert_eq!(api.asked().len(), 6);
 }
