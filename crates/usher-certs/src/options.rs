@@ -27,6 +27,8 @@ pub struct Options {
     pub challenges: Vec<ChallengeKind>,
     /// Who writes the records of DNS-01.
     pub dns: Option<DnsOptions>,
+    /// Whether a DNS-01 record is written where a CNAME at its name leads.
+    pub follow_cname: bool,
     /// How long to wait until a DNS-01 record is seen.
     pub propagation: Propagation,
     /// A certificate is renewed when this share of its lifetime is left (0.05 to 0.9). None: a third, and half where it
@@ -56,6 +58,7 @@ impl Options {
             key_type: KeyType::default(),
             challenges: vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01, ChallengeKind::Dns01],
             dns: None,
+            follow_cname: true,
             propagation: Propagation::default(),
             renewal_share: None,
             on_demand: None,

@@ -99,8 +99,22 @@ impl<'a> Answers<'a> {
         }
         // Before it is there: a failure may come after the record was written.
         self.records.push((name.clone(), question.record.clone()));
-        let written = shared.provider().set(&name, &question.record).await;
-        written.map_err(|error| Failure::local(format!("cannot write the TXT record `{name}`: {error}")))
+        let place = self.place(shared.provider(), &name).await;
+        if place != name {
+            let line = format!("`{name}` is an alias: the TXT record is written at `{place}`");
+            self.options.log.write(Level::Info, &line);
+        }
+        let written = shared.provider().set(&place, &question.record).await;
+        written.map_err(|error| Failure::local(format!("cannot write the TXT record `{place}`: {error}")))
+    }
+
+    /// Where the record is to be written.
+    async fn place(&self, provider: &dyn dns::DnsProvider, name: &str) -> String {
+        let followed = match self.options.follow_cname && provider.has_zones() {
+            true => dns::target(name).await,
+            false => None,
+        };
+        followed.unwrap_or_else(|| name.to_owned())
     }
 
     /// Waits until the answers can be seen.
@@ -119,7 +133,8 @@ impl<'a> Answers<'a> {
         for (name, value) in std::mem::take(&mut self.records) {
             let removed = match self.provider() {
                 Ok(shared) => {
-                    shared.provider().remove(&name, &value).await.map_err(|error| error.to_string())
+                    let place = self.place(shared.provider(), &name).await;
+                    shared.provider().remove(&place, &value).await.map_err(|error| error.to_string())
                 }
                 Err(failure) => Err(failure.sentence),
             };

@@ -4,6 +4,7 @@
 //! parent have their challenges at the same name, and removes exactly what it added.
 
 mod acme_dns;
+mod alias;
 mod cloudflare;
 mod command;
 mod desec;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use acme_dns::AcmeDnsOptions;
+pub(crate) use alias::target;
 pub use cloudflare::CloudflareOptions;
 pub use command::CommandOptions;
 pub use desec::DeSecOptions;
@@ -103,6 +105,10 @@ pub(crate) trait DnsProvider {
     fn set<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a>;
     /// Removes it; it is fine if it is not there.
     fn remove<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a>;
+    /// Whether it writes to whatever zone a name is in, so that aliases can be followed.
+    fn has_zones(&self) -> bool {
+        true
+    }
     /// Whether only one order at a time can have its records there.
     fn is_narrow(&self) -> bool {
         false

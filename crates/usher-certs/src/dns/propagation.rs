@@ -103,7 +103,18 @@ async fn authoritative(name: &str) -> Result<(Vec<SocketAddr>, String), String> 
             _ => break,
         }
     }
-    for zone in super::parents(&name) {
+    let servers = servers_of(resolver, super::parents(&name)).await?;
+    Ok((servers, name))
+}
+
+/// The servers of the first of these zones that is one.
+pub(super) async fn servers_of(
+    resolver: SocketAddr,
+    zones: impl Iterator<Item = &str>,
+) -> Result<Vec<SocketAddr>, String> {
+    let mut last = "";
+    for zone in zones {
+        last = zone;
         let Ok(answer) = ask(resolver, zone, TYPE_NS, true).await else { continue };
         let of_zone = answer.of_type(TYPE_NS).filter(|record| record.name == zone);
         let names: BTreeSet<String> =
@@ -111,10 +122,10 @@ async fn authoritative(name: &str) -> Result<(Vec<SocketAddr>, String), String> 
         if !names.is_empty() {
             let servers = addresses(resolver, &names).await;
             let none = || format!("the name servers of `{}` have no address", excerpt(zone));
-            return if servers.is_empty() { Err(none()) } else { Ok((servers, name.clone())) };
+            return if servers.is_empty() { Err(none()) } else { Ok(servers) };
         }
     }
-    Err(format!("no zone of `{}` was found", excerpt(&name)))
+    Err(format!("no zone was found up to `{}`", excerpt(last)))
 }
 
 fn target(data: &Data) -> Option<String> {
@@ -124,14 +135,14 @@ fn target(data: &Data) -> Option<String> {
     }
 }
 
-/// One address of each server, IPv4 where there is one.
+/// One address of each server, IPv4 where there is one. They are asked where the resolver is: at port 53.
 async fn addresses(resolver: SocketAddr, names: &BTreeSet<String>) -> Vec<SocketAddr> {
     let mut found = Vec::new();
     for name in names {
         for kind in [TYPE_A, TYPE_AAAA] {
             let Ok(answer) = ask(resolver, name, kind, true).await else { continue };
             let address = answer.of_type(kind).find_map(|record| match record.data {
-                Data::Address(address) => Some(SocketAddr::new(address, 53)),
+                Data::Address(address) => Some(SocketAddr::new(address, resolver.port())),
                 _ => None,
             });
             if let Some(address) = address {
@@ -144,7 +155,7 @@ async fn addresses(resolver: SocketAddr, names: &BTreeSet<String>) -> Vec<Socket
 }
 
 /// The resolvers of the system (resolv.conf(5)).
-fn system_resolvers() -> Vec<SocketAddr> {
+pub(super) fn system_resolvers() -> Vec<SocketAddr> {
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     resolvers(&text)
 }

@@ -7,52 +7,76 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use super::wire::{CLASS_IN, TYPE_TXT, parse, push_name, push_text, push_u16};
+use super::wire::{CLASS_IN, TYPE_A, TYPE_TXT, parse, push_name, push_text, push_u16};
 
-/// A name server that knows TXT records.
+/// A name server that knows some records: name, type, and what it says. `*` stands for a label that is not there.
 pub(crate) struct NameServer {
     address: SocketAddr,
-    records: Arc<Mutex<Vec<(String, String)>>>,
+    records: Arc<Mutex<Vec<(String, u16, String)>>>,
+    asked: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
 impl NameServer {
     pub(crate) async fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let records: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-        let known = records.clone();
+        let server =
+            Self { address: socket.local_addr().unwrap(), records: Arc::default(), asked: Arc::default() };
+        let (known, asked) = (server.records.clone(), server.asked.clone());
         tokio::spawn(async move {
             let mut buffer = [0; 1024];
             loop {
                 let (length, peer) = socket.recv_from(&mut buffer).await.unwrap();
-                let answer = answer(&buffer[..length], &known.lock().unwrap());
+                let question = &buffer[..length];
+                let name = parse(question).unwrap().question.unwrap().0;
+                asked.lock().unwrap().push((name, question[2] & 1 != 0));
+                let answer = answer(question, &known.lock().unwrap());
                 socket.send_to(&answer, peer).await.unwrap();
             }
         });
-        Self { address, records }
+        server
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// The names that were asked for, and whether it was to find out by asking others.
+    pub(crate) fn asked(&self) -> Vec<(String, bool)> {
+        self.asked.lock().unwrap().clone()
+    }
+
     pub(crate) fn add(&self, name: &str, value: &str) {
-        self.records.lock().unwrap().push((name.to_owned(), value.to_owned()));
+        self.add_record(name, TYPE_TXT, value);
+    }
+
+    pub(crate) fn add_record(&self, name: &str, kind: u16, value: &str) {
+        self.records.lock().unwrap().push((name.to_owned(), kind, value.to_owned()));
     }
 }
 
-fn answer(question: &[u8], records: &[(String, String)]) -> Vec<u8> {
-    let asked = parse(question).unwrap().question.unwrap();
+fn answer(question: &[u8], records: &[(String, u16, String)]) -> Vec<u8> {
+    let (name, kind) = parse(question).unwrap().question.unwrap();
     let mut out = question.to_vec();
     out[2] |= 0x80;
-    let found: Vec<_> = records.iter().filter(|(name, _)| *name == asked.0 && asked.1 == TYPE_TXT).collect();
+    let all = format!("*.{}", name.split_once('.').map_or("", |(_, parent)| parent));
+    let owner = if records.iter().any(|record| record.0 == name) { &name } else { &all };
+    let found: Vec<_> = records.iter().filter(|record| record.0 == *owner && record.1 == kind).collect();
     out[7] = found.len() as u8;
-    for (name, value) in found {
-        push_name(&mut out, name).unwrap();
-        push_u16(&mut out, TYPE_TXT);
+    for (_, _, value) in found {
+        push_name(&mut out, &name).unwrap();
+        push_u16(&mut out, kind);
         push_u16(&mut out, CLASS_IN);
         out.extend_from_slice(&[0, 0, 0, 60]);
-        push_text(&mut out, value).unwrap();
+        let mut data = Vec::new();
+        match kind {
+            TYPE_TXT => push_text(&mut out, value).unwrap(),
+            TYPE_A => data.extend_from_slice(&value.parse::<std::net::Ipv4Addr>().unwrap().octets()),
+            _ => push_name(&mut data, value).unwrap(),
+        }
+        if kind != TYPE_TXT {
+            push_u16(&mut out, data.len() as u16);
+            out.extend_from_slice(&data);
+        }
     }
     out
 }

@@ -29,6 +29,7 @@ impl Worker {
         let mended = before.authorities != options.authorities
             || before.challenges != options.challenges
             || before.dns != options.dns
+            || before.follow_cname != options.follow_cname
             || before.email != options.email
             || before.propagation != options.propagation;
         *self.options.borrow_mut() = Rc::new(options);

@@ -161,6 +161,9 @@ crate::section! {
         pub subdomain: Option<String>,
         /// The address of the API, in place of the provider's own.
         pub url: Option<Spanned<String>>,
+        /// `cloudflare`, `route53`, `desec`, `rfc2136`: if `_acme-challenge.NAME` is a CNAME, write the record where it
+        /// leads. That may be a zone of its own, so that the credentials need not reach the real one.
+        pub follow_cname: bool = true,
         /// Ask these name servers whether the record is there already, in place of the zone's own.
         pub resolvers: OneOrMany<Spanned<String>> = OneOrMany::default(),
         /// How long to wait for the record to be there.

@@ -81,6 +81,7 @@ fn automatic_options(automatic: &Automatic, options: &mut Options, found: &mut V
     }
     if let Some(provider) = &automatic.dns {
         options.propagation = propagation(provider, found);
+        options.follow_cname = provider.follow_cname;
         match dns_options(provider) {
             Ok(dns) => options.dns = Some(dns),
             Err(missing) => {

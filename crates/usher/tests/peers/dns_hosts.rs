@@ -37,6 +37,7 @@ challenges = "dns-01"
 ca = { directory = "https://DIRECTORY/dir", roots = "ca.pem" }
 [automatic_https.dns]
 resolvers = "NAMES"
+follow_cname = false
 PROVIDER
 [[listener]]
 bind = "$LISTEN"

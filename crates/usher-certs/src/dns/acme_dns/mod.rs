@@ -70,6 +70,11 @@ impl DnsProvider for AcmeDns {
         Box::pin(async { Ok(()) })
     }
 
+    /// It serves one name, to which the aliases lead.
+    fn has_zones(&self) -> bool {
+        false
+    }
+
     /// The names of all certificates lead to the same two records.
     fn is_narrow(&self) -> bool {
         true

@@ -71,6 +71,11 @@ impl DnsProvider for Command {
     fn remove<'a>(&'a self, name: &'a str, value: &'a str) -> DnsFuture<'a> {
         Box::pin(self.run("remove", name, value))
     }
+
+    /// Where a record goes is what the program decides.
+    fn has_zones(&self) -> bool {
+        false
+    }
 }
 
 fn run(options: &CommandOptions, action: &str, name: &str, value: &str) -> Result<(), DnsError> {

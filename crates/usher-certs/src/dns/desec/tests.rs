@@ -66,7 +66,7 @@ async fn says_why_it_failed() {
         (vec![(200, "[]")], "no domain"),
         (vec![(401, r#"{"detail":"Invalid token."}"#)], "Invalid token.\"}; check the token"),
         (vec![DOMAIN, (404, "{}"), alias], "conflicting type"),
-        (vec![[DOMAIN, (404, "{}")].to_vec(), [slow; 6].to_vec()].concat(), "throttled"),
+        ([&[DOMAIN, (404, "{}")][..], &[slow; 6]].concat(), "throttled"),
     ];
     for (answers, expected) in cases {
         let api = Api::start(&answers).await;

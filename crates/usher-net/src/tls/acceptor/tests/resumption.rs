@@ -144,7 +144,7 @@ fn nobody_resumes_with_a_certificate_that_is_over() {
             drop(shaken(&acceptor, &connector, "example.com").await);
             assert!(shaken(&acceptor, &connector, "example.com").await.0.session().resumed);
             let (server, client) = shake(&later, &connector, "example.com", 1 << 16).await;
-            assert_eq!(server.err().expect("it is over").text(), "the certificate is expired");
+            assert_eq!(server.expect_err("it is over").text(), "the certificate is expired");
             assert!(client.is_err());
         });
     }
