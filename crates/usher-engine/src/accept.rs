@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use usher_api::metrics::Refusal;
+use usher_net::shortage::{self, Deed, Level};
 use usher_net::{AcceptFault, Accepted, Address, Dialer, Listener, Peer};
 
 use crate::connection::{self, Door, IdleConnection, IdleConnections};
@@ -19,6 +20,8 @@ pub use datagrams::run as run_quic;
 
 /// Pause after the system ran out of descriptors or memory.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
+/// Pause while the process is short of memory or descriptors.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// How long a listener that ends still takes connections whose handshake is under way.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
@@ -52,6 +55,10 @@ pub async fn run<D: Dialer>(
     };
     let door = Door { listener: spec, index, peer: None, local, is_fresh: true, session: None };
     while !stop.stopped.get() {
+        if shortage::level() >= Level::Full {
+            wait_for_room(&stop).await;
+            continue;
+        }
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
@@ -79,6 +86,15 @@ pub async fn run<D: Dialer>(
     }
 }
 
+/// Leaves those who come in the kernel's queue for a moment.
+async fn wait_for_room(stop: &Stop) {
+    shortage::did(Deed::PausedAccept, 1);
+    tokio::select! {
+        () = tokio::time::sleep(NO_ROOM_PAUSE) => {}
+        () = stop.notify.notified() => {}
+    }
+}
+
 /// Starts serving an accepted connection; false if the listener is of no more use.
 async fn take<D: Dialer>(
     worker: &Rc<Worker<D>>,
@@ -87,6 +103,11 @@ async fn take<D: Dialer>(
     accepted: std::io::Result<(Accepted, Peer)>,
 ) -> bool {
     match accepted {
+        Ok((stream, _)) if !shortage::may_keep(stream.descriptor()) => {
+            shortage::did(Deed::TurnedAway, 1);
+            worker.metrics.connections.refused(Refusal::Descriptors);
+            true
+        }
         Ok((stream, peer)) => {
             let peer = match peer {
                 Peer::Ip(address) => Some(address),

@@ -193,7 +193,7 @@ impl<D: Dialer> Guest<D> {
         let peer = self.door.peer.map(|peer| peer.ip());
         let mut ahead = Vec::new();
         let reading = proxy::read(&mut stream, rule, peer, &mut ahead);
-        match self.deadline.limit(listener.timeouts.head, reading).await {
+        match self.deadline.limit_client(listener.timeouts.head, self.deadline.pace(), reading).await {
             Ok(Ok(Some((source, destination)))) => {
                 (self.door.peer, self.door.local) = (Some(source), Some(destination));
                 if let Some(permit) = &mut self.permit
@@ -216,6 +216,7 @@ impl<D: Dialer> Guest<D> {
     /// gives no more time for one.
     async fn wait<T: Transport>(&mut self, stream: &mut Secured<T>) -> bool {
         self.deadline.set(self.patience);
+        self.deadline.waits(self.deadline.pace().idle());
         let mut leaving = false;
         let arrived = poll_fn(|cx| {
             if let Poll::Ready(ready) = stream.poll_read_ready(cx) {

@@ -17,12 +17,56 @@ use usher_http::date::DateCache;
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
 const NEVER: u64 = u64::MAX;
+/// The time of a deadline that was made to pass. No clock says it.
+const CUT: u64 = 0;
 
 #[derive(Default)]
 struct Slot {
     at: u64,
     waker: Option<Waker>,
+    wait: Wait,
 }
+
+/// Whom a deadline waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Somebody else than a client.
+    #[default]
+    Other,
+    /// A client that has asked for nothing, since then (milliseconds).
+    Idle(u64),
+    /// A client that is to send its request or to take its response: since when (milliseconds), and how much it has moved
+    /// meanwhile (bytes).
+    Client(u64, u64),
+}
+
+/// How fast a client is that is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    since: u64,
+    moved: u64,
+}
+
+impl Pace {
+    /// It has moved so much since (bytes).
+    pub(crate) fn moved(self, moved: u64) -> Self {
+        Self { moved, ..self }
+    }
+
+    pub(crate) fn wait(self) -> Wait {
+        Wait::Client(self.since, self.moved)
+    }
+
+    /// It has asked for nothing since.
+    pub(crate) fn idle(self) -> Wait {
+        Wait::Idle(self.since)
+    }
+}
+
+/// Whoever has waited less than so long is not slow (milliseconds).
+const SLOW_AFTER: u64 = 1000;
+/// Nor is whoever moves more than this (bytes per second).
+const FAST: u64 = 64 << 10;
 
 /// The deadlines and the coarse clock of one thread.
 pub struct Deadlines {
@@ -77,7 +121,7 @@ impl Deadlines {
             slots.push(Slot::default());
             (slots.len() - 1) as u32
         });
-        slots[index as usize] = Slot { at: NEVER, waker: None };
+        slots[index as usize] = Slot { at: NEVER, ..Slot::default() };
         Deadline { table: self.clone(), index }
     }
 
@@ -86,6 +130,54 @@ impl Deadlines {
         let wakers: Vec<Waker> =
             self.slots.borrow_mut().iter_mut().filter_map(|slot| slot.waker.take()).collect();
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets the deadlines pass of those clients who are slowest: `thousandths` of all that wait for one, and one at least.
+    /// Returns how many.
+    pub(crate) fn cut_slowest(&self, thousandths: u32) -> usize {
+        self.cut(thousandths, |wait, now| match wait {
+            Wait::Client(since, moved) if now.saturating_sub(since) >= SLOW_AFTER => {
+                Some(moved.saturating_mul(1000) / (now - since)).filter(|rate| *rate < FAST)
+            }
+            _ => None,
+        })
+    }
+
+    /// The same of those who ask for nothing: the longest first.
+    pub(crate) fn cut_idle(&self, thousandths: u32) -> usize {
+        self.cut(thousandths, |wait, now| match wait {
+            Wait::Idle(since) if now.saturating_sub(since) >= SLOW_AFTER => Some(since),
+            _ => None,
+        })
+    }
+
+    /// Lets some pass: those that `rank` gives a number, the lowest first.
+    fn cut(&self, thousandths: u32, rank: impl Fn(Wait, u64) -> Option<u64>) -> usize {
+        let now = self.now.get();
+        let mut slots = self.slots.borrow_mut();
+        // Of those who are equal, the one that has waited longest.
+        let begun = |wait| match wait {
+            Wait::Idle(since) | Wait::Client(since, _) => since,
+            Wait::Other => NEVER,
+        };
+        let ranked = slots.iter().enumerate().filter(|(_, slot)| slot.at != CUT && slot.waker.is_some());
+        let mut ranked: Vec<(u64, u64, usize)> =
+            ranked.filter_map(|(at, slot)| Some((rank(slot.wait, now)?, begun(slot.wait), at))).collect();
+        if ranked.is_empty() || thousandths == 0 {
+            return 0;
+        }
+        let number = (ranked.len() * thousandths as usize).div_ceil(1000).clamp(1, ranked.len());
+        if number < ranked.len() {
+            ranked.select_nth_unstable(number);
+        }
+        let mut wakers = Vec::with_capacity(number);
+        for (_, _, index) in &ranked[..number] {
+            slots[*index].at = CUT;
+            wakers.extend(slots[*index].waker.take());
+        }
+        drop(slots);
+        wakers.into_iter().for_each(Waker::wake);
+        number
     }
 
     fn update_clock(&self) {
@@ -121,7 +213,46 @@ impl Deadline {
     pub fn set(&self, after: Duration) {
         // One more tick, so that it never passes early.
         let at = self.table.now.get() + (after + TICK).as_millis() as u64;
-        self.table.slots.borrow_mut()[self.index as usize].at = at;
+        let slot = &mut self.table.slots.borrow_mut()[self.index as usize];
+        (slot.at, slot.wait) = (at, Wait::Other);
+    }
+
+    /// Says whom it waits for, until it is set again: those who wait for clients are the first that are ended when memory
+    /// is short.
+    pub(crate) fn waits(&self, wait: Wait) {
+        self.table.slots.borrow_mut()[self.index as usize].wait = wait;
+    }
+
+    /// As [`Deadline::limit`], where it is a client that is waited for, and has been since then.
+    pub(crate) async fn limit_client<F: Future>(
+        &self,
+        after: Duration,
+        pace: Pace,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        self.set(after);
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => {
+                let passed = self.poll(cx).map(Err);
+                if passed.is_pending() {
+                    self.waits(pace.wait());
+                }
+                passed
+            }
+        })
+        .await
+    }
+
+    /// A client begins to be waited for.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace { since: self.table.now.get(), moved: 0 }
+    }
+
+    /// Whether it passed before its time, for want of memory or descriptors.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.table.slots.borrow()[self.index as usize].at == CUT
     }
 
     /// How long it is until then.
@@ -158,7 +289,7 @@ impl Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.table.slots.borrow_mut()[self.index as usize] = Slot { at: NEVER, waker: None };
+        self.table.slots.borrow_mut()[self.index as usize] = Slot { at: NEVER, ..Slot::default() };
         self.table.free.borrow_mut().push(self.index);
     }
 }

@@ -16,7 +16,7 @@ use usher_wire::Downstream;
 
 use crate::deadline::Deadline;
 use crate::snapshot::ListenerSpec;
-use crate::steps::{choose, forward, guard, record, reply, route, sanitize};
+use crate::steps::{choose, forward, guard, record, reply, route, sanitize, shed};
 use crate::worker::{Local, Worker};
 
 /// What every step may look at: the same for all requests of a connection, but for the snapshot.
@@ -92,6 +92,9 @@ async fn answer<D: Dialer>(
         return Ok((Answer::Own(reply::not_found()), None));
     };
     if let Some(reply) = route::to_https(visit, exchange, route) {
+        return Ok((Answer::Own(reply), Some(index)));
+    }
+    if let Some(reply) = shed::refuse(route) {
         return Ok((Answer::Own(reply), Some(index)));
     }
     if let Some(reply) = guard::run(visit, exchange, down, route).await? {

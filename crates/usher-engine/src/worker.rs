@@ -18,6 +18,7 @@ use crate::deadline::Deadlines;
 use crate::snapshot::{ResolvedEndpoint, Snapshot};
 
 mod admission;
+mod relief;
 
 pub(crate) use admission::{Permit, Refused};
 
@@ -166,7 +167,7 @@ impl<D: Dialer> Worker<D> {
                 self.local().clusters.iter().for_each(|cluster| cluster.sweep(now));
             }
         };
-        tokio::join!(deadlines.run(), sweep, self.trim());
+        tokio::join!(deadlines.run(), sweep, self.trim(), self.relieve());
     }
 
     /// Gives the system back what a wave of visitors used, when it is over.
@@ -193,7 +194,7 @@ impl<D: Dialer> Worker<D> {
     /// Keeps an exchange's memory for another request.
     pub(crate) fn give_exchange(&self, mut exchange: Box<Exchange>) {
         let mut pool = self.exchanges.borrow_mut();
-        if pool.len() < POOLED_EXCHANGES {
+        if pool.len() < POOLED_EXCHANGES && !usher_net::shortage::is_tight() {
             exchange.clear();
             exchange.request.fields.shrink(EXCHANGE_KEPT);
             exchange.response.fields.shrink(EXCHANGE_KEPT);
@@ -210,7 +211,7 @@ impl<D: Dialer> Worker<D> {
     /// as many do as may.
     pub(crate) fn linger(&self) -> Option<Lingering<'_>> {
         let others = self.lingering.get();
-        (others < LINGERING).then(|| {
+        (others < LINGERING && !usher_net::shortage::is_tight()).then(|| {
             self.lingering.set(others + 1);
             Lingering(&self.lingering)
         })

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
 use socket2::Socket;
@@ -52,6 +52,16 @@ impl Accepted {
         match self.state {
             State::Registered(stream) => Ok(stream),
             _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The number of its descriptor; -1 if it is lost.
+    pub fn descriptor(&self) -> i32 {
+        match &self.state {
+            State::Fresh { socket, .. } => socket.as_raw_fd(),
+            State::Registered(Stream::Tcp(stream)) => stream.as_raw_fd(),
+            State::Registered(Stream::Unix(stream)) => stream.as_raw_fd(),
+            State::Lost => -1,
         }
     }
 

@@ -9,6 +9,7 @@
 //! - [`proxy_protocol`]: who the client is when a load balancer stands before us.
 //! - [`quic`]: QUIC endpoints, one per worker, whose packets find their worker.
 //! - [`tls`]: encrypted streams, certificates, and the keys of sessions.
+//! - [`shortage`], [`CountedHeap`]: how much memory and how many descriptors the process has, of how many it may.
 //! - [`pin_to_core`], [`raise_open_files`], [`trim_heap`]: what a worker asks of the system.
 
 mod accepted;
@@ -23,6 +24,7 @@ mod options;
 mod pipe;
 pub mod proxy_protocol;
 pub mod quic;
+pub mod shortage;
 mod stream;
 mod sys;
 #[cfg(test)]
@@ -44,6 +46,6 @@ pub use memory::MemoryStream;
 pub use options::{Keepalive, SocketOptions};
 pub use pipe::{IDLE_PIPES_PER_THREAD, MIN_PIPE_CAPACITY, PIPE_CAPACITY, Pipe};
 pub use stream::Stream;
-pub use sys::trim_heap;
+pub use sys::{CountedHeap, trim_heap};
 pub use transport::Transport;
 pub use watch::Watch;

@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
 
+use crate::shortage;
+
 /// Capacity asked of the kernel for each pipe, in bytes; as much as an unprivileged process may ask (`pipe-max-size`).
 ///
 /// Measured on loopback, median CPU of the moving thread for 1 GiB: 64 KiB 0.48 s, 256 KiB 0.40 s, 512 KiB 0.29 s,
@@ -50,7 +52,14 @@ impl Ends {
                 "the user's pipes take up all that `fs.pipe-user-pages-soft` allows",
             ));
         }
+        shortage::pipe(capacity, true);
         Ok(Self { read, write, capacity })
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        shortage::pipe(self.capacity, false);
     }
 }
 
@@ -73,6 +82,9 @@ impl Pipe {
     /// through a buffer then.
     pub fn take() -> io::Result<Self> {
         let idle = POOL.try_with(PipePool::take).ok().flatten();
+        if idle.is_none() && shortage::level() > shortage::memory() {
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "the process is short of descriptors"));
+        }
         let ends = idle.map_or_else(Ends::open, Ok)?;
         Ok(Self { ends: Some(ends), held: 0, full: false })
     }

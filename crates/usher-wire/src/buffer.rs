@@ -2,10 +2,15 @@
 
 use std::cell::RefCell;
 
+use usher_net::shortage;
+
 /// The size of a fresh buffer (bytes): one read takes a usual head and a small body.
 pub const SMALL: usize = 16 << 10;
 /// The size that streaming bodies read into (bytes).
 pub const LARGE: usize = 64 << 10;
+/// The size of a fresh buffer while the process is short of memory, and of what streaming bodies read into (bytes). It
+/// grows by the same steps.
+pub const TIGHT: usize = 4 << 10;
 /// Buffers that a thread keeps, of [`SMALL`] and of [`LARGE`]: 8 MiB and 4 MiB at most. A request in flight holds one
 /// or two; whoever finds none has to fill one with zeros.
 const POOLED: [usize; 2] = [512, 64];
@@ -24,7 +29,7 @@ fn take(size: usize) -> Box<[u8]> {
 }
 
 fn give(data: Box<[u8]>) {
-    if data.len() != SMALL && data.len() != LARGE {
+    if data.len() != SMALL && data.len() != LARGE || shortage::is_tight() {
         return;
     }
     let class = usize::from(data.len() > SMALL);
@@ -36,9 +41,10 @@ fn give(data: Box<[u8]>) {
     });
 }
 
-/// Frees the buffers that this thread keeps, but a few: after a wave of requests.
+/// Frees the buffers that this thread keeps, but a few: after a wave of requests, or while the process is short of memory.
 pub fn free_spare_buffers() {
-    POOL.with(|pool| pool.borrow_mut().iter_mut().for_each(|pool| pool.truncate(SPARE)));
+    let kept = if shortage::is_tight() { 0 } else { SPARE };
+    POOL.with(|pool| pool.borrow_mut().iter_mut().for_each(|pool| pool.truncate(kept)));
 }
 
 /// Bytes that were read and not taken yet. Holds memory only while it is in use.
@@ -85,9 +91,14 @@ impl Buffer {
         &mut self.data[self.end..]
     }
 
-    /// Room of the size for streaming, if nothing is held.
+    /// Room of the size for streaming, if nothing is held. A small one while the process is short of memory, as whoever
+    /// takes the body may be slow.
     pub fn room_for_stream(&mut self) -> &mut [u8] {
-        if self.is_empty() && self.data.len() < LARGE {
+        if self.is_empty() && shortage::is_tight() {
+            if self.data.len() != TIGHT {
+                give(std::mem::replace(&mut self.data, vec![0; TIGHT].into_boxed_slice()));
+            }
+        } else if self.is_empty() && self.data.len() < LARGE {
             give(std::mem::replace(&mut self.data, take(LARGE)));
         }
         self.room(LARGE)
@@ -110,7 +121,7 @@ impl Buffer {
 
     fn make_room(&mut self, limit: usize) {
         if self.data.is_empty() {
-            self.data = take(SMALL);
+            self.data = take(if shortage::is_tight() { TIGHT } else { SMALL });
         } else if self.start > 0 {
             self.data.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);

@@ -5,6 +5,7 @@
 //! - [`h1`]: HTTP/1.0 and 1.1, both sides, in one connection type.
 //! - [`h2`]: HTTP/2, both sides; [`hpack`] and [`huffman`] are its compression of heads.
 //! - [`h3`]: HTTP/3, both sides, over QUIC; [`qpack`] is its compression of heads.
+//! - [`pressure`]: who reads nothing for want of memory.
 //! - [`upstream`]: what a client's side of every protocol offers.
 //! - [`pump`]: the one loop that moves a body from a source to a sink, whatever the protocols.
 
@@ -17,6 +18,7 @@ pub mod h2;
 pub mod h3;
 pub mod hpack;
 pub mod huffman;
+pub mod pressure;
 pub mod pump;
 pub mod qpack;
 #[cfg(test)]

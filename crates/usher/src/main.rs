@@ -7,6 +7,7 @@
 //! - [`names`]: endpoints that are written by name, resolved again and again.
 //! - [`health`]: endpoints that are asked whether they are well.
 //! - [`shifts`]: splits that move by themselves.
+//! - [`shortage`]: the ceiling on memory and descriptors, and whoever watches it.
 //! - [`demo`]: what `usher` serves when it is told nothing.
 
 mod assemble;
@@ -24,9 +25,14 @@ mod origin;
 mod outliers;
 mod serve;
 mod shifts;
+mod shortage;
 mod terminal;
 
 use std::process::ExitCode;
+
+/// Every byte of the heap is charged against the ceiling.
+#[global_allocator]
+static HEAP: usher_net::CountedHeap = usher_net::CountedHeap;
 
 /// 0: done; 1: the config was refused or something failed; 2: the command line was wrong (clap says so itself).
 fn main() -> ExitCode {

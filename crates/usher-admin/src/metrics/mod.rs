@@ -4,6 +4,7 @@ mod exposition;
 mod families;
 mod moving;
 mod process;
+mod shortage;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub fn render(registry: &Registry) -> String {
     families::probes(&mut out, registry);
     moving::mirrors(&mut out, registry);
     moving::shifts(&mut out, registry);
+    shortage::render(&mut out);
     process::render(&mut out);
     out.finish()
 }

@@ -18,12 +18,20 @@ pub enum Refusal {
     ProxyProtocol,
     /// There are as many TLS handshakes under way as the config allows.
     HandshakeLimit,
+    /// Its descriptor is one of those that clients do not get.
+    Descriptors,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Limit, Self::ClientLimit, Self::AcceptError, Self::ProxyProtocol, Self::HandshakeLimit];
+    pub const ALL: [Self; 6] = [
+        Self::Limit,
+        Self::ClientLimit,
+        Self::AcceptError,
+        Self::ProxyProtocol,
+        Self::HandshakeLimit,
+        Self::Descriptors,
+    ];
 
     /// The name in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +41,7 @@ impl Refusal {
             Self::AcceptError => "accept_error",
             Self::ProxyProtocol => "proxy_protocol",
             Self::HandshakeLimit => "handshake_limit",
+            Self::Descriptors => "descriptors",
         }
     }
 }

@@ -42,8 +42,8 @@ pub use outliers::Outliers;
 pub use pattern::ValuePattern;
 pub use resolve::RouteSettings;
 pub use retry::{Backoff, Hedge, HedgeAfter, Retry, RetryBudget, RetryOn};
-pub use route::{AmbiguousPaths, Bundle, Route, Split, SplitTarget, Sticky, Target};
 pub use shift::{Shift, Start, Tolerance, Unsure};
+pub use route::{AmbiguousPaths, Bundle, Criticality, Route, Split, SplitTarget, Sticky, Target};
 pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
 pub use tls::{
     Certificate, ClientCertificate, ClientCertificateMode, ClusterTls, ListenerTls, Passthrough, Protocol,
@@ -52,12 +52,25 @@ pub use tls::{
 
 use crate::decode::{Context, Decode, Named, OneOrMany, Spanned};
 use crate::document::Document;
-use crate::value::{BindAddress, TrustedPeer};
+use crate::value::{BindAddress, ByteSize, SizeLimit, TrustedPeer};
 
 /// Where Usher listens if the config names no listener.
 pub const DEFAULT_PORT: u16 = 80;
 /// Where it listens with TLS then, if a route names a host.
 pub const DEFAULT_TLS_PORT: u16 = 443;
+
+/// The lowest ceiling that can be set: the process alone takes half of it.
+pub const LOWEST_MEMORY: ByteSize = ByteSize::mib(32);
+
+/// A ceiling that the process alone would pass is a mistake.
+fn memory(memory: &Option<SizeLimit>) -> Result<(), String> {
+    match memory {
+        Some(SizeLimit::Max(size)) if *size < LOWEST_MEMORY => {
+            Err(format!("`{size}` is less than the process needs: at least {LOWEST_MEMORY}, better 128MiB"))
+        }
+        _ => Ok(()),
+    }
+}
 
 crate::section! {
     /// The configuration of Usher. It is written in TOML, YAML or JSON; the keys are the same.
@@ -73,6 +86,12 @@ crate::section! {
         /// Where there are several workers, one for each CPU that the process may use, each stays on its own. `false`
         /// leaves that to the system, as when other programs keep these CPUs busy.
         pub pin_workers: bool = true,
+        /// The most memory that the process may take. Near it, connections at rest are closed, buffers become small, and
+        /// requests of routes with a low `criticality` are refused; then nobody new comes in and the slowest clients are
+        /// ended. Without it, 75 % of what the system grants: of the cgroup's limit, or else of the machine's memory.
+        /// `unlimited` is no ceiling.
+        #[check(memory)]
+        pub memory: Option<SizeLimit>,
         /// Read the config again when one of its files changes. A config with errors is reported and changes nothing.
         pub watch: bool = false,
         /// A file to write the process's number to.

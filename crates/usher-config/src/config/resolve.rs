@@ -1,7 +1,7 @@
 //! What holds for one route: its own settings, those of its bundles, and the defaults.
 
 use super::{
-    AmbiguousPaths, Bundle, Config, ErrorPage, Retry, Route, RouteLimits, RouteLog, RouteTimeouts,
+    AmbiguousPaths, Bundle, Config, Criticality, ErrorPage, Retry, Route, RouteLimits, RouteLog, RouteTimeouts,
     StatusPattern,
 };
 use crate::document::{Key, Node};
@@ -17,6 +17,8 @@ pub struct RouteSettings<'a> {
     pub retry: Retry,
     /// What happens with paths that can be read in two ways.
     pub ambiguous_paths: AmbiguousPaths,
+    /// Who is refused first when memory is short.
+    pub criticality: Criticality,
     /// Whether requests are logged, if that is said.
     pub access_log: Option<RouteLog>,
     /// The sections of filters, each name once; those that are `"off"` are left out.
@@ -32,24 +34,26 @@ struct Layer<'a> {
     retry: &'a Retry,
     error_pages: &'a super::ErrorPages,
     ambiguous_paths: Option<AmbiguousPaths>,
+    criticality: Option<Criticality>,
     access_log: Option<RouteLog>,
     extensions: &'a [(Key, Node)],
 }
 
 impl<'a> From<&'a Bundle> for Layer<'a> {
     fn from(bundle: &'a Bundle) -> Self {
-        let Bundle { access_log, ambiguous_paths, error_pages, limits, timeouts, retry, extensions } = bundle;
-        let (access_log, ambiguous_paths) = (*access_log, *ambiguous_paths);
-        Self { timeouts, limits, retry, error_pages, ambiguous_paths, access_log, extensions }
+        let Bundle { error_pages, limits, timeouts, retry, extensions, .. } = bundle;
+        let (access_log, ambiguous_paths) = (bundle.access_log, bundle.ambiguous_paths);
+        let criticality = bundle.criticality;
+        Self { timeouts, limits, retry, error_pages, ambiguous_paths, criticality, access_log, extensions }
     }
 }
 
 impl<'a> From<&'a Route> for Layer<'a> {
     fn from(route: &'a Route) -> Self {
-        let Route { access_log, ambiguous_paths, error_pages, limits, timeouts, retry, extensions, .. } =
-            route;
-        let (access_log, ambiguous_paths) = (*access_log, *ambiguous_paths);
-        Self { timeouts, limits, retry, error_pages, ambiguous_paths, access_log, extensions }
+        let Route { error_pages, limits, timeouts, retry, extensions, .. } = route;
+        let (access_log, ambiguous_paths) = (route.access_log, route.ambiguous_paths);
+        let criticality = route.criticality;
+        Self { timeouts, limits, retry, error_pages, ambiguous_paths, criticality, access_log, extensions }
     }
 }
 
@@ -78,8 +82,19 @@ impl<'a> RouteSettings<'a> {
         let limits = RouteLimits { body: layers.iter().find_map(|layer| layer.limits.body) };
         let ambiguous_paths =
             layers.iter().find_map(|layer| layer.ambiguous_paths).unwrap_or(AmbiguousPaths::Compare);
+        let criticality =
+            layers.iter().find_map(|layer| layer.criticality).unwrap_or(Criticality::Normal);
         let access_log = layers.iter().find_map(|layer| layer.access_log);
-        Self { timeouts, limits, retry, ambiguous_paths, access_log, extensions: extensions(&layers), layers }
+        Self {
+            timeouts,
+            limits,
+            retry,
+            ambiguous_paths,
+            criticality,
+            access_log,
+            extensions: extensions(&layers),
+            layers,
+        }
     }
 }
 

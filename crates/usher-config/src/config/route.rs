@@ -50,6 +50,9 @@ crate::section! {
         pub access_log: Option<RouteLog>,
         /// What happens with a path that some endpoints read in another way, because of `%2F`, `%5C`, `;` or `%25`.
         pub ambiguous_paths: Option<AmbiguousPaths>,
+        /// Who is refused first when the process is short of memory or descriptors: `low`, `normal` or `high`. Without it,
+        /// `normal`.
+        pub criticality: Option<Criticality>,
         /// Pages to show in place of errors, by status: `"404"`, `"4xx"`, `"5xx"`.
         pub error_pages: ErrorPages = ErrorPages::default(),
         /// Limits for this route in place of those in `[limits]`.
@@ -71,6 +74,9 @@ crate::section! {
         pub access_log: Option<RouteLog>,
         /// What happens with a path that some endpoints read in another way, because of `%2F`, `%5C`, `;` or `%25`.
         pub ambiguous_paths: Option<AmbiguousPaths>,
+        /// Who is refused first when the process is short of memory or descriptors: `low`, `normal` or `high`. Without it,
+        /// `normal`.
+        pub criticality: Option<Criticality>,
         /// Pages to show in place of errors, by status: `"404"`, `"4xx"`, `"5xx"`.
         pub error_pages: ErrorPages = ErrorPages::default(),
         /// Limits in place of those in `[limits]`.
@@ -95,6 +101,18 @@ crate::names! {
         Refuse = "refuse",
         /// It is taken as it is: the endpoints of the route are known to read it as Usher does.
         Keep = "keep",
+    }
+}
+
+crate::names! {
+    /// How much it matters that a request is served, when not all can be.
+    pub enum Criticality {
+        /// Refused first, with 503 and `Retry-After`: what can be done later, or again.
+        Low = "low",
+        /// Refused when ending slow clients is not enough. This is the default.
+        Normal = "normal",
+        /// Never refused for want of memory or descriptors.
+        High = "high",
     }
 }
 

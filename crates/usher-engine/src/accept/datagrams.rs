@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use usher_api::metrics::Refusal;
 use usher_net::Dialer;
+use usher_net::shortage::{self, Deed, Level};
 use usher_net::quic::{Connection, FailedHandshake, QuicListener};
 
 use super::{LAST_CALL, Stop};
@@ -72,6 +73,10 @@ fn failed<D: Dialer>(worker: &Worker<D>, door: &Door, handshake: &FailedHandshak
 
 fn take<D: Dialer>(worker: &Rc<Worker<D>>, door: &Door, connection: Connection) {
     let peer = connection.peer();
+    if shortage::level() >= Level::Full {
+        shortage::did(Deed::TurnedAway, 1);
+        return connection.close(EXCESSIVE_LOAD, b"");
+    }
     match worker.admit(Some(peer.ip()), &door.listener) {
         Ok(permit) => {
             let session = connection.session().map(Arc::new);

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use usher_net::shortage::{self, Deed, Level};
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, Watch};
 
@@ -19,6 +20,11 @@ use crate::worker::Worker;
 
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// While the process is short of memory or descriptors: the part of those at rest that is closed at each look, and how
+/// long a rest must be for that.
+const PART: usize = 10;
+const RESTED: Duration = Duration::from_secs(1);
 
 /// A connection that cannot rest, given back.
 type Back<D, T> = Box<(Guest<D>, Secured<T>)>;
@@ -91,7 +97,12 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                     self.rows.borrow_mut().hurry(self.now() + DRAIN_GRACE.as_millis() as u64);
                 }
                 // Out of the borrow: the end of a connection may do anything.
-                let late = self.rows.borrow_mut().take_late(self.now());
+                let mut late = self.rows.borrow_mut().take_late(self.now());
+                if shortage::level() >= Level::Tight {
+                    let more = self.take_longest();
+                    shortage::did(Deed::ClosedIdle, more.len() as u64);
+                    late.extend(more);
+                }
                 for mut connection in late {
                     self.worker.metrics.connections.idle.decrement();
                     connection.stream.announce_end();
@@ -100,6 +111,13 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             }
         };
         tokio::join!(watching, looking);
+    }
+
+    /// Those who have rested longest: some of all, while the process is short of memory or descriptors.
+    fn take_longest(&self) -> Vec<IdleConnection<D, T>> {
+        let since = |row: &IdleConnection<D, T>, until: u64| until.saturating_sub(row.patience.as_millis() as u64);
+        let latest = self.now().saturating_sub(RESTED.as_millis() as u64);
+        self.rows.borrow_mut().take_longest(since, latest)
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, ready: &mut Vec<usize>) -> Poll<std::io::Result<()>> {
@@ -172,6 +190,18 @@ impl<R> Rows<R> {
     fn hurry(&mut self, until: u64) {
         let rows = self.until.iter_mut().filter(|at| **at != NEVER);
         rows.for_each(|at| *at = until.min(*at));
+    }
+
+    /// Takes one in [`PART`] of those who rest, the longest first, of those whose rest began before `latest`.
+    fn take_longest(&mut self, since: impl Fn(&R, u64) -> u64, latest: u64) -> Vec<R> {
+        let rows = self.rows.iter().zip(&self.until).enumerate();
+        let mut rested: Vec<(u64, usize)> = rows
+            .filter_map(|(number, (row, until))| Some((since(row.as_ref()?, *until), number)))
+            .filter(|(since, _)| *since <= latest)
+            .collect();
+        let most = rested.len().div_ceil(PART);
+        rested.sort_unstable();
+        rested.into_iter().take(most).filter_map(|(_, number)| Some(self.take(number)?.0)).collect()
     }
 
     fn take_late(&mut self, now: u64) -> Vec<R> {

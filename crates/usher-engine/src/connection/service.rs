@@ -14,7 +14,7 @@ use usher_wire::{Connection, Sink, Source, WireError};
 
 use super::{Door, Guest, Served};
 use crate::path::{self, Answer, End, Visit};
-use crate::steps::{record, reply};
+use crate::steps::{patience, record, reply};
 
 /// How long a connection that has just served a request keeps its memory for the next.
 const LINGER: Duration = Duration::from_millis(100);
@@ -192,7 +192,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
     /// Reads a request head, within the time that clients have for it.
     async fn read_head(&mut self, exchange: &mut Exchange) -> Result<(), Wrong> {
         let limits = self.guest.door.listener.head;
-        let patience = self.guest.door.listener.timeouts.head;
+        let longest = self.guest.door.listener.timeouts.head;
         let connection = &mut self.connection;
         let reading = poll_fn(|cx| {
             let read = connection.poll_request(cx, &limits, &mut exchange.request);
@@ -202,13 +202,15 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             }
             read.map(Some)
         });
-        match self.guest.deadline.limit(patience, reading).await {
+        let deadline = &self.guest.deadline;
+        match deadline.limit_client(longest, deadline.pace(), reading).await {
             Ok(None) => Err(Wrong::Nothing),
             Ok(Some(Ok(()))) => Ok(()),
             Ok(Some(Err(WireError::Parse(_)))) if self.is_http2() => Err(Wrong::Http2),
             Ok(Some(Err(WireError::Parse(error)))) => Err(Wrong::Refused(error.status(), error.as_str())),
             Err(_) if self.connection.has_begun() => {
-                Err(Wrong::Refused(408, "request head not complete in time"))
+                let cut = self.guest.deadline.was_cut();
+                Err(Wrong::Refused(408, if cut { patience::CUT } else { "request head not complete in time" }))
             }
             // Closed, broken off, or silent: nobody waits for an answer.
             Ok(Some(Err(_))) | Err(_) => Err(Wrong::Gone),

@@ -19,7 +19,7 @@ use usher_api::{Client, Exchange, Reply};
 use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
 use usher_net::tls::Secured;
-use usher_net::{Dialer, Transport, quic};
+use usher_net::{Dialer, Transport, quic, shortage};
 use usher_wire::{WireError, h2, h3};
 
 use self::drivers::{Stream, Streams};
@@ -62,7 +62,10 @@ pub(crate) async fn serve_h3<D: Dialer>(
 /// Serves a connection of HTTP/2 to its end.
 pub(super) async fn serve_h2<D: Dialer, T: Transport>(guest: Guest<D>, stream: Secured<T>, ahead: &[u8]) {
     let listener = &guest.door.listener;
-    let limits = h2::Limits { max_streams: listener.streams, head: listener.head, ..h2::Limits::default() };
+    let mut limits = h2::Limits { max_streams: listener.streams, head: listener.head, ..h2::Limits::default() };
+    if shortage::is_tight() {
+        limits = limits.tight();
+    }
     let server = h2::Server::new(stream, ahead, limits);
     // Boxed: what few connections need shall not make those of HTTP/1 larger.
     Box::pin(serve(guest, server)).await;
@@ -80,6 +83,7 @@ async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) -> Option<Permi
     let Guest { worker, door, deadline, permit, .. } = guest;
     let text = ClientText::new(door.peer.map(|peer| peer.ip()), door.local);
     deadline.set(door.listener.timeouts.head);
+    deadline.waits(deadline.pace().idle());
     let shared = Rc::new(Shared { worker, door: RefCell::new(door), text });
     let mut driving = Driving::new(shared.clone(), server);
     let ended = poll_fn(|cx| driving.poll(cx, &deadline)).await;
@@ -136,6 +140,9 @@ impl<D: Dialer, S: Streams> Driving<D, S> {
                 } else {
                     self.shared.door.borrow().listener.timeouts.keep_alive
                 });
+                if !busy {
+                    deadline.waits(deadline.pace().idle());
+                }
             }
             std::task::ready!(deadline.poll(cx));
             match busy {

@@ -21,7 +21,7 @@ use usher_api::{
     AccessSink, Balance, Error, ErrorKind, Filter, HttpChallenges, OnDemand, Phase, Reply, Side, Template,
 };
 use usher_config::config::{
-    AmbiguousPaths, ClusterLimits, HostPolicy, Outliers, PanicThreshold, Pool, ProxyVersion, RetryBudget,
+    AmbiguousPaths, ClusterLimits, Criticality, HostPolicy, Outliers, PanicThreshold, Pool, ProxyVersion, RetryBudget,
     StatusPattern, UpstreamProtocol, UpstreamTimeouts,
 };
 use usher_config::value::{BindAddress, EndpointAddress, Percent, TrustedPeer};
@@ -212,6 +212,8 @@ pub struct Route {
     pub error_pages: Vec<(StatusPattern, Arc<Page>)>,
     /// What happens with paths that some endpoints read in another way.
     pub ambiguous_paths: AmbiguousPaths,
+    /// Whether its requests are refused first when memory is short.
+    pub criticality: Criticality,
     /// Whether its requests are logged, where it differs from the listener's.
     pub logged: Option<bool>,
     /// Names of fields that filters write or take away: trailers of requests do not have them.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Exchange, Flow, Reply, Resume, Side};
 use usher_net::Dialer;
+use usher_net::shortage::{self, Deed};
 use usher_wire::Downstream;
 
 use crate::path::Visit;
@@ -66,6 +67,9 @@ async fn wait<D: Dialer>(
     .await
 }
 
+/// Bodies up to this are read while there is no memory (bytes): as much as a small buffer holds.
+const SMALL_BODY: usize = 4 << 10;
+
 /// Reads the whole request body into memory, up to `limit` bytes.
 async fn collect<D: Dialer>(
     visit: &Visit<'_, D>,
@@ -83,9 +87,10 @@ async fn collect<D: Dialer>(
         sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall))?.map_err(source_error)?;
     }
     let mut body = Vec::new();
+    let begun = visit.deadline.pace();
     loop {
         let patience = patience::body_idle(visit, route);
-        let filled = visit.deadline.limit(patience, poll_fn(|cx| down.poll_fill(cx))).await;
+        let filled = visit.deadline.limit_client(patience, begun.moved(body.len() as u64), poll_fn(|cx| down.poll_fill(cx))).await;
         let len = filled
             .map_err(|_| Error::new(Side::Downstream, ErrorKind::IdleTimeout))?
             .map_err(source_error)?;
@@ -94,6 +99,10 @@ async fn collect<D: Dialer>(
         }
         if (body.len() + len) as u64 > limit {
             return Err(too_large());
+        }
+        if shortage::is_full() && body.len() + len > SMALL_BODY {
+            shortage::did(Deed::RefusedBody, 1);
+            return Err(Error::new(Side::Proxy, ErrorKind::Overloaded).detail("no memory for the request's body"));
         }
         body.extend_from_slice(down.chunk());
         down.consume(len);

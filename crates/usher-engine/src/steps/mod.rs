@@ -10,3 +10,4 @@ pub(crate) mod relay;
 pub(crate) mod reply;
 pub(crate) mod route;
 pub(crate) mod sanitize;
+pub(crate) mod shed;

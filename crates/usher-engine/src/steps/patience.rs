@@ -7,6 +7,9 @@ use usher_net::Dialer;
 use crate::path::Visit;
 use crate::snapshot::Route;
 
+/// What the log says of a client that was ended before its time.
+pub(crate) const CUT: &str = "ended early: the process is short of memory or descriptors";
+
 /// Without a byte of the request's body.
 pub(crate) fn body_idle<D: Dialer>(visit: &Visit<'_, D>, route: &Route) -> Duration {
     route.body_idle.unwrap_or(visit.listener.timeouts.body_idle)

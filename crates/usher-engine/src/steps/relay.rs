@@ -12,6 +12,7 @@ use usher_wire::{Change, Downstream, Held, MaybeChanged, Sink, Source, Upstream,
 use crate::deadline::Deadline;
 use crate::path::Visit;
 use crate::steps::forward::Payload;
+use crate::steps::patience;
 
 /// How long an endpoint may be silent before a client that the runtime does not watch yet is watched: most responses come
 /// sooner, and watching costs two system calls.
@@ -70,6 +71,8 @@ pub(crate) async fn response<D: Dialer>(
     let mut pump = Pump::default();
     let mut progress = None;
     let mut watching = down.is_watched();
+    // Since when the client is what is waited for, and what it had taken then.
+    let mut pace = None;
     let outcome = poll_fn(|cx| {
         match bodies.poll_request(cx, down, up) {
             Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error))),
@@ -90,6 +93,12 @@ pub(crate) async fn response<D: Dialer>(
         if now != progress {
             progress = now;
             visit.deadline.set(if watching { whole } else { whole.min(UNWATCHED) });
+            if waits_for_client {
+                let (begun, before) = *pace.get_or_insert_with(|| (visit.deadline.pace(), pump.moved()));
+                visit.deadline.waits(begun.moved(pump.moved() - before).wait());
+            } else {
+                pace = None;
+            }
         }
         loop {
             // While the request's body is on its way, that the client has gone shows by itself.
@@ -100,11 +109,15 @@ pub(crate) async fn response<D: Dialer>(
                 return Poll::Ready(Err(sink_error(error)));
             }
             ready!(visit.deadline.poll(cx));
-            if watching {
-                return Poll::Ready(Err(stalled(waits_for_client)));
+            let cut = visit.deadline.was_cut();
+            if watching || cut {
+                return Poll::Ready(Err(stalled(waits_for_client, cut)));
             }
             watching = true;
             visit.deadline.set(whole.saturating_sub(UNWATCHED));
+            if let Some((begun, before)) = pace {
+                visit.deadline.waits(begun.moved(pump.moved() - before).wait());
+            }
         }
     })
     .await;
@@ -180,9 +193,9 @@ impl Direction {
     }
 }
 
-fn stalled(waits_for_client: bool) -> Error {
+fn stalled(waits_for_client: bool, cut: bool) -> Error {
     if waits_for_client {
-        Error::new(Side::Downstream, ErrorKind::WriteStall)
+        Error::new(Side::Downstream, ErrorKind::WriteStall).detail(if cut { patience::CUT } else { "" })
     } else {
         Error::new(Side::Upstream, ErrorKind::IdleTimeout).detail("response body")
     }

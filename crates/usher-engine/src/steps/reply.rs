@@ -139,9 +139,10 @@ fn write_stall<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange) -> Duration
 /// Waits for something to be sent, as long as the client may take for it.
 async fn stall_limit<D: Dialer, T>(
     visit: &Visit<'_, D>,
-    patience: Duration,
+    longest: Duration,
     sending: impl Future<Output = Result<T, WireError>>,
 ) -> Result<T, Error> {
-    let sent = visit.deadline.limit(patience, sending).await;
-    sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall))?.map_err(relay::sink_error)
+    let sent = visit.deadline.limit_client(longest, visit.deadline.pace(), sending).await;
+    let detail = || if visit.deadline.was_cut() { patience::CUT } else { "" };
+    sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall).detail(detail()))?.map_err(relay::sink_error)
 }

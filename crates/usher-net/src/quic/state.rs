@@ -16,6 +16,7 @@ use super::hub::Hub;
 use super::options::{MIN_SEND_WINDOW, WRITE_ROOM};
 use super::timers::Entry;
 use crate::address::canonical;
+use crate::shortage;
 
 /// A connection.
 pub(super) struct State {
@@ -159,7 +160,8 @@ impl State {
     /// What was written and not confirmed is limited by what the path carries, rather than by one size for all.
     pub(super) fn tune_window(&self) {
         let mut proto = self.proto.borrow_mut();
-        let most = self.hub.gate.send_window.max(MIN_SEND_WINDOW);
+        let most = if shortage::is_tight() { 0 } else { self.hub.gate.send_window };
+        let most = most.max(MIN_SEND_WINDOW);
         let window = proto.congestion_state().window().saturating_mul(2).clamp(MIN_SEND_WINDOW, most);
         self.window.set(window);
         proto.set_send_window(window - WRITE_ROOM);

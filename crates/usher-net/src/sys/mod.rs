@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod heap;
 mod inherited;
 mod steering;
 
@@ -12,6 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub use heap::CountedHeap;
 pub(crate) use inherited::inherited_descriptors;
 pub(crate) use steering::{Bank, MAX_BANKS, attach_steering};
 

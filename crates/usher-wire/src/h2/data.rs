@@ -4,9 +4,12 @@
 //! Those of streams grow, up to half of the connection's, while they are what holds the peer back: while nearly a whole
 //! one arrives in the time that a PING takes.
 
+use usher_net::shortage;
+
 use super::core::{Core, Role};
 use super::flood::Kind;
 use super::frame::{self, Code, FrameHead, Wrong, flag, kind, without_padding};
+use super::settings::DEFAULT_WINDOW;
 use super::stream::{Direction, Interest};
 
 impl Core {
@@ -114,6 +117,17 @@ impl Core {
         }
     }
 
+    /// Whether a client has sent enough that nobody has read, while the process has no memory for more of it.
+    pub(super) fn holds_too_much(&self) -> bool {
+        shortage::is_full() && self.role == Role::Server && self.unread() > ENOUGH
+    }
+
+    /// What has come of bodies and was not taken (bytes).
+    fn unread(&self) -> i64 {
+        let window = i64::from(self.limits.connection_window.max(DEFAULT_WINDOW));
+        window - self.receive_window - i64::from(self.taken)
+    }
+
     /// The widest window that a stream gets (bytes): no one may use up that of the connection.
     fn widest(&self) -> u32 {
         self.limits.connection_window / 2
@@ -121,7 +135,7 @@ impl Core {
 
     /// Begins to measure what arrives while a PING goes there and back, unless windows are as wide as they get.
     fn measure(&mut self) {
-        if self.measured.is_none() && self.window <= self.widest() / 2 {
+        if self.measured.is_none() && self.window <= self.widest() / 2 && !shortage::is_tight() {
             self.measured = Some(self.arrived);
             frame::push(self.output.begin(), kind::PING, 0, 0, MEASURE);
         }
@@ -131,11 +145,15 @@ impl Core {
     pub(super) fn on_measured(&mut self) {
         let Some(begun) = self.measured.take() else { return };
         let meanwhile = self.arrived.saturating_sub(begun);
-        if meanwhile >= u64::from(self.window / 3 * 2) && self.window <= self.widest() / 2 {
+        let may_grow = self.window <= self.widest() / 2 && !shortage::is_tight();
+        if meanwhile >= u64::from(self.window / 3 * 2) && may_grow {
             self.window *= 2;
         }
     }
 }
+
+/// What a client may have sent that nobody has read, and still be listened to while there is no memory (bytes).
+const ENOUGH: i64 = 32 << 10;
 
 /// What is sent in a PING that measures.
 pub(super) const MEASURE: &[u8; 8] = b"measure\0";

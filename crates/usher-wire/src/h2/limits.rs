@@ -21,6 +21,24 @@ pub struct Limits {
     pub connection_window: u32,
 }
 
+/// While the process is short of memory: the least window that the protocol knows before settings are there (RFC 9113
+/// section 6.9.2), for all streams together, and streams at once.
+const TIGHT: (u32, u32) = (65_535, 16);
+
+impl Limits {
+    /// The same for a connection that begins while the process is short of memory.
+    #[must_use]
+    pub fn tight(self) -> Self {
+        let (window, streams) = TIGHT;
+        Self {
+            max_streams: self.max_streams.min(streams),
+            stream_window: self.stream_window.min(window),
+            connection_window: self.connection_window.min(window),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

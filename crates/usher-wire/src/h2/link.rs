@@ -15,6 +15,7 @@ use super::receive::Next;
 use super::stream::Fault;
 use crate::buffer::{Buffer, LARGE};
 use crate::error::WireError;
+use crate::pressure;
 
 /// Reads before others of the thread get a turn.
 const READS: usize = 8;
@@ -102,7 +103,7 @@ impl<T: Transport> Link<T> {
     /// Whether the reason has gone for which reading paused.
     fn may_go_on(&self) -> bool {
         let core = self.core.borrow();
-        core.fault.is_none() && !core.is_crowded && core.output.waiting() < PAUSE
+        core.fault.is_none() && !core.is_crowded && core.output.waiting() < PAUSE && !core.holds_too_much()
     }
 
     /// Takes frames and reads until there is nothing to read, or something was found.
@@ -112,7 +113,7 @@ impl<T: Transport> Link<T> {
         on_block: &mut impl FnMut(&mut Core, &Block<'_>) -> Result<Option<R>, Wrong>,
     ) -> Progress<R> {
         for _ in 0..READS {
-            match self.take_frames(on_block) {
+            match self.take_frames(cx.waker(), on_block) {
                 Progress::Read if self.read(cx) => {}
                 progress => return progress,
             }
@@ -124,11 +125,16 @@ impl<T: Transport> Link<T> {
     /// Deals with the frames at hand.
     fn take_frames<R>(
         &mut self,
+        waker: &Waker,
         on_block: &mut impl FnMut(&mut Core, &Block<'_>) -> Result<Option<R>, Wrong>,
     ) -> Progress<R> {
         let mut core = self.core.borrow_mut();
         loop {
             if core.fault.is_some() || core.output.waiting() >= PAUSE {
+                return Progress::Pause;
+            }
+            if core.holds_too_much() {
+                pressure::wait(waker);
                 return Progress::Pause;
             }
             let bytes = self.input.bytes();

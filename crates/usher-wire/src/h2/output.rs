@@ -1,15 +1,26 @@
 //! What is to be sent: the frames of all streams, in one buffer that leaves in one write.
 
+use usher_net::shortage;
+
 use super::frame::flag;
 
 /// Bodies are taken until so much is waiting (bytes).
-pub(super) const FULL: usize = 128 << 10;
+const FULL: usize = 128 << 10;
 /// When less than this is waiting, streams that wait for their turn get it (bytes).
-pub(super) const LOW: usize = 64 << 10;
+const LOW: usize = 64 << 10;
 /// Nothing is read while so much is waiting (bytes): then a peer makes us answer and takes no answers.
 pub(super) const PAUSE: usize = 256 << 10;
+/// In place of the two while the process is short of memory: a client that takes nothing holds no more (bytes). Between
+/// them is a whole frame.
+const TIGHT: (usize, usize) = (32 << 10, 16 << 10);
 /// Memory that is kept while nothing is waiting, as long as there are streams (bytes).
 const KEPT: usize = 192 << 10;
+
+/// How much may wait before nothing of bodies is added, and how little before it is again (bytes).
+#[inline]
+pub(super) fn bounds() -> (usize, usize) {
+    if shortage::is_tight() { TIGHT } else { (FULL, LOW) }
+}
 
 /// Frames that wait, and how far they were sent.
 #[derive(Debug, Default)]
@@ -83,7 +94,7 @@ impl Output {
         self.before += self.bytes.len() as u64;
         self.bytes.clear();
         self.sent = 0;
-        if self.bytes.capacity() > KEPT {
+        if self.bytes.capacity() > KEPT || self.bytes.capacity() > TIGHT.0 && shortage::is_tight() {
             self.bytes = Vec::new();
         }
     }

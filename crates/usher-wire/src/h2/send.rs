@@ -10,7 +10,7 @@ use usher_http::multiplexed::each_trailer;
 use super::core::{Core, Role};
 use super::flood::Kind;
 use super::frame::{self, Code, FrameHead, HEAD, MAX_PAYLOAD, Wrong, flag, kind};
-use super::output::{FULL, LOW};
+use super::output;
 use super::stream::{Direction, Fault, Interest};
 use crate::error::WireError;
 use crate::h1::NotTrailers;
@@ -110,7 +110,7 @@ impl Core {
     fn room(&self, slot: u32) -> usize {
         let Some(stream) = self.streams.get(slot) else { return 0 };
         let window = stream.send_window.min(self.send_window).clamp(0, MAX_PAYLOAD as i64) as usize;
-        let output = FULL.saturating_sub(self.output.waiting());
+        let output = output::bounds().0.saturating_sub(self.output.waiting());
         // While nobody waits there are no turns.
         let share = if self.queue.is_empty() { usize::MAX } else { stream.grant };
         window.min(output).min(share)
@@ -153,7 +153,7 @@ impl Core {
         if let Some(fault) = self.fault_of(slot) {
             return Poll::Ready(Err(fault.error(true)));
         }
-        if self.output.waiting() < FULL {
+        if self.output.waiting() < output::bounds().0 {
             return Poll::Ready(Ok(()));
         }
         if let Some(stream) = self.streams.get_mut(slot) {
@@ -208,7 +208,8 @@ impl Core {
     /// Gives streams that wait their turn, if there is room: the most urgent first, and among those in order. Whether
     /// others still wait who could send: those who got their turn may have nothing to say any more.
     pub(super) fn admit(&mut self) -> bool {
-        if self.queue.is_empty() || self.output.waiting() >= LOW {
+        let (full, low) = output::bounds();
+        if self.queue.is_empty() || self.output.waiting() >= low {
             return false;
         }
         if self.send_window <= 0 {
@@ -216,7 +217,7 @@ impl Core {
             return false;
         }
         // To each at least a whole frame.
-        let room = FULL - self.output.waiting();
+        let room = full - self.output.waiting();
         let number = self.queue.len().min(room / MAX_PAYLOAD);
         let grant = room / number;
         for _ in 0..number {

@@ -11,7 +11,7 @@ use crate::demo::Demo;
 use crate::terminal::say;
 
 /// Says what is served, where, and from which config.
-pub(super) fn show(control: &Control, demo: Option<&Demo>) {
+pub(super) fn show(control: &Control, memory: &str, demo: Option<&Demo>) {
     let snapshot = &control.built.snapshot;
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let mut text = format!(
@@ -38,6 +38,7 @@ pub(super) fn show(control: &Control, demo: Option<&Demo>) {
         count(snapshot.routes.len(), "route"),
         count(snapshot.clusters.len(), "cluster")
     );
+    let _ = writeln!(text, "  memory: {memory}");
     if let Admin::On(admin) = &control.loaded.config.admin {
         let _ = writeln!(text, "  admin: {} (/metrics, /healthz, /readyz)", admin.bind.value);
     }

@@ -19,6 +19,7 @@ use crate::assemble::{self, Assembled};
 use crate::certificates::Keeper;
 use crate::log;
 use crate::shifts::Store;
+use crate::shortage;
 use crate::terminal::{Failure, say};
 
 impl Control {
@@ -92,6 +93,9 @@ impl Control {
         self.registry
             .use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
         self.clusters.follow(&built.snapshot.clusters, |spec| self.names.endpoints(spec));
+        if loaded.config.memory != self.loaded.config.memory {
+            log::info(format_args!("memory: {} from now on", shortage::follow(&loaded.config)));
+        }
         (self.loaded, self.built, self.log) = (loaded, built, log);
         self.probe();
         warnings.extend(self.update_certificates());

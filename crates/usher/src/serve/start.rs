@@ -31,6 +31,7 @@ use crate::log;
 use crate::names::Names;
 use crate::origin::Origin;
 use crate::shifts::{Shifts, Store};
+use crate::shortage;
 use crate::terminal::{Failure, warn};
 
 /// Open files beside those of connections: sockets, logs, pipes.
@@ -53,6 +54,8 @@ pub(super) fn start_on(
     warn(&loaded.warnings, &loaded.sources);
     warn(&built.warnings, &loaded.sources);
     check_open_files(built.snapshot.max_connections);
+    let memory = shortage::follow(&loaded.config);
+    shortage::watch().map_err(|error| Failure::of("cannot watch the memory", error))?;
 
     // Before anybody can connect: a signal is an event from here on.
     let (events, heard) = mpsc::channel();
@@ -115,7 +118,7 @@ pub(super) fn start_on(
     control.admin = admin.map(|admin| admin.serve(&control.registry, &control.events)).transpose()?;
     control.registry.use_probes(control.health.report());
     control.probe();
-    banner::show(&control, demo);
+    banner::show(&control, &memory, demo);
     Ok(control)
 }
 

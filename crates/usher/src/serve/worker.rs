@@ -133,6 +133,7 @@ fn serve(seat: Seat, told: UnboundedReceiver<Order>) -> std::io::Result<()> {
     {
         log::warn(format_args!("worker {} cannot stay on core {core}: {error}", seat.index));
     }
+    let _grants = usher_net::shortage::charge_in_grants();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)

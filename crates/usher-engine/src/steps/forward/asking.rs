@@ -16,6 +16,7 @@ use super::failed::{Failed, stalled, timeout};
 use super::interim;
 use super::payload::Payload;
 use crate::cluster::Link;
+use crate::deadline::Pace;
 use crate::steps::patience;
 use crate::steps::relay::{UNWATCHED, sink_error, source_error};
 
@@ -29,6 +30,8 @@ struct Asking<'a, D: Dialer> {
     payload: &'a mut Payload,
     /// What is still to be sent comes from the client, whose time is not the endpoint's.
     from_client: bool,
+    /// Since when the request is on its way.
+    begun: Pace,
     /// Since when that is so, if anybody counts the time.
     since: Option<Instant>,
     /// The body, if it is in memory.
@@ -61,6 +64,7 @@ impl<D: Dialer> Attempt<'_, D> {
             pump,
             payload,
             from_client: false,
+            begun: self.visit.deadline.pace(),
             since: None,
             held: body.as_deref().map(Held::new),
             sending: true,
@@ -184,6 +188,9 @@ impl<D: Dialer> Asking<'_, D> {
             (false, true) => clock.first_byte(),
             (false, false) => clock.first_byte().min(UNWATCHED),
         });
+        if self.sending && self.from_client && !self.pump.waits_for_sink() {
+            visit.deadline.waits(self.begun.moved(self.pump.moved()).wait());
+        }
     }
 
     /// Whether to look if the client has gone. While its body arrives, that shows by itself.

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use usher_api::Exchange;
 use usher_http::framing::Framing;
 use usher_http::{FieldId, Fields};
+use usher_net::shortage::{self, Deed};
 use usher_wire::{Change, MaybeChanged, Plain, Source, WireError};
 
 use super::mirror::feed::{Feed, Tee, pair};
@@ -119,7 +120,10 @@ impl Memory {
         if self.lost || taken.is_empty() {
             return;
         }
-        if self.bytes.len() + taken.len() > self.limit {
+        if self.bytes.len() + taken.len() > self.limit || shortage::is_tight() {
+            if self.limit > 0 && shortage::is_tight() {
+                shortage::did(Deed::ForgotBody, 1);
+            }
             self.lost = true;
             (self.bytes, self.at) = (Vec::new(), 0);
             return;

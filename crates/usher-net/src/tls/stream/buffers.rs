@@ -3,9 +3,12 @@
 use std::cell::RefCell;
 
 use super::keys::{MAX_OVERHEAD, MAX_PLAIN};
+use crate::shortage;
 
 /// How much is read or written at once: four records of the largest size, and never less than one.
 pub(super) const BUFFER: usize = 4 * (MAX_PLAIN + MAX_OVERHEAD) + 1024;
+/// How much is written at once while the process is short of memory: its clients may be slow to take it.
+const TIGHT: usize = 4 << 10;
 /// How many are kept per thread.
 const IDLE: usize = 16;
 
@@ -19,9 +22,14 @@ pub(super) fn take() -> Box<[u8]> {
     kept.unwrap_or_else(|| vec![0; BUFFER].into_boxed_slice())
 }
 
+/// A buffer to write from: a smaller one while the process is short of memory.
+pub(super) fn take_for_output() -> Box<[u8]> {
+    if shortage::is_tight() { vec![0; TIGHT].into_boxed_slice() } else { take() }
+}
+
 /// Gives a buffer back. One of another size is freed.
 pub(super) fn give(buffer: Box<[u8]>) {
-    if buffer.len() == BUFFER {
+    if buffer.len() == BUFFER && !shortage::is_tight() {
         // Without the pool, while the thread ends, it is freed.
         let _ = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();

@@ -104,7 +104,7 @@ impl Output {
 
     fn room(&mut self) -> &mut [u8] {
         if self.bytes.is_empty() {
-            self.bytes = buffers::take();
+            self.bytes = buffers::take_for_output();
         }
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }

@@ -1,0 +1,49 @@
+//! Between steps 5 and 6: while the process is short of memory or descriptors, requests are refused by the criticality of
+//! their route, before they cost anything.
+
+use usher_api::Reply;
+use usher_config::config::Criticality;
+use usher_net::shortage::{self, Deed, Level};
+
+use crate::snapshot::Route;
+
+/// When a client shall come back (seconds). Shortage ends within seconds, as those who cause it are ended.
+const RETRY_AFTER: &str = "2";
+
+/// The reply to a request that is not taken for now.
+#[inline]
+pub(crate) fn refuse(route: &Route) -> Option<Box<Reply>> {
+    match shortage::level() {
+        Level::Calm | Level::Tight => None,
+        level => refuse_at(level, route.criticality),
+    }
+}
+
+#[cold]
+fn refuse_at(level: Level, criticality: Criticality) -> Option<Box<Reply>> {
+    let deed = deed(level, criticality)?;
+    shortage::did(deed, 1);
+    Some(Box::new(Reply::new(503, "shed").field("Retry-After", RETRY_AFTER)))
+}
+
+/// What refusing it would be; none if it is served.
+fn deed(level: Level, criticality: Criticality) -> Option<Deed> {
+    match criticality {
+        Criticality::Low => (level >= Level::Short).then_some(Deed::RefusedLow),
+        Criticality::Normal => (level >= Level::Spent).then_some(Deed::RefusedNormal),
+        Criticality::High => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_critical_go_first_and_the_most_critical_never() {
+        let refused = |criticality| Level::ALL.map(|level| deed(level, criticality).is_some());
+        assert_eq!(refused(Criticality::Low), [false, false, true, true, true]);
+        assert_eq!(refused(Criticality::Normal), [false, false, false, false, true]);
+        assert_eq!(refused(Criticality::High), [false; 5]);
+    }
+}

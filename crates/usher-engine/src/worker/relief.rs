@@ -1,0 +1,47 @@
+//! What a worker does while the process is short of memory or descriptors: it gives back what nobody needs at once, and
+//! ends those who are slowest.
+//!
+//! The levels, and what else follows from them: [`usher_net::shortage`].
+
+use std::time::Duration;
+
+use usher_net::Dialer;
+use usher_net::shortage::{self, Deed, Level};
+
+use super::Worker;
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(100);
+/// Of connections at rest, so many are closed at each look while there is little room (thousandths).
+const IDLE_AT_ONCE: u32 = 100;
+/// Of the clients that are slow, so many more are ended than would be enough if all held the same.
+const MORE: u32 = 2;
+
+impl<D: Dialer> Worker<D> {
+    /// Does so for as long as it is polled.
+    pub(super) async fn relieve(&self) {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            // Whoever waits for room looks whether there is some, and looks again when the level has fallen.
+            usher_wire::pressure::look_again();
+            let level = shortage::level();
+            if level >= Level::Tight {
+                self.give_back();
+                let closed = self.deadlines.cut_idle(IDLE_AT_ONCE);
+                shortage::did(Deed::ClosedIdle, closed as u64);
+            }
+            if level >= Level::Full {
+                let ended = self.deadlines.cut_slowest(shortage::excess().saturating_mul(MORE));
+                shortage::did(Deed::EndedSlow, ended as u64);
+            }
+        }
+    }
+
+    /// Gives back what is kept for the next requests.
+    fn give_back(&self) {
+        usher_wire::buffer::free_spare_buffers();
+        let kept = std::mem::take(&mut *self.exchanges.borrow_mut());
+        drop(kept);
+    }
+}
