@@ -20,6 +20,9 @@ pub use datagrams::run as run_quic;
 
 /// Pause after the system ran out of descriptors or memory.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that a listener of a worker takes in each tick of 50 ms while the process is short of memory.
+const TIGHT_PACE: u32 = 64;
+const SHORT_PACE: u32 = 16;
 /// Pause while the process is short of memory or descriptors.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// How long a listener that ends still takes connections whose handshake is under way.
@@ -54,8 +57,9 @@ pub async fn run<D: Dialer>(
         Address::Unix(_) => None,
     };
     let door = Door { listener: spec, index, peer: None, local, is_fresh: true, session: None };
+    let mut pace = Pace::default();
     while !stop.stopped.get() {
-        if shortage::level() >= Level::Full {
+        if !pace.allows(&worker) {
             wait_for_room(&stop).await;
             continue;
         }
@@ -83,6 +87,33 @@ pub async fn run<D: Dialer>(
         for accepted in queued {
             take(&worker, &idle, &door, accepted).await;
         }
+    }
+}
+
+/// How many connections are taken while there is little memory: what each will hold is only known when it has been served
+/// for a moment.
+#[derive(Default)]
+struct Pace {
+    /// The tick of the worker's clock that is counted, and how many came in it.
+    tick: u64,
+    taken: u32,
+}
+
+impl Pace {
+    /// Whether one more may come now.
+    fn allows<D: Dialer>(&mut self, worker: &Worker<D>) -> bool {
+        let most = match shortage::level() {
+            Level::Calm => return true,
+            Level::Tight => TIGHT_PACE,
+            Level::Short => SHORT_PACE,
+            Level::Full | Level::Spent => return false,
+        };
+        let tick = worker.deadlines.coarse_millis();
+        if tick != self.tick {
+            *self = Self { tick, taken: 0 };
+        }
+        self.taken += 1;
+        self.taken <= most
     }
 }
 

@@ -63,9 +63,9 @@ impl Pace {
     }
 }
 
-/// Whoever has waited less than so long is not slow (milliseconds).
-const SLOW_AFTER: u64 = 1000;
-/// Nor is whoever moves more than this (bytes per second).
+/// Whoever has been idle for less than so long is not ended for it (milliseconds).
+const IDLE_AFTER: u64 = 1000;
+/// Nobody is slow who moves more than this (bytes per second).
 const FAST: u64 = 64 << 10;
 
 /// The deadlines and the coarse clock of one thread.
@@ -132,11 +132,12 @@ impl Deadlines {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Lets the deadlines pass of those clients who are slowest: `thousandths` of all that wait for one, and one at least.
-    /// Returns how many.
-    pub(crate) fn cut_slowest(&self, thousandths: u32) -> usize {
+    /// Lets the deadlines pass of those clients who are slowest: `thousandths` of all that have been waited for so long, and
+    /// one at least. Returns how many.
+    pub(crate) fn cut_slowest(&self, thousandths: u32, after: Duration) -> usize {
+        let after = (after.as_millis() as u64).max(1);
         self.cut(thousandths, |wait, now| match wait {
-            Wait::Client(since, moved) if now.saturating_sub(since) >= SLOW_AFTER => {
+            Wait::Client(since, moved) if now.saturating_sub(since) >= after => {
                 Some(moved.saturating_mul(1000) / (now - since)).filter(|rate| *rate < FAST)
             }
             _ => None,
@@ -146,7 +147,7 @@ impl Deadlines {
     /// The same of those who ask for nothing: the longest first.
     pub(crate) fn cut_idle(&self, thousandths: u32) -> usize {
         self.cut(thousandths, |wait, now| match wait {
-            Wait::Idle(since) if now.saturating_sub(since) >= SLOW_AFTER => Some(since),
+            Wait::Idle(since) if now.saturating_sub(since) >= IDLE_AFTER => Some(since),
             _ => None,
         })
     }

@@ -8,6 +8,7 @@
 //! - [`Client`]: sends bytes exactly as given and reads responses strictly.
 //! - [`Usher`]: starts the binary on reserved loopback ports, reloads it, signals it, ends it.
 //! - [`Authority`]: signs certificates for servers and clients.
+//! - [`crowd`]: clients that are slow on purpose.
 //! - [`scenario`]: runs `tests/scenarios/**/*.scn`; their syntax is in `tests/scenarios/README.md`.
 //!
 //! A process test in a page:
@@ -30,6 +31,7 @@
 mod certificates;
 mod client;
 mod connection;
+pub mod crowd;
 mod endpoint;
 mod error;
 mod message;

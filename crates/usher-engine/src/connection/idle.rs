@@ -26,6 +26,10 @@ const LOOK: Duration = Duration::from_millis(100);
 const PART: usize = 10;
 const RESTED: Duration = Duration::from_secs(1);
 
+/// While there is no memory: so many are woken at a time, and how long the next wait.
+const WOKEN: usize = 16;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A connection that cannot rest, given back.
 type Back<D, T> = Box<(Guest<D>, Secured<T>)>;
 
@@ -80,7 +84,13 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let watching = async {
             let mut ready = Vec::new();
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
-                ready.drain(..).for_each(|number| self.wake(number));
+                for (count, number) in ready.drain(..).enumerate() {
+                    // Each that is woken takes memory, and does not say how much.
+                    if count % WOKEN == WOKEN - 1 && shortage::is_full() {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    self.wake(number);
+                }
             }
             // The kernel would not say who is spoken to: then nobody rests, and each waits in a task of its own.
             self.is_closed.set(true);

@@ -23,7 +23,8 @@ pub(crate) fn refuse(route: &Route) -> Option<Box<Reply>> {
 fn refuse_at(level: Level, criticality: Criticality) -> Option<Box<Reply>> {
     let deed = deed(level, criticality)?;
     shortage::did(deed, 1);
-    Some(Box::new(Reply::new(503, "shed").field("Retry-After", RETRY_AFTER)))
+    // Without a page: that would take memory, and a client that opens no window could keep it.
+    Some(Box::new(Reply { finished: true, ..Reply::new(503, "shed").field("Retry-After", RETRY_AFTER) }))
 }
 
 /// What refusing it would be; none if it is served.

@@ -14,6 +14,9 @@ use super::Worker;
 const LOOK: Duration = Duration::from_millis(100);
 /// Of connections at rest, so many are closed at each look while there is little room (thousandths).
 const IDLE_AT_ONCE: u32 = 100;
+/// Whoever has been waited for less than so long is not slow; and while nothing is left.
+const SLOW: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::from_millis(200);
 /// Of the clients that are slow, so many more are ended than would be enough if all held the same.
 const MORE: u32 = 2;
 
@@ -32,7 +35,8 @@ impl<D: Dialer> Worker<D> {
                 shortage::did(Deed::ClosedIdle, closed as u64);
             }
             if level >= Level::Full {
-                let ended = self.deadlines.cut_slowest(shortage::excess().saturating_mul(MORE));
+                let after = if level >= Level::Spent { AT_ONCE } else { SLOW };
+                let ended = self.deadlines.cut_slowest(shortage::excess().saturating_mul(MORE), after);
                 shortage::did(Deed::EndedSlow, ended as u64);
             }
         }

@@ -126,10 +126,10 @@ fn the_limit_of_a_cgroup_is_found_in_both_versions() {
 #[test]
 fn the_ceiling_of_the_system_is_a_share_of_the_least() {
     let bytes = |cgroup, machine| choose(cgroup, machine).map(|ceiling| ceiling.bytes >> 20);
-    assert_eq!(bytes(Some(1000 * MIB), Some(8000 * MIB)), Some(749));
-    assert_eq!(bytes(None, Some(8000 * MIB)), Some(5999));
+    assert_eq!(bytes(Some(1000 * MIB), Some(8000 * MIB)), Some(750));
+    assert_eq!(bytes(None, Some(8000 * MIB)), Some(6000));
     // v1 without a limit.
-    assert_eq!(bytes(Some(0x7FFF_FFFF_FFFF_F000), Some(8000 * MIB)), Some(5999));
+    assert_eq!(bytes(Some(0x7FFF_FFFF_FFFF_F000), Some(8000 * MIB)), Some(6000));
     assert_eq!(bytes(Some(10 * MIB), None), Some(32), "less would not even start");
     assert_eq!(choose(None, None), None);
     assert_eq!(resident_of("VmHWM:\t 20 kB\nVmRSS:\t   16 kB\n"), Some(16 << 10));

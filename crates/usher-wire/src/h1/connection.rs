@@ -4,12 +4,13 @@ use std::task::{Context, Poll, ready};
 
 use usher_http::parse::{HeadLimits, HeadParser, ParseError};
 use usher_http::{Fields, Framing, Request, Response};
-use usher_net::Transport;
+use usher_net::{Transport, shortage};
 
 use super::receive::Receiving;
 use super::send::Sending;
-use crate::buffer::{Buffer, LARGE, SMALL};
+use crate::buffer::{Buffer, LARGE, SMALL, TIGHT};
 use crate::error::WireError;
+use crate::pressure;
 
 /// An HTTP/1 connection.
 pub struct Connection<T> {
@@ -178,6 +179,11 @@ impl<T: Transport> Connection<T> {
     ) -> Poll<Result<usize, WireError>> {
         if self.ended {
             return Poll::Ready(Ok(0));
+        }
+        // Of a client that has no memory coming: who sends much waits, and who sends little is not held up.
+        if self.input.len() >= TIGHT && shortage::is_full() {
+            pressure::wait(cx.waker());
+            return Poll::Pending;
         }
         let room = self.input.room(limit);
         if room.is_empty() {

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use usher_http::multiplexed::{MessageError, RequestBuilder, each_response_field};
 use usher_http::{FieldId, Fields, Framing, Request, Response, Version, framing};
 use usher_net::Transport;
+use usher_net::shortage::{self, Level};
 
 use super::Limits;
 use super::core::{Core, Role};
@@ -18,6 +19,11 @@ use super::priority::urgency;
 use super::stream::{Direction, Fault};
 use crate::error::WireError;
 use crate::h1::{Downstream, ReplyContext};
+
+/// While the process has no memory, no client gets more streams at once than so many, and when nothing is left; those
+/// beyond are refused, so that they may be tried again (RFC 9113 section 8.7).
+const CROWDED: usize = 4;
+const ALONE: usize = 1;
 
 /// The server's side of a connection.
 pub struct Server<T: Transport> {
@@ -125,7 +131,7 @@ impl Core {
             self.lately.note(id, false);
             return self.skip(block).map(|()| None);
         }
-        if self.streams.open() >= self.limits.max_streams as usize {
+        if self.streams.open() >= self.most_streams() {
             self.skip(block)?;
             self.reset(id, Code::RefusedStream);
             self.lately.note(id, false);
@@ -144,6 +150,16 @@ impl Core {
         }
         let slot = self.begin_stream(block, request, refused);
         Ok(Some(Begun { slot, id, refused }))
+    }
+
+    /// Streams that the client may have at once.
+    fn most_streams(&self) -> usize {
+        let most = self.limits.max_streams as usize;
+        match shortage::memory() {
+            Level::Spent => ALONE.min(most),
+            Level::Full => CROWDED.min(most),
+            Level::Calm | Level::Tight | Level::Short => most,
+        }
     }
 
     fn read_request(

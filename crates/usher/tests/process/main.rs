@@ -21,6 +21,7 @@ mod l4;
 mod leaving;
 mod limits;
 mod mirror;
+mod memory;
 mod mistakes;
 mod names;
 mod proxy;

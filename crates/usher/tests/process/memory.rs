@@ -1,0 +1,104 @@
+//! The ceiling on memory: no crowd of slow clients passes it, and who behaves is served.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use usher_testkit::crowd::{Crowd, Fountain, Manner};
+use usher_testkit::{Client, Endpoint, Reply, Usher};
+
+use crate::harness::{PATIENCE, until, usher};
+
+/// What the endpoint sends to whoever asks for much (bytes).
+const BIG: usize = 10 << 20;
+/// How long the crowd stays.
+const STAY: Duration = Duration::from_secs(12);
+/// Of the crowd, so many have a turn at a time.
+const TURN: usize = 100;
+
+/// `CEILING` stands for what is tried.
+const CONFIG: &str = "workers = 2\nadmin = \"$ADMIN\"\naccess_log = \"off\"\nmemory = \"CEILING\"\n\
+    [[listener]]\nbind = \"$LISTEN\"\n\
+    [[route]]\nto = \"$ENDPOINT\"\n\
+    [[route]]\npath = \"/big\"\nto = \"$ENDPOINT[big]\"\n\
+    [[route]]\npath = \"/low\"\nto = \"$ENDPOINT\"\ncriticality = \"low\"\n\
+    [[route]]\npath = \"/gather\"\nto = \"$ENDPOINT\"\nbuffer_request = \"1MiB\"\n";
+
+fn start(ceiling: &str) -> (Endpoint, Usher) {
+    let endpoint = Endpoint::start(|_| Reply::ok("small")).unwrap();
+    let big = Fountain::start(BIG).unwrap().address().to_string();
+    let usher = usher(&CONFIG.replace("CEILING", ceiling)).endpoint(&endpoint).endpoint_address("big", &big);
+    (endpoint, usher.start().unwrap())
+}
+
+/// A line of `/proc/PID/status` (KiB).
+fn status(usher: &Usher, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/status", usher.pid())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn metric(usher: &Usher, name: &str) -> u64 {
+    usher.metric(name).unwrap().unwrap_or_default() as u64
+}
+
+fn action(usher: &Usher, name: &str) -> u64 {
+    metric(usher, &format!("usher_shortage_actions_total{{action=\"{name}\"}}"))
+}
+
+/// What became of a crowd.
+struct Outcome {
+    /// The most that was resident (MiB).
+    peak: u64,
+    /// Answers to a client that behaves, and what else it got.
+    served: usize,
+    failed: Vec<String>,
+}
+
+/// Lets a crowd come, while somebody asks for something small every now and then, on one connection.
+fn meet(usher: &Usher, kinds: &[(Manner, usize)]) -> Outcome {
+    let to = usher.listen().unwrap();
+    let kinds: Vec<_> = kinds.iter().map(|(manner, count)| (*manner, *count, to)).collect();
+    let mut crowd = Crowd::new(&kinds);
+    let mut client = Client::connect(to).unwrap();
+    client.set_timeout(PATIENCE);
+    let (mut served, mut failed) = (0, Vec::new());
+    let begun = Instant::now();
+    while begun.elapsed() < STAY {
+        crowd.turn(TURN);
+        match client.get("/").map(|response| response.status) {
+            Ok(200) => served += 1,
+            other => {
+                failed.push(format!("{other:?} after {} answers", served));
+                client = Client::connect(to).unwrap();
+                client.set_timeout(PATIENCE);
+            }
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Outcome { peak: status(usher, "VmHWM") >> 10, served, failed }
+}
+
+/// Who holds what a proxy has most of: 1,500 in all.
+const MIX: [(Manner, usize); 4] =
+    [(Manner::Reader, 500), (Manner::Head, 400), (Manner::Upload, 400), (Manner::Streams, 200)];
+
+#[test]
+fn no_crowd_passes_the_ceiling_and_who_behaves_is_served() {
+    // What a process built without optimisation has to begin with is not known here.
+    let (_endpoint, usher) = start("unlimited");
+    let ceiling = status(&usher, "VmRSS") / 1024 + 48;
+    let without = meet(&usher, &MIX);
+    assert!(without.peak > ceiling * 3 / 2, "{} MiB: this crowd does not try the ceiling", without.peak);
+    drop(usher);
+    let (_endpoint, usher) = start(&format!("{ceiling}MiB"));
+    let with = meet(&usher, &MIX);
+    let output = usher.output();
+    assert!(with.peak < ceiling, "{} of {ceiling} MiB; without a ceiling {}\n{output}", with.peak, without.peak);
+    assert_eq!(with.failed, Vec::<String>::new(), "{output}");
+    assert!(with.served > 100, "{} answers", with.served);
+    assert!(action(&usher, "ended_slow") > 0, "{output}");
+    assert!(output.contains("shortage: "), "{output}");
+    // When they are gone, so is the shortage.
+    until("calm", || metric(&usher, "usher_shortage_level{of=\"memory\"}") == 0);
+}
