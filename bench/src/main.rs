@@ -1,6 +1,7 @@
 //! `usher-bench`: what a request costs in Usher, nginx, HAProxy and Caddy, measured in one interleaved run.
 //!
-//! One binary with five subcommands: `run` is what `cargo xtask bench` calls; `endpoint` and `load` are its two ends and
+//! One binary with six subcommands: `run` is what `cargo xtask bench` calls, `slow-clients` what `cargo xtask slow-clients`
+//! does; `endpoint` and `load` are its two ends and
 //! `serve` what stands between them, usable by hand; `pinned` is how it starts every other process. Start reading at
 //! `run.rs`.
 
@@ -16,6 +17,7 @@ mod peers;
 mod process;
 mod report;
 mod run;
+mod slow;
 mod stats;
 mod works;
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "load" => load::main(rest),
         Some((first, rest)) if first == "pinned" => process::pinned(rest),
         Some((first, rest)) if first == "run" => run::main(rest),
+        Some((first, rest)) if first == "slow-clients" => slow::main(rest),
         Some((first, rest)) if first == "serve" => run::serve(rest),
         _ => {
             print!("{}", options::HELP);

@@ -210,16 +210,21 @@ fn progress(measured: &Measured, proxies: &[Proxy]) {
 }
 
 /// The endpoint in a process of its own, on the load's core.
-struct Endpoint {
+pub(crate) struct Endpoint {
     child: Child,
-    addresses: Endpoints,
+    pub(crate) addresses: Endpoints,
 }
 
 impl Endpoint {
     fn start(options: &Options) -> io::Result<Self> {
+        Self::start_with(options, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(options: &Options, arguments: &[&str]) -> io::Result<Self> {
         let me = std::env::current_exe()?;
         let mut command = Command::new(&me);
-        command.arg("pinned").arg(options.load_core.to_string()).arg(&me).arg("endpoint");
+        command.arg("pinned").arg(options.load_core.to_string()).arg(&me).arg("endpoint").args(arguments);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut lines = child.stdout.take().map(|output| BufReader::new(output).lines());
         let mut next = |name: &str| {

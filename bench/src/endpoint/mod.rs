@@ -25,14 +25,22 @@ const READ_SIZE: usize = 256 * 1024;
 const LIFETIME_S: u64 = 3600;
 const LISTENER: u64 = u64::MAX;
 
-/// `usher-bench endpoint [--port N] [--seconds N]`: prints `listening ADDRESS` and `grpc ADDRESS`, then serves.
+/// `usher-bench endpoint [--port N] [--seconds N] [--send-buffer BYTES]`: prints `listening ADDRESS` and `grpc ADDRESS`, then serves.
 pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let mut flags = Flags::new(arguments);
     let port = flags.number("--port")?.unwrap_or(0);
     let seconds = flags.number("--seconds")?.unwrap_or(LIFETIME_S);
+    let ahead = flags.number("--send-buffer")?;
     flags.finish()?;
     let port = u16::try_from(port).map_err(|_| io::Error::other(format!("`{port}` is no port")))?;
+    // A crowd of thousands may wait for more.
+    usher_net::raise_open_files()?;
     let listener = listen(port)?;
+    if let Some(bytes) = ahead {
+        // Connections that are accepted have the same.
+        let socket = socket2::SockRef::from(&listener);
+        socket.set_send_buffer_size(usize::try_from(bytes).map_err(io::Error::other)?)?;
+    }
     println!("listening {}\ngrpc {}", listener.local_addr()?, grpc::start()?);
     Endpoint::new(listener)?.serve(Instant::now() + Duration::from_secs(seconds))
 }

@@ -12,7 +12,7 @@ mod connection;
 mod http1;
 mod open;
 mod streams;
-mod tls;
+pub(crate) mod tls;
 
 use std::io;
 use std::net::SocketAddr;

@@ -25,7 +25,7 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// For `connections` to a server that shows the certificate in this file.
-    pub(super) fn new(certificate: &Path, handshake: Handshake, connections: usize) -> io::Result<Self> {
+    pub(crate) fn new(certificate: &Path, handshake: Handshake, connections: usize) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         let der = CertificateDer::from_pem_slice(&fs::read(certificate)?).map_err(io::Error::other)?;
         roots.add(der).map_err(io::Error::other)?;
@@ -49,7 +49,7 @@ impl Tls {
     }
 
     /// The session of the connection with this index.
-    pub(super) fn begin(&self, index: usize) -> io::Result<Box<Session>> {
+    pub(crate) fn begin(&self, index: usize) -> io::Result<Box<Session>> {
         let config = self.configs.get(index).or_else(|| self.configs.first());
         let config = config.ok_or_else(|| io::Error::other("no connections, no configuration"))?;
         let name = ServerName::try_from(HOST).map_err(io::Error::other)?;
@@ -73,7 +73,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Takes bytes to be sent; they leave as far as the handshake and the socket allow.
-    pub(super) fn write(&mut self, socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
         let count = self.connection.writer().write(bytes)?;
         self.flush(socket)?;
         if count == 0 && !bytes.is_empty() {
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// Sends what waits, as far as the socket takes it.
-    pub(super) fn flush(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+    pub(crate) fn flush(&mut self, socket: &mut TcpStream) -> io::Result<()> {
         while self.connection.wants_write() {
             match self.connection.write_tls(socket) {
                 Ok(_) => {}
@@ -95,7 +95,7 @@ impl Session {
     }
 
     /// Reads payload; goes on with the handshake where that is what comes.
-    pub(super) fn read(&mut self, socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.connection.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -106,6 +106,11 @@ impl Session {
             self.flush(socket)?;
             processed.map_err(io::Error::other)?;
         }
+    }
+
+    /// Whether the handshake is not complete yet.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
     }
 
     /// Whether the handshake was the one that is to be measured. Suite and group need no look: no other was offered.

@@ -23,6 +23,9 @@ const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that a listener of a worker takes in each tick of 50 ms while the process is short of memory.
 const TIGHT_PACE: u32 = 64;
 const SHORT_PACE: u32 = 16;
+const FULL_PACE: u32 = 1;
+/// Connections of a worker that cannot be what the memory is used up by.
+const FEW: u32 = 16;
 /// Pause while the process is short of memory or descriptors.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// How long a listener that ends still takes connections whose handshake is under way.
@@ -106,7 +109,10 @@ impl Pace {
             Level::Calm => return true,
             Level::Tight => TIGHT_PACE,
             Level::Short => SHORT_PACE,
-            Level::Full | Level::Spent => return false,
+            // Whoever behaves comes in too, if slowly; while there is nobody who could be ended, in any case.
+            Level::Full => FULL_PACE,
+            Level::Spent if worker.connections() < FEW => FULL_PACE,
+            Level::Spent => return false,
         };
         let tick = worker.deadlines.coarse_millis();
         if tick != self.tick {

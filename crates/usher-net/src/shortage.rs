@@ -26,8 +26,8 @@ pub(crate) use account::charge;
 pub const GRANT: usize = 64 << 10;
 /// How often a sample is to be taken.
 pub const EVERY: Duration = Duration::from_millis(200);
-/// The lowest ceiling that can be set: the process alone takes some 16 MiB (bytes).
-pub const LOWEST: u64 = 32 << 20;
+/// The lowest ceiling: the process alone takes about as much (bytes).
+pub const LOWEST: u64 = 16 << 20;
 
 /// Of this process.
 static PROCESS: Account = Account::new();

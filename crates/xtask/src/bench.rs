@@ -36,7 +36,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     }
 }
 
-fn build(package: &str) -> Outcome {
+pub(crate) fn build(package: &str) -> Outcome {
     let mut command = Command::new(paths::cargo());
     command.args(["build", "--release", "--package", package]);
     match command.stdin(Stdio::null()).status() {

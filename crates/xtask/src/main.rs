@@ -6,6 +6,7 @@ mod generate;
 mod invariants;
 mod paths;
 mod simulate;
+mod slow;
 mod step;
 mod test;
 mod tools;
@@ -37,6 +38,10 @@ cargo xtask: the repository's chores
   cargo xtask bench [--only NAME…] [--rounds N] [--quick] [--proxies A,B] …
       CPU per request of Usher, nginx, HAProxy, Caddy, interleaved: bench/README.md. Installs the peers, builds, runs;
       `cargo xtask bench --help` lists every option.
+
+  cargo xtask slow-clients [--clients N] [--memory SIZE] [--seconds N]
+      9,000 slow clients of six kinds against `memory = "96MiB"`, and what a client sees who behaves. The table goes to
+      bench/SLOW_CLIENTS.md.
 ";
 
 fn main() -> ExitCode {
@@ -51,6 +56,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "generate" => generate::main(rest),
         Some((first, rest)) if first == "simulate" => no_more(rest).and_then(|()| simulate::main()),
         Some((first, rest)) if first == "bench" => bench::main(rest),
+        Some((first, rest)) if first == "slow-clients" => slow::main(rest),
         Some((first, _)) if ["help", "--help", "-h"].contains(&first.as_str()) => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

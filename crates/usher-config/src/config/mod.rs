@@ -59,14 +59,14 @@ pub const DEFAULT_PORT: u16 = 80;
 /// Where it listens with TLS then, if a route names a host.
 pub const DEFAULT_TLS_PORT: u16 = 443;
 
-/// The lowest ceiling that can be set: the process alone takes half of it.
-pub const LOWEST_MEMORY: ByteSize = ByteSize::mib(32);
+/// The lowest ceiling that can be set: the process alone takes about as much.
+pub const LOWEST_MEMORY: ByteSize = ByteSize::mib(16);
 
 /// A ceiling that the process alone would pass is a mistake.
 fn memory(memory: &Option<SizeLimit>) -> Result<(), String> {
     match memory {
         Some(SizeLimit::Max(size)) if *size < LOWEST_MEMORY => {
-            Err(format!("`{size}` is less than the process needs: at least {LOWEST_MEMORY}, better 128MiB"))
+            Err(format!("`{size}` is less than the process itself takes: write {LOWEST_MEMORY} or more, better 128MiB"))
         }
         _ => Ok(()),
     }

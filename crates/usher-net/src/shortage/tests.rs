@@ -130,7 +130,7 @@ fn the_ceiling_of_the_system_is_a_share_of_the_least() {
     assert_eq!(bytes(None, Some(8000 * MIB)), Some(6000));
     // v1 without a limit.
     assert_eq!(bytes(Some(0x7FFF_FFFF_FFFF_F000), Some(8000 * MIB)), Some(6000));
-    assert_eq!(bytes(Some(10 * MIB), None), Some(32), "less would not even start");
+    assert_eq!(bytes(Some(10 * MIB), None), Some(16), "less would not even start");
     assert_eq!(choose(None, None), None);
     assert_eq!(resident_of("VmHWM:\t 20 kB\nVmRSS:\t   16 kB\n"), Some(16 << 10));
     assert_eq!(total("MemFree: 1 kB\nMemTotal:       16384 kB\n"), Some(16 * MIB));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use usher_testkit::crowd::{Crowd, Fountain, Manner};
 use usher_testkit::{Client, Endpoint, Reply, Usher};
 
-use crate::harness::{PATIENCE, until, usher};
+use crate::harness::{PATIENCE, reload, until, usher};
 
 /// What the endpoint sends to whoever asks for much (bytes).
 const BIG: usize = 10 << 20;
@@ -22,6 +22,7 @@ const CONFIG: &str = "workers = 2\nadmin = \"$ADMIN\"\naccess_log = \"off\"\nmem
     [[route]]\nto = \"$ENDPOINT\"\n\
     [[route]]\npath = \"/big\"\nto = \"$ENDPOINT[big]\"\n\
     [[route]]\npath = \"/low\"\nto = \"$ENDPOINT\"\ncriticality = \"low\"\n\
+    [[route]]\npath = \"/high\"\nto = \"$ENDPOINT\"\ncriticality = \"high\"\n\
     [[route]]\npath = \"/gather\"\nto = \"$ENDPOINT\"\nbuffer_request = \"1MiB\"\n";
 
 fn start(ceiling: &str) -> (Endpoint, Usher) {
@@ -77,6 +78,32 @@ fn meet(usher: &Usher, kinds: &[(Manner, usize)]) -> Outcome {
         thread::sleep(Duration::from_millis(2));
     }
     Outcome { peak: status(usher, "VmHWM") >> 10, served, failed }
+}
+
+/// What two routes answer, and whether the client is told when to come back.
+fn answers(usher: &Usher) -> [(u16, bool); 3] {
+    ["/low", "/", "/high"].map(|target| {
+        let response = Client::connect(usher.listen().unwrap()).unwrap().get(target).unwrap();
+        (response.status, response.fields.get("Retry-After").is_some())
+    })
+}
+
+#[test]
+fn routes_are_refused_by_their_criticality_and_a_reload_sets_the_ceiling() {
+    let (_endpoint, mut usher) = start("unlimited");
+    let (served, refused) = ((200, false), (503, true));
+    assert_eq!(answers(&usher), [served; 3]);
+    // The process alone fills the ceiling: to four fifths, and whole.
+    for (percent, wanted) in [(83, [refused, served, served]), (97, [refused, refused, served])] {
+        let ceiling = status(&usher, "VmRSS") * 100 / percent;
+        reload(&mut usher, &CONFIG.replace("CEILING", &format!("{ceiling}KiB")));
+        until(&format!("the answers at {percent} %"), || answers(&usher) == wanted);
+        assert!(usher.output().contains("shortage: "), "{}", usher.output());
+    }
+    assert!(action(&usher, "refused_low") > 0 && action(&usher, "refused_normal") > 0);
+    reload(&mut usher, &CONFIG.replace("CEILING", "unlimited"));
+    assert_eq!(answers(&usher), [served; 3], "without a ceiling nothing is short");
+    assert_eq!(metric(&usher, "usher_shortage_level{of=\"memory\"}"), 0);
 }
 
 /// Who holds what a proxy has most of: 1,500 in all.

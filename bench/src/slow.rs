@@ -1,0 +1,332 @@
+//! `usher-bench slow-clients`: a crowd of clients that are slow in every way against a ceiling on memory, and what a
+//! client sees meanwhile who behaves.
+//!
+//! Three stages: the client that behaves alone; a crowd that comes and stays, while the client goes on; the same without
+//! a ceiling, to see that the crowd would pass it. The table is written to a file with `--keep`.
+
+mod encrypted;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use usher_testkit::crowd::{Crowd, Manner};
+
+use self::encrypted::Encrypted;
+use crate::certificate::Files;
+use crate::load::{Job, Load};
+use crate::options::{Flags, Options};
+use crate::process::{Launch, Process, Scratch};
+use crate::run::Endpoint;
+
+/// The crowd, in ninths of all clients.
+const MIX: [(Manner, usize); 5] = [
+    (Manner::Reader, 3),
+    (Manner::Head, 2),
+    (Manner::Upload, 1),
+    (Manner::Streams, 1),
+    (Manner::Handshake, 1),
+];
+const NINTHS: usize = 9;
+/// So many of the crowd do something at a time, and how long it rests then: the crowd shares its core with whoever
+/// measures.
+const TURN: usize = 40;
+const REST: Duration = Duration::from_millis(5);
+/// Requests per second of the client that behaves, and its connections.
+const RATE: f64 = 200.0;
+const CONNECTIONS: usize = 8;
+/// What the system sends ahead for each connection to the endpoint (bytes): as the crowd takes nothing, all of it stays
+/// where it is, and the memory of all sockets together is limited.
+const AHEAD: &str = "16384";
+/// How often resident memory is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long the crowd has to gather.
+const GATHERING: Duration = Duration::from_secs(10);
+/// How long a proxy may take to answer for the first time.
+const START: Duration = Duration::from_secs(20);
+/// Goal: p99 under so much of what it is without a crowd.
+const GOAL: f64 = 2.0;
+
+struct Setting {
+    clients: usize,
+    memory: String,
+    length: Duration,
+    keep: Option<PathBuf>,
+}
+
+/// What came of one stage.
+struct Outcome {
+    stage: &'static str,
+    p50: Duration,
+    p99: Duration,
+    done: u64,
+    errors: u64,
+    /// MiB: the highest sample, and what the kernel says was the highest.
+    sampled: f64,
+    peak: f64,
+    /// Of the crowd at the end, and how often somebody of it was ended.
+    standing: u64,
+    ended: u64,
+    actions: String,
+}
+
+pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
+    let mut flags = Flags::new(arguments);
+    let setting = Setting {
+        clients: usize::try_from(flags.number("--clients")?.unwrap_or(9000)).map_err(io::Error::other)?,
+        memory: flags.value("--memory")?.unwrap_or_else(|| "96MiB".to_owned()),
+        length: Duration::from_secs(flags.number("--seconds")?.unwrap_or(30)),
+        keep: flags.value("--keep")?.map(PathBuf::from),
+    };
+    let options = Options::parse(&flags.rest())?;
+    usher_net::raise_open_files()?;
+    let endpoint = Endpoint::start_with(&options, &["--send-buffer", AHEAD])?;
+    let to = endpoint.addresses.http;
+    let outcomes = [
+        stage("alone", &setting.memory, 0, (&setting, &options, to))?,
+        stage("crowd", &setting.memory, setting.clients, (&setting, &options, to))?,
+        stage("crowd, no ceiling", "unlimited", setting.clients, (&setting, &options, to))?,
+    ];
+    let table = table(&setting, &outcomes);
+    print!("{table}");
+    if let Some(file) = &setting.keep {
+        fs::write(file, &table)?;
+    }
+    verdict(&setting, &outcomes)
+}
+
+fn stage(
+    name: &'static str,
+    memory: &str,
+    clients: usize,
+    (setting, options, endpoint): (&Setting, &Options, SocketAddr),
+) -> io::Result<Outcome> {
+    eprintln!("{name}: {clients} slow clients, memory {memory}");
+    let proxy = Proxy::start(memory, options, endpoint)?;
+    let crowd = (clients > 0).then(|| Gathered::start(&proxy, clients)).transpose()?;
+    if crowd.is_some() {
+        thread::sleep(GATHERING);
+    }
+    let job = Job::get("/1k", 1024, false);
+    let mut load = Load::open(proxy.plain, CONNECTIONS)?;
+    load.at_rate(&job, RATE, Duration::from_secs(1))?;
+    let sampler = Sampler::start(proxy.process.id());
+    let taken = load.at_rate(&job, RATE, setting.length)?;
+    let sampled = sampler.stop() as f64 / 1024.0;
+    let (standing, ended) = crowd.map_or((0, 0), Gathered::stop);
+    if let Some(error) = &taken.batch.first_error {
+        eprintln!("  the first error: {error}");
+    }
+    Ok(Outcome {
+        stage: name,
+        p50: taken.quantile(0.5),
+        p99: taken.quantile(0.99),
+        done: taken.batch.done,
+        errors: taken.batch.errors,
+        sampled,
+        peak: proxy.peak_kib()? as f64 / 1024.0,
+        standing,
+        ended,
+        actions: proxy.actions()?,
+    })
+}
+
+/// Usher with this ceiling, on the proxy's core.
+struct Proxy {
+    process: Process,
+    plain: SocketAddr,
+    secure: SocketAddr,
+    admin: SocketAddr,
+    files: Files,
+    _scratch: Scratch,
+}
+
+impl Proxy {
+    fn start(memory: &str, options: &Options, endpoint: SocketAddr) -> io::Result<Self> {
+        let scratch = Scratch::new()?;
+        let files = Files::make(scratch.path())?;
+        let [plain, secure, admin] = [free()?, free()?, free()?];
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        let text = format!(
+            "workers = 1\nmemory = \"{memory}\"\naccess_log = \"off\"\nadmin = \"{admin}\"\nautomatic_https = false\n\
+             [[certificate]]\ncert = \"{certificate}\"\nkey = \"{key}\"\n\
+             [[listener]]\nbind = \"{plain}\"\n[[listener]]\nbind = \"{secure}\"\ntls = true\n\
+             [[route]]\nto = \"{endpoint}\"\n\
+             [[route]]\npath = \"/big\"\nto = \"{endpoint}\"\nrewrite = {{ path = \"/10m\" }}\n\
+             [[route]]\npath = \"/gather\"\nto = \"{endpoint}\"\nbuffer_request = \"1MiB\"\n"
+        );
+        let config = scratch.path().join("usher.toml");
+        fs::write(&config, text)?;
+        let file = |name| scratch.path().join(name);
+        let process = Process::start(
+            &Launch {
+                program: options.usher.clone(),
+                arguments: vec!["run".into(), "--config".into(), config.into()],
+                stdout: file("out"),
+                stderr: file("err"),
+            },
+            options.proxy_core,
+        )?;
+        let mut proxy = Self { process, plain, secure, admin, files, _scratch: scratch };
+        proxy.wait()?;
+        Ok(proxy)
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        while TcpStream::connect(self.plain).is_err() {
+            if begun.elapsed() > START || self.process.ended() {
+                return Err(io::Error::other(self.process.complaint()));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    fn peak_kib(&self) -> io::Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak.ok_or_else(|| io::Error::other("no VmHWM"))
+    }
+
+    /// What was done for want of memory, as the metrics say.
+    fn actions(&self) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.admin)?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let done = text.lines().filter_map(|line| {
+            let (action, count) =
+                line.strip_prefix("usher_shortage_actions_total{action=\"")?.split_once("\"} ")?;
+            (count != "0").then(|| format!("{action} {count}"))
+        });
+        Ok(done.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A port that nobody has.
+fn free() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// A crowd, on a thread of its own.
+struct Gathered {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<(u64, u64)>,
+}
+
+impl Gathered {
+    fn start(proxy: &Proxy, clients: usize) -> io::Result<Self> {
+        let ninth = clients / NINTHS;
+        let to = |manner| if manner == Manner::Handshake { proxy.secure } else { proxy.plain };
+        let kinds = MIX.map(|(manner, share)| (manner, share * ninth, to(manner)));
+        let mut crowd = Crowd::new(&kinds);
+        // What is left takes responses slowly over TLS.
+        let rest = clients - MIX.iter().map(|(_, share)| share * ninth).sum::<usize>();
+        let mut encrypted = Encrypted::new(proxy.secure, &proxy.files.certificate, rest)?;
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = over.clone();
+        let thread = thread::spawn(move || {
+            while !seen.load(Relaxed) {
+                crowd.turn(TURN * (NINTHS - 1) / NINTHS);
+                encrypted.turn(TURN / NINTHS);
+                thread::sleep(REST);
+            }
+            ((crowd.standing() + encrypted.standing()) as u64, crowd.ended + encrypted.ended)
+        });
+        Ok(Self { over, thread })
+    }
+
+    /// How many stand at the end, and how often somebody was ended.
+    fn stop(self) -> (u64, u64) {
+        self.over.store(true, Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// Looks at resident memory again and again.
+struct Sampler {
+    over: Arc<AtomicBool>,
+    highest: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Sampler {
+    fn start(pid: u32) -> Self {
+        let (over, highest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (seen, kept) = (over.clone(), highest.clone());
+        let thread = thread::spawn(move || {
+            while !seen.load(Relaxed) {
+                kept.fetch_max(crate::cpu::resident_kib(pid).unwrap_or(0), Relaxed);
+                thread::sleep(LOOK);
+            }
+        });
+        Self { over, highest, thread }
+    }
+
+    /// The highest (KiB).
+    fn stop(self) -> u64 {
+        self.over.store(true, Relaxed);
+        let _ = self.thread.join();
+        self.highest.load(Relaxed)
+    }
+}
+
+fn table(setting: &Setting, outcomes: &[Outcome]) -> String {
+    let mut text = format!(
+        "# Slow clients against a ceiling\n\n\
+         {} slow clients (a third of them readers of 10 MiB, the others heads, uploads, HTTP/2 without windows, readers over\n\
+         TLS and handshakes that stop), each coming again when it is ended, against `memory = \"{}\"` and one worker. Beside\n\
+         them a client that behaves: {RATE} requests of 1 KiB per second over {CONNECTIONS} connections, for {} s.\n\n\
+         | | p50 | p99 | answers | errors | resident, highest sample | highest (VmHWM) | crowd at the end | ended |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+        setting.clients,
+        setting.memory,
+        setting.length.as_secs()
+    );
+    for one in outcomes {
+        let _ = writeln!(
+            text,
+            "| {} | {:.2} ms | {:.2} ms | {} | {} | {:.1} MiB | {:.1} MiB | {} | {} |",
+            one.stage,
+            one.p50.as_secs_f64() * 1e3,
+            one.p99.as_secs_f64() * 1e3,
+            one.done,
+            one.errors,
+            one.sampled,
+            one.peak,
+            one.standing,
+            one.ended
+        );
+    }
+    let done = outcomes.iter().filter(|one| !one.actions.is_empty());
+    for one in done {
+        let _ = writeln!(text, "\n{}: {}.", one.stage, one.actions);
+    }
+    text
+}
+
+/// Whether the goals were met.
+fn verdict(setting: &Setting, [alone, crowd, without]: &[Outcome; 3]) -> io::Result<()> {
+    let digits: String = setting.memory.chars().take_while(char::is_ascii_digit).collect();
+    let ceiling: f64 = digits.parse().map_err(io::Error::other)?;
+    let slower = crowd.p99.as_secs_f64() / alone.p99.as_secs_f64();
+    let mut missed = Vec::new();
+    if crowd.peak >= ceiling {
+        missed.push(format!("{:.1} MiB were resident", crowd.peak));
+    }
+    if slower >= GOAL || crowd.errors > 0 {
+        missed.push(format!("p99 was {slower:.2} of the usual, with {} errors", crowd.errors));
+    }
+    if without.peak < ceiling {
+        missed.push("the crowd does not try the ceiling".to_owned());
+    }
+    if missed.is_empty() { Ok(()) } else { Err(io::Error::other(missed.join("; "))) }
+}
