@@ -59,7 +59,8 @@ pub async fn run<D: Dialer>(
         Address::Ip(address) => Some(*address),
         Address::Unix(_) => None,
     };
-    let door = Door { listener: spec, index, peer: None, local, is_fresh: true, session: None };
+    let door =
+        Door { listener: spec, index, peer: None, local, is_fresh: true, is_known: false, session: None };
     let mut pace = Pace::default();
     while !stop.stopped.get() {
         if !pace.allows(&worker) {
@@ -111,8 +112,8 @@ impl Pace {
             Level::Short => SHORT_PACE,
             // Whoever behaves comes in too, if slowly; while there is nobody who could be ended, in any case.
             Level::Full => FULL_PACE,
-            Level::Spent if worker.connections() < FEW => FULL_PACE,
-            Level::Spent => return false,
+            Level::Spent | Level::Over if worker.connections() < FEW => FULL_PACE,
+            Level::Spent | Level::Over => return false,
         };
         let tick = worker.deadlines.coarse_millis();
         if tick != self.tick {

@@ -43,6 +43,8 @@ pub struct Door {
     pub local: Option<SocketAddr>,
     /// Nothing was read yet: a PROXY header or a TLS handshake may be the first.
     pub is_fresh: bool,
+    /// The client has taken a whole response: it is none of those who come to hold memory.
+    pub is_known: bool,
     /// What was agreed in the TLS handshake; none on plain connections.
     pub session: Option<Arc<Session>>,
 }

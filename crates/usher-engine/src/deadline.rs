@@ -294,3 +294,6 @@ impl Drop for Deadline {
         self.table.free.borrow_mut().push(self.index);
     }
 }
+
+#[cfg(test)]
+mod tests;

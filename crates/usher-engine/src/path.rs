@@ -29,6 +29,8 @@ pub(crate) struct Visit<'a, D: Dialer> {
     pub deadline: &'a Deadline,
     pub client: &'a ClientText,
     pub peer: Option<SocketAddr>,
+    /// Whether it has taken a whole response before.
+    pub is_known: bool,
     /// When the head was complete.
     pub started: Instant,
     /// The protocol that the client wants to switch to; empty for none.
@@ -94,7 +96,7 @@ async fn answer<D: Dialer>(
     if let Some(reply) = route::to_https(visit, exchange, route) {
         return Ok((Answer::Own(reply), Some(index)));
     }
-    if let Some(reply) = shed::refuse(route) {
+    if let Some(reply) = shed::refuse(visit, route) {
         return Ok((Answer::Own(reply), Some(index)));
     }
     if let Some(reply) = guard::run(visit, exchange, down, route).await? {

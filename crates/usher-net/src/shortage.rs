@@ -15,8 +15,8 @@ mod system;
 
 use std::time::Duration;
 
-pub use account::{Level, Reading};
 use account::{Account, Descriptors};
+pub use account::{Level, Reading};
 pub use deeds::{Deed, deeds, did};
 pub use system::{Ceiling, ceiling_of_system};
 

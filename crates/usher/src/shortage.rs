@@ -63,11 +63,7 @@ const LOOKS: u32 = 15;
 
 impl Said {
     /// A line for the log, if the level has changed.
-    fn about(
-        &mut self,
-        now: Reading,
-        deeds: impl Iterator<Item = (Deed, u64)>,
-    ) -> Option<(Level, String)> {
+    fn about(&mut self, now: Reading, deeds: impl Iterator<Item = (Deed, u64)>) -> Option<(Level, String)> {
         self.lower = if now.level < self.level { self.lower + 1 } else { 0 };
         if now.level == self.level || now.level < self.level && self.lower < LOOKS {
             return None;
@@ -112,7 +108,8 @@ fn means(level: Level) -> &'static str {
         Level::Tight => "connections at rest are closed, buffers are small",
         Level::Short => "routes of low criticality are refused",
         Level::Full => "new connections wait, the slowest clients are ended",
-        Level::Spent => "routes of normal criticality are refused too",
+        Level::Spent => "routes of normal criticality are refused to new clients too",
+        Level::Over => "all but routes of high criticality are refused",
     }
 }
 
@@ -136,7 +133,10 @@ mod tests {
         assert!(about(Level::Tight, 0).unwrap().starts_with("shortage: tight; "));
         assert_eq!(about(Level::Tight, 0), None);
         let full = about(Level::Full, 3).unwrap();
-        assert!(full.contains("memory 80 of 96 MiB") && full.ends_with("since the last line: ended_slow 3"), "{full}");
+        assert!(
+            full.contains("memory 80 of 96 MiB") && full.ends_with("since the last line: ended_slow 3"),
+            "{full}"
+        );
         for _ in 0..10 * LOOKS {
             assert_eq!(about(Level::Short, 1), None, "to and fro is not worth a line");
             assert_eq!(about(Level::Full, 0), None);

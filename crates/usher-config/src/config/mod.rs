@@ -65,9 +65,9 @@ pub const LOWEST_MEMORY: ByteSize = ByteSize::mib(16);
 /// A ceiling that the process alone would pass is a mistake.
 fn memory(memory: &Option<SizeLimit>) -> Result<(), String> {
     match memory {
-        Some(SizeLimit::Max(size)) if *size < LOWEST_MEMORY => {
-            Err(format!("`{size}` is less than the process itself takes: write {LOWEST_MEMORY} or more, better 128MiB"))
-        }
+        Some(SizeLimit::Max(size)) if *size < LOWEST_MEMORY => Err(format!(
+            "`{size}` is less than the process itself takes: write {LOWEST_MEMORY} or more, better 128MiB"
+        )),
         _ => Ok(()),
     }
 }

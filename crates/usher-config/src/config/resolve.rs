@@ -1,8 +1,8 @@
 //! What holds for one route: its own settings, those of its bundles, and the defaults.
 
 use super::{
-    AmbiguousPaths, Bundle, Config, Criticality, ErrorPage, Retry, Route, RouteLimits, RouteLog, RouteTimeouts,
-    StatusPattern,
+    AmbiguousPaths, Bundle, Config, Criticality, ErrorPage, Retry, Route, RouteLimits, RouteLog,
+    RouteTimeouts, StatusPattern,
 };
 use crate::document::{Key, Node};
 
@@ -82,8 +82,7 @@ impl<'a> RouteSettings<'a> {
         let limits = RouteLimits { body: layers.iter().find_map(|layer| layer.limits.body) };
         let ambiguous_paths =
             layers.iter().find_map(|layer| layer.ambiguous_paths).unwrap_or(AmbiguousPaths::Compare);
-        let criticality =
-            layers.iter().find_map(|layer| layer.criticality).unwrap_or(Criticality::Normal);
+        let criticality = layers.iter().find_map(|layer| layer.criticality).unwrap_or(Criticality::Normal);
         let access_log = layers.iter().find_map(|layer| layer.access_log);
         Self {
             timeouts,

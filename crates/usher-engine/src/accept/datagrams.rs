@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use usher_api::metrics::Refusal;
 use usher_net::Dialer;
-use usher_net::shortage::{self, Deed, Level};
 use usher_net::quic::{Connection, FailedHandshake, QuicListener};
+use usher_net::shortage::{self, Deed, Level};
 
 use super::{LAST_CALL, Stop};
 use crate::connection::{Door, streams};
@@ -22,7 +22,15 @@ pub async fn run<D: Dialer>(
     index: u32,
     stop: Rc<Stop>,
 ) {
-    let mut door = Door { listener: spec, index, peer: None, local: None, is_fresh: false, session: None };
+    let mut door = Door {
+        listener: spec,
+        index,
+        peer: None,
+        local: None,
+        is_fresh: false,
+        is_known: false,
+        session: None,
+    };
     while !stop.stopped.get() {
         let accepted = tokio::select! {
             biased;

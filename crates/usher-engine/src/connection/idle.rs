@@ -125,7 +125,8 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
 
     /// Those who have rested longest: some of all, while the process is short of memory or descriptors.
     fn take_longest(&self) -> Vec<IdleConnection<D, T>> {
-        let since = |row: &IdleConnection<D, T>, until: u64| until.saturating_sub(row.patience.as_millis() as u64);
+        let since =
+            |row: &IdleConnection<D, T>, until: u64| until.saturating_sub(row.patience.as_millis() as u64);
         let latest = self.now().saturating_sub(RESTED.as_millis() as u64);
         self.rows.borrow_mut().take_longest(since, latest)
     }

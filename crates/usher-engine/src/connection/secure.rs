@@ -63,7 +63,8 @@ pub(super) async fn run<D: Dialer, T: Transport>(
     };
     let local = guest.door.local.map(|local| local.ip());
     let beginning = begin(&snapshot, &listener, (stream, ahead), local);
-    let first = guest.deadline.limit_client(listener.timeouts.handshake, guest.deadline.pace(), beginning).await;
+    let first =
+        guest.deadline.limit_client(listener.timeouts.handshake, guest.deadline.pace(), beginning).await;
     drop(place);
     match first {
         Ok(First::Ours(stream)) => Some(ours(guest, stream)),

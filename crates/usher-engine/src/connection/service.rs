@@ -180,7 +180,10 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         let (visit, connection) = self.visit(&visit);
         let end = path::serve(&visit, exchange, connection).await;
         match end {
-            End::KeepAlive => None,
+            End::KeepAlive => {
+                self.guest.door.is_known |= exchange.record.status < 500;
+                None
+            }
             End::Close => {
                 let politely = !self.connection.is_done() || self.connection.has_input();
                 Some(Next::Close { politely })
@@ -210,7 +213,10 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             Ok(Some(Err(WireError::Parse(error)))) => Err(Wrong::Refused(error.status(), error.as_str())),
             Err(_) if self.connection.has_begun() => {
                 let cut = self.guest.deadline.was_cut();
-                Err(Wrong::Refused(408, if cut { patience::CUT } else { "request head not complete in time" }))
+                Err(Wrong::Refused(
+                    408,
+                    if cut { patience::CUT } else { "request head not complete in time" },
+                ))
             }
             // Closed, broken off, or silent: nobody waits for an answer.
             Ok(Some(Err(_))) | Err(_) => Err(Wrong::Gone),
@@ -253,6 +259,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             deadline: &guest.deadline,
             client: &self.text,
             peer: guest.door.peer,
+            is_known: guest.door.is_known,
             started: asked.started.unwrap_or_else(Instant::now),
             upgrade: &asked.upgrade,
             facts: asked.facts,

@@ -62,7 +62,8 @@ pub(crate) async fn serve_h3<D: Dialer>(
 /// Serves a connection of HTTP/2 to its end.
 pub(super) async fn serve_h2<D: Dialer, T: Transport>(guest: Guest<D>, stream: Secured<T>, ahead: &[u8]) {
     let listener = &guest.door.listener;
-    let mut limits = h2::Limits { max_streams: listener.streams, head: listener.head, ..h2::Limits::default() };
+    let mut limits =
+        h2::Limits { max_streams: listener.streams, head: listener.head, ..h2::Limits::default() };
     if shortage::is_tight() {
         limits = limits.tight();
     }
@@ -234,6 +235,7 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
         deadline: &deadline,
         client: text.as_ref().unwrap_or(&shared.text),
         peer: exchange.client.peer,
+        is_known: shared.door.borrow().is_known,
         started,
         upgrade: &asked.upgrade,
         facts: asked.facts,
@@ -242,6 +244,9 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
         None => path::serve(&visit, &mut exchange, &mut stream).await,
         Some(reply) => refuse(&visit, &mut exchange, &mut stream, reply).await,
     };
+    if end == End::KeepAlive && exchange.record.status < 500 && stream.is_answered() {
+        shared.door.borrow_mut().is_known = true;
+    }
     if end == End::Abort || !stream.is_answered() {
         // Of no use to the client: it shall not wait for more.
         stream.abort();

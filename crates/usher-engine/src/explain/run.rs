@@ -87,6 +87,7 @@ pub(super) fn run(
     let metrics = Registry::new("").register_worker();
     let worker = Worker::new(Nowhere, snapshot.clone(), metrics, Arc::new(AtomicU32::new(0)), SEED);
     let visit = Visit {
+        is_known: false,
         worker: &worker,
         local: worker.local(),
         listener,

@@ -21,8 +21,8 @@ use usher_api::{
     AccessSink, Balance, Error, ErrorKind, Filter, HttpChallenges, OnDemand, Phase, Reply, Side, Template,
 };
 use usher_config::config::{
-    AmbiguousPaths, ClusterLimits, Criticality, HostPolicy, Outliers, PanicThreshold, Pool, ProxyVersion, RetryBudget,
-    StatusPattern, UpstreamProtocol, UpstreamTimeouts,
+    AmbiguousPaths, ClusterLimits, Criticality, HostPolicy, Outliers, PanicThreshold, Pool, ProxyVersion,
+    RetryBudget, StatusPattern, UpstreamProtocol, UpstreamTimeouts,
 };
 use usher_config::value::{BindAddress, EndpointAddress, Percent, TrustedPeer};
 use usher_http::Framing;

@@ -90,7 +90,10 @@ async fn collect<D: Dialer>(
     let begun = visit.deadline.pace();
     loop {
         let patience = patience::body_idle(visit, route);
-        let filled = visit.deadline.limit_client(patience, begun.moved(body.len() as u64), poll_fn(|cx| down.poll_fill(cx))).await;
+        let filled = visit
+            .deadline
+            .limit_client(patience, begun.moved(body.len() as u64), poll_fn(|cx| down.poll_fill(cx)))
+            .await;
         let len = filled
             .map_err(|_| Error::new(Side::Downstream, ErrorKind::IdleTimeout))?
             .map_err(source_error)?;
@@ -102,7 +105,9 @@ async fn collect<D: Dialer>(
         }
         if shortage::is_full() && body.len() + len > SMALL_BODY {
             shortage::did(Deed::RefusedBody, 1);
-            return Err(Error::new(Side::Proxy, ErrorKind::Overloaded).detail("no memory for the request's body"));
+            return Err(
+                Error::new(Side::Proxy, ErrorKind::Overloaded).detail("no memory for the request's body")
+            );
         }
         body.extend_from_slice(down.chunk());
         down.consume(len);

@@ -144,5 +144,6 @@ async fn stall_limit<D: Dialer, T>(
 ) -> Result<T, Error> {
     let sent = visit.deadline.limit_client(longest, visit.deadline.pace(), sending).await;
     let detail = || if visit.deadline.was_cut() { patience::CUT } else { "" };
-    sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall).detail(detail()))?.map_err(relay::sink_error)
+    sent.map_err(|_| Error::new(Side::Downstream, ErrorKind::WriteStall).detail(detail()))?
+        .map_err(relay::sink_error)
 }

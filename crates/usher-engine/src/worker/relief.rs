@@ -15,8 +15,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Of connections at rest, so many are closed at each look while there is little room (thousandths).
 const IDLE_AT_ONCE: u32 = 100;
 /// Whoever has been waited for less than so long is not slow; and while nothing is left.
-const SLOW: Duration = Duration::from_secs(1);
-const AT_ONCE: Duration = Duration::from_millis(200);
+const SLOW: Duration = Duration::from_millis(500);
+const AT_ONCE: Duration = Duration::from_millis(100);
 /// Of the clients that are slow, so many more are ended than would be enough if all held the same.
 const MORE: u32 = 2;
 

@@ -106,8 +106,15 @@ impl World {
         let peer = SocketAddr::from(([192, 0, 2, 1], 10_000 + self.clients.get()));
         let local = SocketAddr::from(([127, 0, 0, 1], 8080));
         let listener = self.worker.local().shared.listeners[0].clone();
-        let door =
-            Door { listener, index: 0, peer: Some(peer), local: Some(local), is_fresh: true, session: None };
+        let door = Door {
+            listener,
+            index: 0,
+            peer: Some(peer),
+            local: Some(local),
+            is_fresh: true,
+            is_known: false,
+            session: None,
+        };
         self.served.borrow_mut().push(spawn_local(connection::serve(self.worker.clone(), server, door)));
         client
     }

@@ -19,13 +19,15 @@ pub enum Level {
     Short = 2,
     /// From 87 %: nobody new comes in, and those who are slowest to take or to send are ended.
     Full = 3,
-    /// From 94 %: routes of normal criticality are refused too.
+    /// From 94 %: routes of normal criticality are refused too, to clients of whom nothing is known.
     Spent = 4,
+    /// From 98 %: and to all others.
+    Over = 5,
 }
 
 impl Level {
     /// All, from the lowest.
-    pub const ALL: [Self; 5] = [Self::Calm, Self::Tight, Self::Short, Self::Full, Self::Spent];
+    pub const ALL: [Self; 6] = [Self::Calm, Self::Tight, Self::Short, Self::Full, Self::Spent, Self::Over];
 
     /// As metrics and logs call it.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Level {
             Self::Short => "short",
             Self::Full => "full",
             Self::Spent => "spent",
+            Self::Over => "over",
         }
     }
 
@@ -46,11 +49,12 @@ impl Level {
             Self::Short => 800,
             Self::Full => 870,
             Self::Spent => 940,
+            Self::Over => 980,
         }
     }
 
     fn of(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Spent)
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Over)
     }
 
     /// The level at this share (thousandths).
@@ -164,7 +168,8 @@ impl Account {
     }
 
     pub(super) fn set_descriptors(&self, limit: Option<u64>) {
-        let most = limit.map_or(NONE, |limit| limit.saturating_sub((limit / KEPT_OF).max(KEPT.min(limit / 2))));
+        let most =
+            limit.map_or(NONE, |limit| limit.saturating_sub((limit / KEPT_OF).max(KEPT.min(limit / 2))));
         self.most_descriptors.store(most.max(1), Relaxed);
     }
 
@@ -234,7 +239,8 @@ impl Account {
             share if most != NONE && share > ENOUGH => (share - ENOUGH) * 1000 / share,
             _ => 0,
         };
-        let memory = if self.memory() >= Level::Full { of(self.used(), self.ceiling.load(Relaxed)) } else { 0 };
+        let memory =
+            if self.memory() >= Level::Full { of(self.used(), self.ceiling.load(Relaxed)) } else { 0 };
         let full = Level::of(self.descriptors.load(Relaxed)) >= Level::Full;
         let open = self.open_descriptors.load(Relaxed);
         let open = if full { of(open, self.most_descriptors.load(Relaxed)) } else { 0 };
@@ -263,7 +269,7 @@ impl Account {
     }
 }
 
-/// Descriptors are numbers and never a surprise: their levels begin later than those of memory, the last at 99 %
+/// Descriptors are numbers and never a surprise: their levels begin later than those of memory, the one before the last at 99 %
 /// (thousandths of a share).
 const DESCRIPTORS: u64 = 950;
 

@@ -22,7 +22,9 @@ fn a_level_rises_with_the_byte_that_passes_it() {
         (7, Level::Full),
         (6, Level::Full),
         (1, Level::Spent),
-        (50, Level::Spent),
+        (3, Level::Spent),
+        (1, Level::Over),
+        (50, Level::Over),
     ];
     for (more, level) in cases {
         account.tell((more * MIB) as i64);
@@ -63,12 +65,12 @@ fn what_the_heap_does_not_know_counts_too() {
 fn without_a_ceiling_nothing_is_short() {
     let account = account(100 * MIB);
     account.tell((99 * MIB) as i64);
-    assert_eq!(account.level(), Level::Spent);
+    assert_eq!(account.level(), Level::Over);
     account.set_ceiling(None);
     account.tell((900 * MIB) as i64);
     assert_eq!((account.level(), account.excess()), (Level::Calm, 0));
     account.set_ceiling(Some(500 * MIB));
-    assert_eq!(account.level(), Level::Spent, "a ceiling that is passed already holds at once");
+    assert_eq!(account.level(), Level::Over, "a ceiling that is passed already holds at once");
 }
 
 #[test]
@@ -88,7 +90,9 @@ fn descriptors_have_a_reserve_and_levels() {
     assert!(account.may_keep(i32::MAX));
     account.set_descriptors(Some(1600));
     assert_eq!(account.reading().most_descriptors, Some(1500));
-    for (open, level) in [(1000, Level::Calm), (1200, Level::Tight), (1300, Level::Short), (1400, Level::Full)] {
+    for (open, level) in
+        [(1000, Level::Calm), (1200, Level::Tight), (1300, Level::Short), (1400, Level::Full)]
+    {
         account.sample(None, Some(open));
         assert_eq!(account.level(), level, "{open} are open");
         assert_eq!(account.memory(), Level::Calm);

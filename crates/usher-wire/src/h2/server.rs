@@ -156,7 +156,7 @@ impl Core {
     fn most_streams(&self) -> usize {
         let most = self.limits.max_streams as usize;
         match shortage::memory() {
-            Level::Spent => ALONE.min(most),
+            Level::Spent | Level::Over => ALONE.min(most),
             Level::Full => CROWDED.min(most),
             Level::Calm | Level::Tight | Level::Short => most,
         }

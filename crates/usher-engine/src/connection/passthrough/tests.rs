@@ -87,7 +87,8 @@ impl World {
         let (client, server) = duplex(CAPACITY);
         let listener = self.worker.local().shared.listeners[0].clone();
         let peer = "192.0.2.1:50000".parse().ok();
-        let door = Door { listener, index: 0, peer, local: None, is_fresh: true, session: None };
+        let door =
+            Door { listener, index: 0, peer, local: None, is_fresh: true, is_known: false, session: None };
         let server = MemoryStream::from(server);
         (client, spawn_local(connection::serve(self.worker.clone(), server, door)))
     }

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Wake;
+
+use super::*;
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// A deadline that is waited for, since `since`, by somebody who has moved so much.
+fn waiting(table: &Rc<Deadlines>, wait: Wait) -> (Deadline, Arc<Count>) {
+    let (deadline, count) = (table.register(), Arc::new(Count::default()));
+    deadline.set(Duration::from_secs(60));
+    deadline.waits(wait);
+    assert!(deadline.poll(&mut Context::from_waker(&count.clone().into())).is_pending());
+    (deadline, count)
+}
+
+const AFTER: Duration = Duration::from_millis(500);
+
+#[test]
+fn the_slowest_go_first_and_who_is_fast_or_not_waited_for_stays() {
+    let table = Deadlines::new();
+    table.now.set(10_000);
+    let waits = [
+        // 10 s without a byte, 5 s without one, 1 KiB/s, 100 KiB/s, just begun.
+        Wait::Client(5_000, 0),
+        Wait::Client(0, 0),
+        Wait::Client(0, 10 << 10),
+        Wait::Client(0, 1000 << 10),
+        Wait::Client(9_900, 0),
+        Wait::Other,
+        Wait::Idle(0),
+    ];
+    let all: Vec<_> = waits.iter().map(|wait| waiting(&table, *wait)).collect();
+    let cut = || -> Vec<bool> { all.iter().map(|(deadline, _)| deadline.was_cut()).collect() };
+    assert_eq!(table.cut_slowest(0, AFTER), 0);
+    assert_eq!(table.cut_slowest(1, AFTER), 1, "one at least");
+    assert_eq!(cut(), [false, true, false, false, false, false, false]);
+    assert_eq!(table.cut_slowest(500, AFTER), 1, "half of the two that are left");
+    assert_eq!(cut(), [true, true, false, false, false, false, false]);
+    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 1);
+    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "nobody else is slow");
+    assert_eq!(cut(), [true, true, true, false, false, false, false]);
+    let woken: Vec<usize> = all.iter().map(|(_, count)| count.0.load(Relaxed)).collect();
+    assert_eq!(woken, [1, 1, 1, 0, 0, 0, 0]);
+    let (ended, _) = &all[0];
+    assert!(ended.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    ended.set(Duration::from_secs(1));
+    assert!(!ended.was_cut(), "whatever is waited for next has its own time");
+    assert!(ended.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
+fn who_asks_for_nothing_goes_by_how_long() {
+    let table = Deadlines::new();
+    table.now.set(10_000);
+    let all: Vec<_> = [9_500, 3_000, 1_000, 2_000].map(|since| waiting(&table, Wait::Idle(since))).into();
+    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0);
+    assert_eq!(table.cut_idle(600), 2);
+    let cut: Vec<bool> = all.iter().map(|(deadline, _)| deadline.was_cut()).collect();
+    assert_eq!(cut, [false, false, true, true], "the longest of those who have rested a second");
+}
+
+#[test]
+fn setting_a_deadline_forgets_whom_it_waited_for() {
+    let table = Deadlines::new();
+    table.now.set(10_000);
+    let (deadline, _) = waiting(&table, Wait::Client(0, 0));
+    deadline.set(Duration::from_secs(60));
+    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "it is an endpoint's time now");
+}
