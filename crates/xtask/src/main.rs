@@ -40,7 +40,7 @@ cargo xtask: the repository's chores
       `cargo xtask bench --help` lists every option.
 
   cargo xtask slow-clients [--clients N] [--memory SIZE] [--seconds N]
-      9,000 slow clients of six kinds against `memory = "96MiB"`, and what a client sees who behaves. The table goes to
+      9,000 slow clients of six kinds against a ceiling of 96 MiB, and what a client sees who behaves. The table goes to
       bench/SLOW_CLIENTS.md.
 ";
 

@@ -5,7 +5,7 @@ use usher_net::shortage;
 use super::frame::flag;
 
 /// Bodies are taken until so much is waiting (bytes).
-const FULL: usize = 128 << 10;
+pub(super) const FULL: usize = 128 << 10;
 /// When less than this is waiting, streams that wait for their turn get it (bytes).
 const LOW: usize = 64 << 10;
 /// Nothing is read while so much is waiting (bytes): then a peer makes us answer and takes no answers.
