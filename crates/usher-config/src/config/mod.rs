@@ -42,8 +42,8 @@ pub use outliers::Outliers;
 pub use pattern::ValuePattern;
 pub use resolve::RouteSettings;
 pub use retry::{Backoff, Hedge, HedgeAfter, Retry, RetryBudget, RetryOn};
-pub use shift::{Shift, Start, Tolerance, Unsure};
 pub use route::{AmbiguousPaths, Bundle, Criticality, Route, Split, SplitTarget, Sticky, Target};
+pub use shift::{Shift, Start, Tolerance, Unsure};
 pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
 pub use tls::{
     Certificate, ClientCertificate, ClientCertificateMode, ClusterTls, ListenerTls, Passthrough, Protocol,
