@@ -20,6 +20,7 @@ use usher_config::config::MirrorHost;
 use usher_http::trust::ClientText;
 use usher_http::{FieldId, Framing};
 use usher_net::Dialer;
+use usher_net::shortage::{self, Level};
 use usher_wire::Source;
 
 use self::feed::Feed;
@@ -81,6 +82,10 @@ fn copy<D: Dialer>(
     };
     if exchange.body.as_ref().is_some_and(|body| body.len() > mirror.buffer) {
         return Err(MirrorOutcome::TooLarge);
+    }
+    // Nobody misses a copy: they are the first to go when memory or descriptors are short.
+    if shortage::level() >= Level::Tight {
+        return Err(MirrorOutcome::TooMany);
     }
     let in_flight = mirror.metrics.place(mirror.max_in_flight).ok_or(MirrorOutcome::TooMany)?;
     let mut copied = worker.take_exchange();
@@ -162,6 +167,7 @@ impl<D: Dialer> Copy<D> {
             deadline: &deadline,
             client: &client,
             peer: exchange.client.peer,
+            is_known: true,
             started: Instant::now(),
             upgrade: b"",
             facts: self.facts,
