@@ -134,3 +134,6 @@ fn is_failed_call(exchange: &Exchange) -> bool {
     let code = exchange.response.fields.get_named(b"grpc-status");
     code.is_some_and(|code| matches!(code, b"2" | b"4" | b"13" | b"14" | b"15"))
 }
+
+#[cfg(test)]
+mod tests;

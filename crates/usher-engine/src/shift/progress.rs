@@ -7,7 +7,7 @@ use usher_api::shifts::ShiftOrder as Order;
 
 use super::evidence::{Evidence, compare, level};
 use super::tally::{Counts, Tally};
-use super::{Settings, Shift, told};
+use super::{Settings, Shift, WHOLE, told};
 
 /// Requests of the new side at the first look of a step.
 const FIRST_LOOK: u64 = 10;
@@ -24,7 +24,7 @@ pub enum State {
     Running,
     /// Somebody has stopped it: it goes no further, but still back.
     Paused,
-    /// The last step is taken.
+    /// The last step is taken. Where that is not the whole, it still goes back if it does worse.
     Finished,
     /// The new target did worse, or somebody has broken it off: it takes nothing until somebody says otherwise.
     Back,
@@ -139,6 +139,8 @@ impl Shift {
                 None
             }
             State::Running | State::Paused => self.judge(&mut progress, settings, now),
+            // Both targets still serve: there is something to compare.
+            State::Finished if self.share() < WHOLE => self.judge(&mut progress, settings, now),
             State::Waiting | State::Finished | State::Back => None,
         }
     }
@@ -253,7 +255,7 @@ impl Shift {
     fn begin(&self, progress: &mut Progress, settings: &Settings, now: Duration) -> Move {
         (progress.looks, progress.doubtful, progress.evidence) = (0, false, None);
         self.share.store(0, Relaxed);
-        let first = settings.steps.first().copied().unwrap_or(super::WHOLE);
+        let first = settings.steps.first().copied().unwrap_or(WHOLE);
         self.step(progress, settings, (first, now))
     }
 
@@ -306,7 +308,7 @@ impl Shift {
             // Nobody goes on: what is long ago would hide what is new.
             self.period(progress, now);
         }
-        if !is_over || progress.state == State::Paused || progress.held {
+        if !is_over || progress.state != State::Running || progress.held {
             return None;
         }
         progress.held = true;
@@ -345,7 +347,7 @@ fn next_step(settings: &Settings, share: u32) -> Option<u32> {
 }
 
 fn last_step(settings: &Settings) -> u32 {
-    settings.steps.last().copied().unwrap_or(super::WHOLE)
+    settings.steps.last().copied().unwrap_or(WHOLE)
 }
 
 #[cfg(test)]

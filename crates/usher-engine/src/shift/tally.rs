@@ -80,11 +80,10 @@ impl Counts {
     pub(super) fn since(&self, before: &Self) -> Self {
         let times =
             self.times.iter().zip(&before.times).map(|(now, then)| now.saturating_sub(*then)).collect();
-        Self {
-            requests: self.requests.saturating_sub(before.requests),
-            failed: self.failed.saturating_sub(before.failed),
-            times,
-        }
+        let requests = self.requests.saturating_sub(before.requests);
+        // A failure that is counted just as a period begins may be in it without its request.
+        let failed = self.failed.saturating_sub(before.failed).min(requests);
+        Self { requests, failed, times }
     }
 
     /// Requests that have a time.

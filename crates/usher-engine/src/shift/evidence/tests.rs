@@ -31,6 +31,9 @@ fn tails_are_those_of_the_tables() {
     assert!(close(binomial_tail(3, 0.01, 3), 1e-6));
     assert!(close(binomial_tail(3, 0.01, 4), 0.0));
     assert!(close(binomial_tail(0, 0.01, 0), 1.0));
+    for (new, old) in [((1, 1), (0, 0)), ((0, 5), (3, 9)), ((5, 5), (9, 9)), ((1, u64::MAX >> 12), (1, 1))] {
+        assert!((0.0..=1.0).contains(&fisher(new, old)), "{new:?} {old:?}");
+    }
     // Large numbers: the normal distribution's tail at four standard deviations is 3.2e-5.
     let found = binomial_tail(1_000_000_000, 0.01, 10_012_585);
     assert!((3.0e-5..3.4e-5).contains(&found), "{found}");

@@ -138,6 +138,23 @@ fn looks_do_not_grow_with_time() {
 }
 
 #[test]
+fn a_last_step_that_is_not_the_whole_is_still_looked_at() {
+    let settings = Settings { steps: vec![10_000, 250_000], ..settings() };
+    let shift = begun(&settings);
+    shift.order(&settings, Order::Promote, MINUTE).unwrap();
+    for at in 2..5 {
+        requests(&shift, Side::Old, 500, 0);
+        requests(&shift, Side::New, 500, 0);
+        assert_eq!(shift.look(&settings, MINUTE * at), None);
+        assert_eq!((shift.saved().state, shift.share()), (State::Finished, 250_000));
+    }
+    requests(&shift, Side::Old, 500, 0);
+    requests(&shift, Side::New, 500, 10);
+    assert!(shift.look(&settings, MINUTE * 6).unwrap().alarm);
+    assert_eq!(shift.share(), 0);
+}
+
+#[test]
 fn orders_do_what_they_say() {
     let settings = settings();
     let shift = begun(&settings);
