@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usher_api::metrics::{MirrorMetrics, ShownMirror};
+use usher_config::Diagnostic;
 use usher_config::config::{self, MirrorHost, RouteSettings, RouteTimeouts};
 
 use super::build::{Building, Clusters};
-use super::{Destination, RetryPolicy, Snapshot};
+use super::{Destination, RetryPolicy, Snapshot, Target};
 
 /// Where copies of a route's requests go.
 pub struct Mirror {
@@ -31,6 +32,16 @@ pub struct Mirror {
     pub metrics: Arc<MirrorMetrics>,
 }
 
+impl Target {
+    /// Whether requests may go to this cluster.
+    fn has(&self, cluster: u32) -> bool {
+        match self {
+            Self::Cluster(destination) => destination.cluster == cluster,
+            Self::Split { between, .. } => between.iter().any(|(to, _)| to.cluster == cluster),
+        }
+    }
+}
+
 impl Snapshot {
     /// Everything that copies are sent to.
     pub fn mirrors(&self) -> Vec<ShownMirror> {
@@ -49,7 +60,7 @@ impl<'a> Building<'a> {
     /// The mirrors of a route.
     pub(super) fn mirrors(
         &mut self,
-        (route, name): (&config::Route, &str),
+        (route, name, own): (&config::Route, &str, Option<&Target>),
         settings: &RouteSettings<'_>,
         clusters: &mut Clusters,
     ) -> Vec<Mirror> {
@@ -62,6 +73,13 @@ impl<'a> Building<'a> {
             let Some(destination) = self.destination(target, settings, clusters, &mut waits) else {
                 continue;
             };
+            if own.is_some_and(|own| own.has(destination.cluster)) {
+                let error = Diagnostic::error("the mirror is where the requests go already");
+                let help = "give its endpoints a cluster of their own: visitors would share connections with their copies, and wait \
+                            for them";
+                self.push(error.at(mirror.span, "").help(help));
+                continue;
+            }
             let cluster = clusters.specs().get(destination.cluster as usize).map(|spec| spec.name.clone());
             let key = format!("mirror {number} of route {name} to {}", cluster.unwrap_or_default());
             mirrors.push(Mirror {

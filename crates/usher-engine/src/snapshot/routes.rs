@@ -70,7 +70,7 @@ impl<'a> Building<'a> {
         let settings = config.settings(route);
         let filters = self.filters(route, &settings, &name);
         let (target, of_clusters) = self.target((route, &name), &settings, clusters);
-        let mirrors = self.mirrors((route, &name), &settings, clusters);
+        let mirrors = self.mirrors((route, &name, target.as_ref()), &settings, clusters);
         let timeouts = settings.timeouts.or(&of_clusters);
         Route {
             buffer_body: filters.iter().filter_map(|entry| entry.filter.body_limit()).max(),

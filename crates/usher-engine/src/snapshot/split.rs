@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use usher_config::Spanned;
 use usher_config::config::{self, RouteSettings, RouteTimeouts, Start, Unsure};
+use usher_config::{Diagnostic, Spanned};
 
 use super::build::{Building, Clusters};
 use super::{Route, Snapshot, Target};
@@ -68,6 +68,12 @@ impl<'a> Building<'a> {
             between.extend(destination.map(|destination| (destination, side.weight.unwrap_or(1))));
         }
         let sticky = split.sticky.as_ref().map(|sticky| (sticky.cookie.clone(), sticky.max_age));
+        if let (Some(shift), [(one, _), (other, _)]) = (&split.shift, between.as_slice())
+            && one.cluster == other.cluster
+        {
+            let error = Diagnostic::error("both targets of the shift are the same").at(shift.span, "");
+            self.push(error.help("a shift moves from one version to another: name other endpoints"));
+        }
         let shift = split.shift.as_ref().and_then(|shift| self.shift((split, shift), route));
         Target::Split { between, sticky, shift }
     }
@@ -114,3 +120,6 @@ fn name(target: &config::SplitTarget) -> String {
         (None, None) => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,12 +80,12 @@ retry = { on = ["reset", "refused_stream", 503], tries = 4, non_idempotent = tru
 [[route]]
 path = "/mirrored/NAME/*"
 cluster = "NAME"
-mirror = "NAME"
+mirror = "shadow-NAME"
 
 [[route]]
 path = "/mirrored-whole/NAME/*"
 cluster = "NAME"
-mirror = { cluster = "NAME", timeout = "60s" }
+mirror = { cluster = "shadow-NAME", timeout = "60s" }
 buffer_request = "1MiB"
 headers = { request = { set = { X-Set = "by usher" } } }
 
@@ -115,7 +115,9 @@ pub(crate) fn config(endpoints: &Endpoints) -> String {
         };
         let tls =
             if scheme == "https://" { "tls = { ca = \"ca.pem\", server_name = \"localhost\" }" } else { "" };
-        for (cluster, address) in [(name.to_owned(), there), (format!("refusing-{name}"), nobody)] {
+        // Copies have connections of their own, as the clusters of mirrors have.
+        let shadow = (format!("shadow-{name}"), there);
+        for (cluster, address) in [(name.to_owned(), there), shadow, (format!("refusing-{name}"), nobody)] {
             let endpoints = format!("endpoints = [\"{scheme}{address}\"]");
             let _ = writeln!(config, "[cluster.{cluster}]\n{endpoints}\n{protocol}\n{tls}");
         }
