@@ -106,7 +106,8 @@ class Cloudflare:
         if token != TOKEN:
             raise self.failed(403, 9109, "Invalid access token")
         if (method, path) == ("GET", "/zones"):
-            known(query, ["name", "status", "account.id", "account.name", "page", "per_page", "order", "direction", "match"], "query")
+            filters = ["name", "status", "account.id", "account.name"]
+            known(query, [*filters, "page", "per_page", "order", "direction", "match"], "query")
             if int(query.get("per_page", 20)) > 50:
                 raise self.failed(400, 1003, "per_page must be in the range [5, 50]")
             raise self.page([one for one in self.all() if query.get("name", one["name"]) == one["name"]], query)
@@ -265,7 +266,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer = Answer(400, {"detail": f"{type(wrong).__name__}: {wrong}"})
         fields = {name.lower(): value for name, value in self.headers.items()}
         with lock:
-            asked.append({"method": self.command, "path": path, "fields": fields, "query": query, "body": body, "status": answer.status})
+            what = {"method": self.command, "path": path, "query": query, "status": answer.status}
+            asked.append(what | {"fields": fields, "body": body})
         text = b"" if answer.body is None else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         self.send_header("Content-Type", "application/json")

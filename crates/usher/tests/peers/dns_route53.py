@@ -99,7 +99,8 @@ def publish(name):
 def fill():
     """Of one name are a private zone and then a public one; many records stand before those that are asked for."""
     vpc = {"VPCRegion": "us-east-1", "VPCId": "vpc-0a1b2c3d"}
-    client.create_hosted_zone(Name="aws.example.", CallerReference="0", VPC=vpc, HostedZoneConfig={"PrivateZone": True, "Comment": ""})
+    private = {"PrivateZone": True, "Comment": ""}
+    client.create_hosted_zone(Name="aws.example.", CallerReference="0", VPC=vpc, HostedZoneConfig=private)
     for name in ZONES:
         zone = client.create_hosted_zone(Name=name + ".", CallerReference=name)["HostedZone"]["Id"]
         record = lambda name, value: {"Name": name, "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": value}]}

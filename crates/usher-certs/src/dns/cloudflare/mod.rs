@@ -77,15 +77,12 @@ impl Cloudflare {
             let reply = self.call("GET", &path, None).await.map_err(ListError::Other)?;
             if !is_done(&reply) {
                 let error = failure(doing, &reply);
-                return Err(if reply.status == 403 {
-                    ListError::Forbidden(error)
-                } else {
-                    ListError::Other(error)
-                });
+                let kind = if reply.status == 403 { ListError::Forbidden } else { ListError::Other };
+                return Err(kind(error));
             }
-            let mut answer = reply.json();
-            let items = answer["result"].take();
-            found.extend(items.as_array().into_iter().flatten().filter(|item| is_it(item)).cloned());
+            let answer = reply.json();
+            let items = answer["result"].as_array().into_iter().flatten();
+            found.extend(items.filter(|item| is_it(item)).cloned());
             if answer["result_info"]["total_pages"].as_u64().is_none_or(|pages| pages <= page) {
                 break;
             }

@@ -96,6 +96,8 @@ async fn says_what_is_wrong() {
         ),
         (200, r#"{"success":false,"errors":[{"code":1,"message":"odd"}]}"#, "odd (1)"),
         (200, r#"{"result":[]}"#, "no zone"),
+        (200, "[]", "no zone"),
+        (200, r#"[{"result":{}}]"#, "no zone"),
         (502, "<html>", "502 when asked to find the zone: <html>"),
     ];
     for (status, body, expected) in cases {
