@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use instant_acme::{Account, AccountBuilder, AccountCredentials, Error, ExternalAccountKey, Key, NewAccount};
+use instant_acme::{Account, AccountBuilder, AccountCredentials, Error, Key};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
 use super::explain::{self, Failure, FailureKind};
 use super::transport::Transport;
-use super::{Surroundings, steady};
-use crate::encoding::{base64_any, base64_encode, hex};
-use crate::options::Authority;
+use super::{Surroundings, bound, steady};
+use crate::encoding::{base64_any, base64_encode, base64_url, hex};
+use crate::options::{Authority, ExternalAccount};
 use crate::storage::Lock;
 
 /// How long to wait for another order, or process, that is making the account.
@@ -134,7 +134,7 @@ impl Opening<'_> {
             return self.restore(kept).await;
         }
         match &self.authority.external_account {
-            Some(_) => self.create_bound().await,
+            Some(external) => self.create_bound(&kept, external).await,
             None => self.create(&kept).await,
         }
     }
@@ -161,15 +161,7 @@ impl Opening<'_> {
     /// The key is kept before the CA hears of it, so that a process that is killed now finds the same account again
     /// (RFC 8555 section 7.3: a known key gives the known account).
     async fn create(&self, kept: &Value) -> Result<Account, Failure> {
-        let key = match kept["pending_key"].as_str().and_then(base64_any) {
-            Some(key) => key,
-            None => {
-                let (_, key) = Key::generate_pkcs8().map_err(|error| Failure::local(error.to_string()))?;
-                let key = key.secret_pkcs8_der().to_vec();
-                self.write(&json!({ "pending_key": base64_encode(&key) }))?;
-                key
-            }
-        };
+        let key = self.key(kept)?;
         let made = steady!(async {
             let der = PrivatePkcs8KeyDer::from(key.clone());
             let pair = (Key::from_pkcs8_der(der.clone_key())?, PrivateKeyDer::Pkcs8(der));
@@ -183,25 +175,36 @@ impl Opening<'_> {
         Ok(account)
     }
 
-    async fn create_bound(&self) -> Result<Account, Failure> {
-        let Some(external) = &self.authority.external_account else {
-            return Err(Failure::local("no external account"));
-        };
+    /// The key of an account that is to be made, PKCS#8.
+    fn key(&self, kept: &Value) -> Result<Vec<u8>, Failure> {
+        if let Some(key) = kept["pending_key"].as_str().and_then(base64_any) {
+            return Ok(key);
+        }
+        let (_, key) = Key::generate_pkcs8().map_err(|error| Failure::local(error.to_string()))?;
+        let key = key.secret_pkcs8_der().to_vec();
+        self.write(&json!({ "pending_key": base64_encode(&key) }))?;
+        Ok(key)
+    }
+
+    async fn create_bound(&self, kept: &Value, external: &ExternalAccount) -> Result<Account, Failure> {
         let no_key = || {
             Failure::local(format!("the external account key of `{}` is not base64", self.authority.label()))
         };
         let secret = base64_any(&external.hmac_key).ok_or_else(no_key)?;
-        let contact: Vec<String> = self.email.map(|email| format!("mailto:{email}")).into_iter().collect();
-        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        let new =
-            NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-        let made = steady!(async {
-            let key = ExternalAccountKey::new(external.key_id.clone(), &secret);
-            self.builder().create(&new, self.authority.url().to_owned(), Some(&key)).await
-        });
-        let (account, credentials) = made.map_err(|error| self.failure("make an account", &error))?;
-        self.save(&serde_json::to_value(&credentials).unwrap_or_default())?;
-        Ok(account)
+        let key = self.key(kept)?;
+        let new = bound::NewAccount {
+            directory: self.authority.url(),
+            key: &key,
+            contact: self.email.map(|email| format!("mailto:{email}")),
+            binding: (&external.key_id, &secret),
+        };
+        let http = self.around.client(self.authority)?;
+        let id = steady!(new.make(&http)).map_err(|error| self.failure("make an account", &error))?;
+        // As the library keeps them.
+        let credentials =
+            json!({ "id": id, "key_pkcs8": base64_url(&key), "directory": self.authority.url() });
+        self.save(&credentials)?;
+        self.restore(json!({ "credentials": credentials, "contact": self.email })).await
     }
 
     async fn write_contact(&self, account: &Account) -> Result<(), Failure> {

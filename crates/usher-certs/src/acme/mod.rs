@@ -2,6 +2,7 @@
 //! well below what CAs allow; `explain.rs` says what went wrong.
 
 mod account;
+mod bound;
 mod challenge;
 mod explain;
 mod finalize;

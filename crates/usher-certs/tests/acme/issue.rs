@@ -141,8 +141,25 @@ fn external_accounts_are_bound() {
     assert!(status.last_error.unwrap().contains("check the key id and HMAC key"));
 
     bound.authorities[0].external_account = account(KEY);
-    manager.update(bound);
-    world.obtained("a.example.com");
+    manager.update(bound.clone());
+    let first = world.obtained("a.example.com");
+    manager.stop();
+
+    // A process that was killed after the CA had made the account, and before that was kept, left no more than the key.
+    let accounts = world.storage().join("accounts");
+    let folder = std::fs::read_dir(accounts).unwrap().next().unwrap().unwrap().path();
+    let file = folder.join("account.json");
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let left = serde_json::json!({ "pending_key": kept["credentials"]["key_pkcs8"] });
+    std::fs::write(&file, left.to_string()).unwrap();
+    let manager = world.start(bound);
+    manager.renew("a.example.com").unwrap();
+    eventually("another certificate", || {
+        world.served("a.example.com").filter(|now| now.fingerprint() != first.fingerprint())
+    });
+    let again: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(again["credentials"], kept["credentials"]);
+    assert_eq!(pebble.accounts(), 1);
 }
 
 #[test]
