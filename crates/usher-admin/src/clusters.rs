@@ -37,6 +37,36 @@ pub(crate) async fn change(State(site): State<Site>, Path(name): Path<String>, b
     }
 }
 
+pub(crate) async fn hold(State(site): State<Site>, Path(name): Path<String>, body: Bytes) -> Response {
+    let open = match parse_hold(&body) {
+        Ok(open) => open,
+        Err(why) => return (StatusCode::BAD_REQUEST, lines(why)).into_response(),
+    };
+    let held = move || match site.registry.clusters() {
+        Some(clusters) => clusters.hold(&name, open),
+        None => Err("there are no clusters".to_owned()),
+    };
+    match off_thread(held).await {
+        Ok(Ok(done)) => lines(done).into_response(),
+        Ok(Err(why)) => (StatusCode::NOT_FOUND, lines(why)).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+/// How a circuit is to be: open, closed, or, with None, as requests go.
+fn parse_hold(body: &[u8]) -> Result<Option<bool>, String> {
+    const FORM: &str = r#"write {"state": "open"}, "closed" or "auto""#;
+    let document: Value =
+        serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}; {FORM}"))?;
+    let only = document.as_object().filter(|wanted| wanted.len() == 1).and_then(|wanted| wanted.get("state"));
+    match only.and_then(Value::as_str) {
+        Some("open") => Ok(Some(true)),
+        Some("closed") => Ok(Some(false)),
+        Some("auto") => Ok(None),
+        _ => Err(format!("not a state of a circuit; {FORM}")),
+    }
+}
+
 /// What is wanted of each endpoint.
 fn parse(body: &[u8]) -> Result<Vec<EndpointChange>, String> {
     const FORM: &str = r#"write {"10.0.0.1:3000": {"state": "drain"}}"#;
@@ -87,6 +117,19 @@ mod tests {
             change("c:1", None, None),
         ];
         assert_eq!(parse(body).unwrap(), expected);
+    }
+
+    #[test]
+    fn states_of_circuits_are_read() {
+        for (body, state) in [("open", Some(true)), ("closed", Some(false)), ("auto", None)] {
+            assert_eq!(parse_hold(format!(r#"{{"state": "{body}"}}"#).as_bytes()), Ok(state));
+        }
+        for body in ["", "[]", "{}", r#"{"state": "half-open"}"#, r#"{"state": "open", "for": 3}"#] {
+            assert!(
+                parse_hold(body.as_bytes()).unwrap_err().contains(r#"write {"state": "open"}"#),
+                "{body}"
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
+use axum::routing::{get, patch, post, put};
 use usher_api::metrics::Registry;
 
 use crate::guard::Guard;
@@ -25,6 +25,7 @@ PATCH /clusters/NAME  changes endpoints at run time, all of them or none, by JSO
                {\"10.0.0.1:3000\": {\"state\": \"drain\", \"weight\": 5}}; states are ready, drain, disable
 GET  /shifts  splits that move by themselves, as JSON: what the new target takes, the numbers of both sides
 POST /shifts/ROUTE/ORDER  pause, resume, advance, promote, abort or restart
+PUT  /clusters/NAME/breaker  holds its circuit: {\"state\": \"open\"} or \"closed\", or lets its requests decide: \"auto\"
 POST /reload   reads the config anew: 200, or 422 and what is wrong with it
 POST /upgrade  lets another process of the binary on disk take over: 200, or 422 and why it did not
                (send `X-Usher-Admin: 1`, which keeps web pages from doing so)
@@ -52,6 +53,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/clusters/{name}", patch(clusters::change))
         .route("/shifts", get(shifts::all))
         .route("/shifts/{route}/{order}", post(shifts::order))
+        .route("/clusters/{name}/breaker", put(clusters::hold))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page; / lists those that exist\n") })
         .layer(middleware::from_fn_with_state(site.clone(), check))
         .with_state(site)

@@ -32,6 +32,9 @@ pub struct PickInput<'a> {
     pub candidates: &'a [Candidate],
     /// How many of them are usable; 0 only if there is one that is draining.
     pub usable: usize,
+    /// Which of the groups of endpoints it is that these are. Where several take requests, as one alone cannot take them
+    /// all, each has its own turns.
+    pub group: u8,
     /// The client's address.
     pub client: Option<IpAddr>,
     /// The request, for keys such as a field or a cookie.

@@ -1,5 +1,7 @@
 //! What the admin API tells and changes of clusters.
 
+use std::sync::Arc;
+
 /// Whoever knows the clusters that serve. Called on a thread on which waiting is allowed.
 pub trait ClusterControl: Send + Sync {
     /// All clusters with their endpoints, and how those stand, as a JSON array.
@@ -10,6 +12,49 @@ pub trait ClusterControl: Send + Sync {
     /// # Errors
     /// In plain words: there is no such cluster or endpoint.
     fn change(&self, cluster: &str, changes: &[EndpointChange]) -> Result<String, String>;
+
+    /// Holds the circuit of a cluster open (true) or closed until further notice; with None, its requests decide again.
+    /// Gives a line that says what was done.
+    ///
+    /// # Errors
+    /// In plain words: there is no such cluster, or it has no breaker.
+    fn hold(&self, cluster: &str, open: Option<bool>) -> Result<String, String>;
+
+    /// All clusters, for metrics.
+    fn readings(&self) -> Vec<ClusterReading>;
+}
+
+/// Numbers of a cluster, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterReading {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it has a breaker.
+    pub circuit: Option<CircuitReading>,
+    /// Where its limit finds itself.
+    pub adaptive: Option<AdaptiveReading>,
+}
+
+/// Numbers of a cluster's breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitReading {
+    /// 0: requests are sent; 1: none is; 2: a few are, to find out.
+    pub state: u8,
+    /// How often it was opened.
+    pub opened: u64,
+    /// How many requests were refused.
+    pub refused: u64,
+}
+
+/// Numbers of a limit that finds itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdaptiveReading {
+    /// Requests that may be under way.
+    pub limit: u32,
+    /// Those that are.
+    pub under_way: u32,
+    /// How long responses take to begin without load (microseconds); 0 if that is not known.
+    pub base_micros: u64,
 }
 
 /// What an administrator wants of an endpoint.

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     WriteStall,
     /// The cluster has no endpoint to choose (none configured, none resolved, all failed).
     NoEndpoint,
+    /// The cluster's circuit is open: too many of its requests failed.
+    CircuitOpen,
     /// All connections to the cluster's endpoints that the limits allow are in use.
     Overloaded,
     /// The process is shutting down.
@@ -57,6 +59,7 @@ impl ErrorKind {
             Self::IdleTimeout => "idle_timeout",
             Self::WriteStall => "write_stall",
             Self::NoEndpoint => "no_endpoint",
+            Self::CircuitOpen => "circuit_open",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
             Self::Internal => "internal",
@@ -73,6 +76,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// No byte of the request can have been acted upon: another endpoint may be tried, whatever the method.
     pub untouched: bool,
+    /// When it is worth asking again (seconds from now); 0 if nobody knows.
+    pub retry_after: u32,
     /// More detail for the log, without user data.
     pub detail: &'static str,
     /// The error of the operating system, if there is one.
@@ -82,7 +87,7 @@ pub struct Error {
 impl Error {
     /// An error without cause or detail.
     pub fn new(side: Side, kind: ErrorKind) -> Self {
-        Self { side, kind, untouched: false, detail: "", cause: None }
+        Self { side, kind, untouched: false, retry_after: 0, detail: "", cause: None }
     }
 
     /// Adds the error of the operating system.

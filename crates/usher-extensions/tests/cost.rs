@@ -70,7 +70,7 @@ fn choose_in_one_pass(
     for (choice, visitor) in visitors.iter().cycle().take(choices).enumerate() {
         let now = choice as u64 * 100;
         let client = Some(visitor.client);
-        let input = PickInput { candidates, usable, client, exchange: &visitor.exchange, now };
+        let input = PickInput { candidates, usable, group: 0, client, exchange: &visitor.exchange, now };
         if let Some(endpoint) = black_box(balancer.pick(black_box(&input))) {
             found += 1;
             balancer.finished(Outcome { endpoint, micros: Some(5000), failed: false, now });

@@ -203,7 +203,6 @@ pub(crate) struct CertsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EndpointsArgs {
     /// The cluster whose endpoints are shown or changed; all are shown without it.
-    #[arg(requires = "endpoints")]
     pub(crate) cluster: Option<String>,
     /// The endpoints to change, by address or by name; all of them or none.
     #[arg(value_name = "ENDPOINT")]
@@ -215,8 +214,13 @@ pub(crate) struct EndpointsArgs {
     /// Its weight from now on, or `config` for the one of the config.
     #[arg(long, value_name = "N", requires = "endpoints")]
     pub(crate) weight: Option<String>,
+    /// Hold the circuit of the cluster's breaker open, so that it gets no requests, or closed, whatever becomes of them; or
+    /// let them decide again (`auto`).
+    #[arg(long, value_name = "STATE", value_parser = ["open", "closed", "auto"], requires = "cluster",
+          conflicts_with = "endpoints")]
+    pub(crate) breaker: Option<String>,
     /// Print all that is known, as JSON.
-    #[arg(long, conflicts_with = "endpoints")]
+    #[arg(long, conflicts_with_all = ["endpoints", "breaker"])]
     pub(crate) json: bool,
     /// The admin listener of the process, where it is not the one of the config.
     #[arg(long, value_name = "ADDR", value_parser = bind)]

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use usher_api::clusters::{ClusterControl, EndpointChange, Wanted};
+use usher_api::clusters::{
+    AdaptiveReading, CircuitReading, ClusterControl, ClusterReading, EndpointChange, Wanted,
+};
 use usher_api::standing::{Out, Standing};
+use usher_engine::cluster::Phase;
 use usher_engine::snapshot::{ClusterSpec, ResolvedEndpoint};
 
 use crate::log;
@@ -90,7 +93,45 @@ impl Shown {
     fn json(&self) -> Value {
         let endpoints: Vec<Value> = self.endpoints.iter().map(|endpoint| self.endpoint(endpoint)).collect();
         json!({ "name": &*self.spec.name, "balance": self.spec.balance_name, "waiting": self.spec.crowd.waiting(),
-                "endpoints": endpoints })
+                "circuit": self.circuit(), "adaptive": self.adaptive(), "endpoints": endpoints })
+    }
+
+    /// How the breaker stands; null where there is none.
+    fn circuit(&self) -> Value {
+        let Some(circuit) = &self.spec.circuit else { return Value::Null };
+        let now = self.spec.standings.millis(Instant::now());
+        json!({
+            "state": circuit.breaker.phase().as_str(),
+            "open_for_millis": circuit.breaker.left(now),
+            "opened": circuit.breaker.opened(),
+            "refused": circuit.breaker.refused(),
+        })
+    }
+
+    /// The limit that finds itself; null where there is none.
+    fn adaptive(&self) -> Value {
+        let Some(found) = self.reading().adaptive else { return Value::Null };
+        let base = Some(found.base_micros).filter(|micros| *micros > 0);
+        json!({ "limit": found.limit, "under_way": found.under_way, "base_micros": base })
+    }
+
+    fn reading(&self) -> ClusterReading {
+        let spec = &self.spec;
+        let circuit = spec.circuit.as_ref().map(|circuit| CircuitReading {
+            state: match circuit.breaker.phase() {
+                Phase::Closed | Phase::HeldClosed => 0,
+                Phase::Open | Phase::HeldOpen => 1,
+                Phase::HalfOpen => 2,
+            },
+            opened: circuit.breaker.opened(),
+            refused: circuit.breaker.refused(),
+        });
+        let adaptive = spec.limits.adaptive.on().map(|settings| AdaptiveReading {
+            limit: spec.crowd.adaptive.limit(settings),
+            under_way: spec.crowd.under_way(),
+            base_micros: spec.crowd.adaptive.base_micros().unwrap_or_default(),
+        });
+        ClusterReading { name: spec.name.clone(), circuit, adaptive }
     }
 
     fn endpoint(&self, endpoint: &ResolvedEndpoint) -> Value {
@@ -100,6 +141,7 @@ impl Shown {
             "address": endpoint.address.to_string(),
             "name": &*endpoint.label,
             "priority": endpoint.priority,
+            "zone": endpoint.zone.name.as_deref(),
             "weight": standing.weight().unwrap_or(endpoint.weight),
             "configured_weight": endpoint.weight,
             "state": if out.is_empty() { "ready" } else { "out" },
@@ -160,6 +202,27 @@ impl ClusterControl for Board {
         let done = format!("cluster {cluster}: {}", done.join("; "));
         log::info(format_args!("{done} (by the admin listener)"));
         Ok(done)
+    }
+
+    fn hold(&self, cluster: &str, open: Option<bool>) -> Result<String, String> {
+        let all = self.lock();
+        let shown = all.iter().find(|shown| *shown.spec.name == *cluster);
+        let spec = &shown.ok_or_else(|| format!("there is no cluster `{cluster}`"))?.spec;
+        let circuit = spec.circuit.as_ref();
+        let circuit = circuit.ok_or_else(|| format!("the cluster `{cluster}` has no `breaker`"))?;
+        circuit.breaker.hold(open, spec.standings.millis(Instant::now()));
+        let what = match open {
+            Some(true) => "is held open: it gets no requests",
+            Some(false) => "is held closed: it gets all requests, whatever becomes of them",
+            None => "is closed, and opens as its requests go",
+        };
+        let done = format!("cluster {cluster}: the circuit {what}");
+        log::info(format_args!("{done} (by the admin listener)"));
+        Ok(done)
+    }
+
+    fn readings(&self) -> Vec<ClusterReading> {
+        self.lock().iter().map(Shown::reading).collect()
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Outliers(Option<mpsc::Sender<Vec<Arc<ClusterSpec>>>>);
 impl Outliers {
     /// Looks at exactly these from now on.
     pub(crate) fn follow(&mut self, clusters: &[Arc<ClusterSpec>]) {
-        if self.0.is_none() && clusters.iter().any(|spec| spec.outliers.is_some()) {
+        if self.0.is_none() && clusters.iter().any(|spec| spec.outliers.is_some() || spec.circuit.is_some()) {
             let (orders, told) = mpsc::channel();
             let spawned = thread::Builder::new().name("outliers".to_owned()).spawn(move || run(&told));
             match spawned {

@@ -1,5 +1,6 @@
 //! The numbers as Prometheus text (exposition format 0.0.4).
 
+mod clusters;
 mod exposition;
 mod families;
 mod moving;
@@ -32,6 +33,7 @@ pub fn render(registry: &Registry) -> String {
     moving::mirrors(&mut out, registry);
     moving::shifts(&mut out, registry);
     shortage::render(&mut out);
+    clusters::all(&mut out, registry);
     process::render(&mut out);
     out.finish()
 }

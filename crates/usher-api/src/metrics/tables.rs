@@ -122,7 +122,7 @@ impl ByStatus {
 pub struct ByKind([Counter; KINDS.len()]);
 
 /// All kinds, in the order of their declaration, so that a kind is its own index. A test holds this.
-pub(super) const KINDS: [ErrorKind; 12] = [
+pub(super) const KINDS: [ErrorKind; 13] = [
     ErrorKind::Malformed,
     ErrorKind::TooLarge,
     ErrorKind::Disconnected,
@@ -132,6 +132,7 @@ pub(super) const KINDS: [ErrorKind; 12] = [
     ErrorKind::IdleTimeout,
     ErrorKind::WriteStall,
     ErrorKind::NoEndpoint,
+    ErrorKind::CircuitOpen,
     ErrorKind::Overloaded,
     ErrorKind::Draining,
     ErrorKind::Internal,

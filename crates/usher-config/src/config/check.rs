@@ -3,6 +3,7 @@
 //! Which names there are is read from the document rather than from the decoded config, so that a cluster with a
 //! mistake in it does not count as missing.
 
+mod protection;
 mod secure;
 
 use std::collections::{BTreeSet, HashMap};
@@ -46,7 +47,7 @@ pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], 
     super::l4::all(config, document, cx);
     secure::all(config, cx);
     binds(config, cx);
-    clusters(config, cx);
+    clusters(config, &names, cx);
 }
 
 /// The names that others refer to.
@@ -236,13 +237,14 @@ fn clashing(again: &Spanned<crate::BindAddress>, first: &Spanned<crate::BindAddr
     error.help("`:PORT` and `[::]:PORT` take IPv4 too; set `ipv6_only = true` or keep one of the two")
 }
 
-fn clusters(config: &Config, cx: &mut Context<'_>) {
+fn clusters(config: &Config, names: &Names<'_>, cx: &mut Context<'_>) {
     for (key, cluster) in &config.clusters {
         if cluster.dns.min_ttl > cluster.dns.max_ttl {
             let message =
                 format!("in the cluster `{}`, `dns.min_ttl` is longer than `dns.max_ttl`", key.name);
             cx.error(key.span, message);
         }
+        protection::of((key, cluster), &names.clusters, config, cx);
         repeated("endpoint", cluster.endpoints.iter().filter_map(|endpoint| endpoint.name.as_ref()), cx);
     }
 }

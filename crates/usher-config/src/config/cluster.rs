@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::l4::ProxyVersion;
 use super::{
-    ClusterLimits, ClusterTls, Health, Outliers, RetryBudget, RouteTimeouts, Switch, UpstreamProtocol,
+    Breaker, ClusterLimits, ClusterTls, Health, Locality, Outliers, RetryBudget, RouteTimeouts, Switch,
+    UpstreamProtocol,
 };
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::Node;
@@ -45,6 +46,11 @@ crate::section! {
         pub limits: ClusterLimits = ClusterLimits::default(),
         /// Endpoints that do worse than they may are left out for a while: `true`, or a table with the limits.
         pub outliers: Switch<Outliers> = Switch::Off,
+        /// When too many requests of the cluster fail, none is sent to it for a while: `true`, or a table with the limits.
+        pub breaker: Switch<Breaker> = Switch::Off,
+        /// Endpoints of the proxy's own zone (their label `zone`) are preferred, and those of others asked the more the
+        /// fewer of them are well: `true`, or a table.
+        pub locality: Spanned<Switch<Locality>> = Spanned::nowhere(Switch::Off),
         /// Endpoints are asked again and again whether they are well: `true`, or a table such as `{ path = "/healthz" }`.
         pub health: Spanned<Switch<Health>> = Spanned::nowhere(Switch::Off),
         /// How long an endpoint that was out is given less than its share: it begins with a tenth, and has all of it
@@ -76,7 +82,7 @@ crate::section! {
         pub priority: u8 = 0,
         /// A name for logs and metrics, in place of the address.
         pub name: Option<Spanned<String>>,
-        /// Labels by which the `subset` of a route chooses it.
+        /// Labels by which the `subset` of a route chooses it. The label `zone` says where it is: see `locality`.
         pub labels: BTreeMap<String, String> = BTreeMap::new(),
     }
 }

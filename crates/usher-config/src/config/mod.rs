@@ -3,6 +3,7 @@
 mod access_log;
 mod admin;
 mod automatic;
+mod breaker;
 mod check;
 mod cluster;
 mod cluster_limits;
@@ -11,6 +12,7 @@ mod health;
 mod l4;
 mod limits;
 mod listener;
+mod locality;
 mod mirror;
 mod nginx;
 mod outliers;
@@ -30,13 +32,15 @@ pub use automatic::{
     Automatic, AutomaticHttps, CertificateAuthority, ChallengeKind, DnsProvider, DnsProviderName, KeyType,
     OnDemand, TsigAlgorithm,
 };
+pub use breaker::{Breaker, FailedStatus};
 pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, PanicThreshold, Pool};
-pub use cluster_limits::ClusterLimits;
+pub use cluster_limits::{Adaptive, ClusterLimits};
 pub use error_page::{ErrorPage, ErrorPages, PageContent, StatusPattern};
 pub use health::Health;
 pub use l4::{Carries, ProxyVersion};
 pub use limits::{Limits, ListenerLimits, RouteLimits};
 pub use listener::{FileMode, Listener, ProxyProtocol};
+pub use locality::Locality;
 pub use mirror::{Mirror, MirrorHost};
 pub use outliers::Outliers;
 pub use pattern::ValuePattern;
@@ -99,6 +103,9 @@ crate::section! {
         /// The proxies in front of Usher: networks whose `X-Forwarded-*` and `Forwarded` fields are believed, and `unix`
         /// for whoever connects through a Unix socket. What anybody else sends in them is replaced.
         pub trusted_proxies: OneOrMany<TrustedPeer> = OneOrMany::default(),
+        /// The zone that this proxy is in, such as `"eu-1a"` or `"${ZONE}"`: clusters with `locality` prefer endpoints
+        /// with the same label `zone`.
+        pub zone: Option<Spanned<String>>,
         /// Where a line about each request goes: `stdout`, `off`, a file, a table, or several of these.
         pub access_log: AccessLog = AccessLog::default(),
         /// The listener for metrics, health and control: an address, a table, or `off`. Whoever reaches it can control

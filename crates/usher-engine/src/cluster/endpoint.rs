@@ -83,9 +83,9 @@ impl<S: Transport> Endpoint<S> {
 
     /// Whether this is the same endpoint, whatever its share.
     pub(super) fn is_same(&self, other: &ResolvedEndpoint) -> bool {
-        let ResolvedEndpoint { address, weight: _, priority, label, host, speech } = &self.resolved;
-        (address, priority, label, host, speech)
-            == (&other.address, &other.priority, &other.label, &other.host, &other.speech)
+        let ResolvedEndpoint { address, weight: _, priority, label, host, speech, zone } = &self.resolved;
+        (address, priority, label, host, speech, zone)
+            == (&other.address, &other.priority, &other.label, &other.host, &other.speech, &other.zone)
     }
 
     /// Goes on with the share that a new config gives it.
@@ -146,6 +146,7 @@ impl<S: Transport> Endpoint<S> {
             askable: self.share() > 0 && !standing.is(Out::Draining) && !standing.is(Out::Disabled),
             well: !standing.is(Out::Unhealthy) && !standing.is(Out::Ejected),
             priority: self.resolved.priority,
+            elsewhere: self.resolved.zone.elsewhere,
         }
     }
 

@@ -14,11 +14,15 @@ use std::task::{Context, Poll, Waker};
 use usher_api::standing::Standing;
 use usher_config::config::ClusterLimits;
 
+use super::gradient::{Adaptive, Response};
+
 /// What the requests of a cluster have in common over all workers; it outlives reloads.
 #[derive(Debug, Default)]
 pub struct Crowd {
     /// Requests at its endpoints.
     under_way: AtomicU32,
+    /// The limit on them that finds itself, where that is wanted.
+    pub adaptive: Adaptive,
     /// How long the queue is.
     waiting: AtomicU32,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
@@ -122,7 +126,7 @@ impl Crowd {
     pub(super) fn queue(self: &Arc<Self>, part: &Arc<str>, limits: &ClusterLimits) -> Option<Turn> {
         let mut queue = lock(&self.queue);
         let same = queue.iter().filter(|waiter| waiter.part == *part).count();
-        if same >= limits.queue as usize {
+        if same >= limits.longest_queue() as usize {
             return None;
         }
         let waiter = Waiter { part: part.clone(), told: AtomicBool::new(false), waker: Mutex::default() };
@@ -146,7 +150,8 @@ impl Crowd {
     /// A place at an endpoint, unless it has, or the cluster has, as many requests as it may.
     pub(super) fn place(self: &Arc<Self>, standing: &Arc<Standing>, limits: &ClusterLimits) -> Option<Place> {
         let below = |limit: u32| move |count: u32| (limit == 0 || count < limit).then_some(count + 1);
-        self.under_way.fetch_update(SeqCst, SeqCst, below(limits.total)).ok()?;
+        let before = self.under_way.fetch_update(SeqCst, SeqCst, below(self.most(limits))).ok()?;
+        self.adaptive.used(before + 1);
         if standing.in_flight.fetch_update(SeqCst, SeqCst, below(limits.per_endpoint)).is_err() {
             self.under_way.fetch_sub(1, SeqCst);
             // Who looked just now saw one more than there was.
@@ -158,7 +163,30 @@ impl Crowd {
 
     /// Whether the cluster has as many requests as it may.
     pub(super) fn is_full(&self, limits: &ClusterLimits) -> bool {
-        limits.total > 0 && self.under_way.load(SeqCst) >= limits.total
+        let most = self.most(limits);
+        most > 0 && self.under_way.load(SeqCst) >= most
+    }
+
+    /// How many requests the cluster may have at once; 0 is no limit.
+    #[inline]
+    fn most(&self, limits: &ClusterLimits) -> u32 {
+        let Some(settings) = limits.adaptive.on() else { return limits.total };
+        let found = self.adaptive.limit(settings);
+        if limits.total == 0 { found } else { found.min(limits.total) }
+    }
+
+    /// A response took so long to begin (microseconds); the moment is in milliseconds.
+    pub(super) fn took(&self, limits: &ClusterLimits, (micros, now, random): (u64, u64, u64)) {
+        let Some(settings) = limits.adaptive.on() else { return };
+        let under_way = self.under_way();
+        if self.adaptive.note(settings, Response { micros, now, under_way, random }) {
+            self.tell_first();
+        }
+    }
+
+    /// Requests at endpoints now, where any limit is set.
+    pub fn under_way(&self) -> u32 {
+        self.under_way.load(SeqCst)
     }
 
     /// Requests that wait now, of all parts of the cluster.
@@ -170,11 +198,6 @@ impl Crowd {
 /// Whether the endpoint has as many requests as it may.
 pub(super) fn is_full(standing: &Standing, limits: &ClusterLimits) -> bool {
     limits.per_endpoint > 0 && standing.in_flight.load(SeqCst) >= limits.per_endpoint
-}
-
-/// Whether any limit is set.
-pub(super) fn are_set(limits: &ClusterLimits) -> bool {
-    limits.per_endpoint > 0 || limits.total > 0
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

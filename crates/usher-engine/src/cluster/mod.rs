@@ -1,9 +1,12 @@
 //! A cluster as one worker sees it: endpoints, the balancer's state, and pooled connections.
 
 mod avoid;
+mod breaker;
 mod budget;
+mod circuit;
 mod dial;
 mod endpoint;
+mod gradient;
 mod latency;
 mod limits;
 mod link;
@@ -21,9 +24,13 @@ use usher_api::metrics::WorkerMetrics;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_net::Transport;
 
+pub use breaker::{Breaker, Phase};
 use budget::Repeats;
+pub use circuit::Circuit;
+pub(crate) use circuit::{Fate, Permit};
 pub(crate) use dial::Wanted;
 pub use endpoint::{Endpoint, Lease};
+pub use gradient::{Adaptive, Response};
 pub use limits::Crowd;
 pub(crate) use limits::Turn;
 pub use link::Link;
@@ -72,7 +79,7 @@ impl<S: Transport> Cluster<S> {
     /// [`ErrorKind::NoEndpoint`]; [`ErrorKind::Overloaded`] where endpoints have as many requests as they may, or others
     /// wait for them already.
     pub fn pick(&self, exchange: &Exchange, tried: &[Rc<Endpoint<S>>]) -> Result<Lease<S>, Error> {
-        let limited = limits::are_set(&self.spec.limits);
+        let limited = self.spec.limits.are_set();
         // Who was served already, if only by an endpoint that failed, does not go to the end of the queue.
         if limited && tried.is_empty() && self.spec.crowd.is_waited_for(&self.spec.name) {
             return Err(Error::new(Side::Proxy, ErrorKind::Overloaded));
@@ -85,7 +92,7 @@ impl<S: Transport> Cluster<S> {
         let limits = &self.spec.limits;
         for _ in 0..MAX_CHOICES {
             let (index, endpoint) = self.choose(exchange, tried)?;
-            let place = if limits::are_set(limits) {
+            let place = if limits.are_set() {
                 // Another worker may have taken the last one meanwhile.
                 let Some(place) = self.spec.crowd.place(&endpoint.standing, limits) else { continue };
                 Some(place)
@@ -101,7 +108,7 @@ impl<S: Transport> Cluster<S> {
     /// A place in the queue; none if there is no queue, or no room in it.
     pub(crate) fn queue(&self) -> Option<Turn> {
         let limits = &self.spec.limits;
-        if !limits::are_set(limits) {
+        if !limits.are_set() {
             return None;
         }
         self.spec.crowd.queue(&self.spec.name, limits)
@@ -160,7 +167,19 @@ impl<S: Transport> Cluster<S> {
     /// request that was sent to it.
     pub fn fared(&self, lease: &Lease<S>, micros: Option<u64>) {
         let endpoint = &lease.endpoint;
+        if let Some(micros) = micros {
+            self.took(micros);
+        }
         outliers::note(&self.spec, || endpoint.resolved.address.to_string(), &endpoint.standing, micros);
+    }
+
+    /// Tells the limit that finds itself how long a response took to begin, or was waited for (microseconds).
+    pub(crate) fn took(&self, micros: u64) {
+        if self.spec.limits.adaptive.on().is_some() {
+            let now = self.spec.standings.millis(Instant::now().into_std());
+            let random = self.state.borrow_mut().random();
+            self.spec.crowd.took(&self.spec.limits, (micros, now, random));
+        }
     }
 
     /// Which endpoint would be chosen now, changing nothing that lasts.

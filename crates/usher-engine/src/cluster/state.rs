@@ -141,17 +141,17 @@ impl<S: Transport> State<S> {
             return None;
         }
         let is_plain = tried.is_empty()
-            && !limits::are_set(&spec.limits)
+            && !spec.limits.are_set()
             && limit == 0
             && self.unreachable.get() == 0
             && self.selection.is_single();
-        let usable = if is_plain { self.usable } else { self.narrow(spec, tried) };
+        let (usable, group) = if is_plain { (self.usable, None) } else { self.narrow(spec, tried) };
         let now = self.now(spec);
         let picked = {
             let candidates = self.candidates.borrow();
             let draining = usable == 0 && candidates.iter().any(|candidate| candidate.draining);
-            let input =
-                PickInput { candidates: &candidates, usable, client: exchange.client.ip, exchange, now };
+            let (group, client) = (group.unwrap_or_default(), exchange.client.ip);
+            let input = PickInput { candidates: &candidates, usable, group, client, exchange, now };
             if usable == 0 && !draining { None } else { self.balancer.pick(&input) }
         };
         if !is_plain {
@@ -160,8 +160,8 @@ impl<S: Transport> State<S> {
         picked.and_then(|index| Some((index, self.endpoints.get(index)?.clone())))
     }
 
-    /// Makes usable who is for one request; gives how many that are.
-    fn narrow(&mut self, spec: &ClusterSpec, tried: &[Rc<Endpoint<S>>]) -> usize {
+    /// Makes usable who is for one request; gives how many that are, and the group, if several take requests.
+    fn narrow(&mut self, spec: &ClusterSpec, tried: &[Rc<Endpoint<S>>]) -> (usize, Option<u8>) {
         let limit = spec.pool.connections;
         let random = self.random();
         let Self { endpoints, candidates, selection, .. } = self;
@@ -183,20 +183,21 @@ impl<S: Transport> State<S> {
         };
         let group = selection.draw(random);
         let mut usable = mark(&|index| selection.is_in(index, group));
+        let group = group.filter(|_| !selection.is_single());
         if usable == 0 {
             usable = mark(&|index| selection.is_open(index));
         }
         if self.unreachable.get() == 0 {
-            return usable;
+            return (usable, group);
         }
         let now = Instant::now();
         let rather_not = |index: usize| endpoints.get(index).is_some_and(|one| one.avoided.is_avoided(now));
-        avoid::pass_over(&mut candidates, usable, rather_not)
+        (avoid::pass_over(&mut candidates, usable, rather_not), group)
     }
 
     /// Whether nobody could be chosen because all have as many requests as they may.
     pub(super) fn is_full(&self, spec: &ClusterSpec, tried: &[Rc<Endpoint<S>>]) -> bool {
-        let limited = spec.pool.connections > 0 || limits::are_set(&spec.limits);
+        let limited = spec.pool.connections > 0 || spec.limits.are_set();
         limited && tried.is_empty() && self.usable > 0
     }
 
@@ -243,7 +244,7 @@ impl<S: Transport> State<S> {
         if spec.balance.reads_clock() { self.epoch.elapsed().as_micros() as u64 } else { 0 }
     }
 
-    fn random(&mut self) -> u64 {
+    pub(super) fn random(&mut self) -> u64 {
         let mut x = self.random;
         x ^= x >> 12;
         x ^= x << 25;

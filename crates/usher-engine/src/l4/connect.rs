@@ -6,7 +6,7 @@ use usher_net::Dialer;
 use usher_net::tls::Secured;
 
 use super::Passage;
-use crate::cluster::{Lease, Wanted};
+use crate::cluster::{Fate, Lease, Wanted};
 
 /// Endpoints that are tried for one connection.
 const MAX_TRIES: usize = 5;
@@ -21,8 +21,25 @@ pub(super) async fn to_any<D: Dialer>(
     exchange: &mut Exchange,
 ) -> Result<Reached<D::Stream>, Error> {
     let Passage { worker, cluster, .. } = passage;
-    let first = pick(passage, exchange).await;
-    let mut lease = first.inspect_err(|error| worker.metrics.upstream.failed(error.kind))?;
+    let failed = |error: &Error| worker.metrics.upstream.failed(error.kind);
+    let permit = cluster.admit().inspect_err(failed)?;
+    let lease = pick(passage, exchange).await.inspect_err(failed)?;
+    let reached = try_all(passage, exchange, lease).await;
+    let fate = match &reached {
+        Ok(_) => Fate::Answered(0, exchange.record.connect),
+        Err(_) => Fate::Failed,
+    };
+    cluster.judge(permit, &fate, worker.random());
+    reached
+}
+
+/// Connects to the endpoint that was chosen, or to others.
+async fn try_all<D: Dialer>(
+    passage: &Passage<'_, D>,
+    exchange: &mut Exchange,
+    mut lease: Lease<D::Stream>,
+) -> Result<Reached<D::Stream>, Error> {
+    let Passage { worker, cluster, .. } = passage;
     let mut tried = Vec::new();
     loop {
         exchange.record.endpoint = Some(lease.index as u32);

@@ -33,7 +33,7 @@ use usher_net::{Address, ListenOptions, SocketOptions};
 use usher_route::Router;
 use usher_wire::NotTrailers;
 
-use crate::cluster::Crowd;
+use crate::cluster::{Circuit, Crowd};
 
 pub use build::{Builder, Built};
 pub use health::HealthSpec;
@@ -309,6 +309,8 @@ pub struct ClusterSpec {
     pub limits: ClusterLimits,
     /// The requests at its endpoints and those that wait, over all workers; the same over all reloads.
     pub crowd: Arc<Crowd>,
+    /// When none is sent any, because too many fail.
+    pub circuit: Option<Circuit>,
     /// When endpoints are left out because of what their requests say.
     pub outliers: Option<Outliers>,
     /// The endpoints by address, as far as they are known when the snapshot is built.
@@ -324,6 +326,9 @@ pub struct Care {
     pub spill_over: Percent,
     /// When no more than this share of all is well, everybody is asked.
     pub panic: PanicThreshold,
+    /// Endpoints of the own zone are preferred, where this is set: others are asked too when less than this share of
+    /// those is well.
+    pub locality: Option<Percent>,
 }
 
 impl Default for Care {
@@ -332,6 +337,7 @@ impl Default for Care {
             slow_start: Duration::ZERO,
             spill_over: Percent::NONE,
             panic: PanicThreshold::Share(Percent::NONE),
+            locality: None,
         }
     }
 }
@@ -360,6 +366,17 @@ pub struct EndpointSpec {
     pub priority: u8,
     /// For logs and metrics.
     pub label: Arc<str>,
+    /// Where it is.
+    pub zone: Zone,
+}
+
+/// Where an endpoint is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Zone {
+    /// Its label `zone`.
+    pub name: Option<Arc<str>>,
+    /// It is not in the zone of this proxy, and the cluster prefers those that are.
+    pub elsewhere: bool,
 }
 
 /// How an endpoint is spoken to.
@@ -388,6 +405,8 @@ pub struct ResolvedEndpoint {
     pub host: Arc<str>,
     /// How it is spoken to.
     pub speech: Speech,
+    /// Where it is, among zones.
+    pub zone: Zone,
 }
 
 impl ClusterSpec {
@@ -419,8 +438,8 @@ impl EndpointSpec {
             EndpointAddress::Socket(address) => address.to_string().into(),
             EndpointAddress::Unix(_) => "localhost".into(),
         };
-        let (label, speech) = (self.label.clone(), self.speech.clone());
-        ResolvedEndpoint { address, weight: self.weight, priority: self.priority, label, host, speech }
+        let (label, speech, zone) = (self.label.clone(), self.speech.clone(), self.zone.clone());
+        ResolvedEndpoint { address, weight: self.weight, priority: self.priority, label, host, speech, zone }
     }
 }
 

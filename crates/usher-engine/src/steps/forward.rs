@@ -5,6 +5,7 @@
 //! fails later is sent again as the route's `retry` says.
 //!
 //! - this file: one try after another, until there is a response to pass on;
+//! - `circuit.rs`: whether the cluster takes requests, and how this one ended;
 //! - `waiting.rs`: until an endpoint has room;
 //! - `again.rs`: whether there is another try, at which endpoint, and after which pause;
 //! - `clock.rs`: how long all of that may take, and what endpoints are told of it;
@@ -22,6 +23,7 @@
 mod again;
 mod asking;
 mod attempt;
+mod circuit;
 mod clock;
 mod failed;
 mod given_up;
@@ -37,6 +39,7 @@ mod websocket;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::FieldId;
 use usher_http::framing::Framing;
@@ -49,7 +52,7 @@ use self::attempt::Attempt;
 use self::clock::Clock;
 pub(crate) use self::payload::Payload;
 use self::under_way::UnderWay;
-use crate::cluster::{Cluster, Lease, Link};
+use crate::cluster::{Cluster, Lease, Link, Permit};
 use crate::path::Visit;
 use crate::snapshot::{Destination, Route};
 
@@ -78,20 +81,46 @@ pub(crate) async fn run<D: Dialer>(
     down: &mut impl Downstream,
     (route, destination): (&Route, &Destination),
 ) -> Result<Forwarded<D::Stream>, Error> {
-    let cluster = visit.local.clusters.get(destination.cluster as usize).cloned();
-    let cluster = cluster.ok_or_else(|| Error::new(Side::Proxy, ErrorKind::Internal))?;
-    exchange.record.cluster = Some(destination.cluster);
+    let (cluster, permit) = circuit::enter(visit, exchange, destination)?;
+    let clock = Clock::new(visit, exchange, (&route.retry, destination));
+    let towards = Towards { cluster: &cluster, permit: permit.as_ref(), clock: &clock, route, destination };
+    let sent = send(visit, exchange, down, &towards).await;
+    circuit::judge(visit, &cluster, permit, (&sent, exchange, &clock));
+    sent
+}
+
+/// Where a request is sent, and by which rules.
+struct Towards<'a, S: Transport> {
+    cluster: &'a Rc<Cluster<S>>,
+    /// Leave to be sent, where the cluster has a breaker.
+    permit: Option<&'a Permit>,
+    clock: &'a Clock<'a>,
+    route: &'a Route,
+    destination: &'a Destination,
+}
+
+/// Asks one endpoint after another.
+async fn send<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    towards: &Towards<'_, D::Stream>,
+) -> Result<Forwarded<D::Stream>, Error> {
+    let Towards { cluster, permit, clock, route, destination } = *towards;
     cluster.asked(visit.worker.deadlines.coarse_millis());
     let mut payload = Payload::new(exchange, visit.facts.framing, &route.retry);
     if !route.mirrors.is_empty() {
         mirror::begin(visit, exchange, route, &mut payload);
     }
-    let clock = Clock::new(visit, exchange, (&route.retry, destination));
     let mut tries = Tries::new(&route.retry);
-    let mut lease = waiting::pick((visit, &cluster, &clock), exchange, down).await?;
+    let mut lease = waiting::pick((visit, cluster, clock), exchange, down).await?;
+    if !circuit::holds(permit) {
+        cluster.forget(&lease);
+        return Err(circuit::opened(visit));
+    }
     loop {
         let begun = clock.begin_try();
-        let attempt = Attempt { visit, cluster: &cluster, route, destination, clock: &clock, begun };
+        let attempt = Attempt { visit, cluster, route, destination, clock, begun };
         let outcome = match &route.retry.hedge {
             Some(hedge) if hedge::is_for(visit, exchange, &payload) => {
                 let (outcome, winner) =
@@ -105,7 +134,7 @@ pub(crate) async fn run<D: Dialer>(
             Ok(_) if !route.retry.covers_status(exchange.response.status) => None,
             Ok(_) => Some(Fault::Status),
             Err(failed) => {
-                note_failure(visit, &cluster, (&lease, failed));
+                note_failure(visit, cluster, (&lease, failed, begun));
                 Fault::of(failed)
             }
         };
@@ -113,13 +142,14 @@ pub(crate) async fn run<D: Dialer>(
             lease.leave();
         }
         let next = fault
-            .and_then(|fault| tries.next((visit, &cluster, &clock), (exchange, &payload), (fault, &lease)));
+            .filter(|_| circuit::holds(permit))
+            .and_then(|fault| tries.next((visit, cluster, clock), (exchange, &payload), (fault, &lease)));
         // If there is nobody else, what came of this try is the answer.
         let Some(Next { lease: other, pause: length }) = next else {
-            return outcome.map(|headed| headed.with(lease, cluster, payload));
+            return outcome.map(|headed| headed.with(lease, cluster.clone(), payload));
         };
         match outcome {
-            Ok(headed) => given_up::response(exchange, &cluster, (headed, &lease)),
+            Ok(headed) => given_up::response(exchange, cluster, (headed, &lease)),
             Err(failed) => exchange.note_failure(&failed),
         }
         exchange.record.retries += 1;
@@ -136,12 +166,15 @@ pub(crate) async fn run<D: Dialer>(
 fn note_failure<D: Dialer>(
     visit: &Visit<'_, D>,
     cluster: &Cluster<D::Stream>,
-    (lease, failed): (&Lease<D::Stream>, &Error),
+    (lease, failed, begun): (&Lease<D::Stream>, &Error, Instant),
 ) {
     // That the client broke off is not the endpoint's fault.
     if failed.side == Side::Upstream {
         lease.endpoint.metrics.failed();
         cluster.fared(lease, None);
+        if matches!(failed.kind, ErrorKind::FirstByteTimeout | ErrorKind::ConnectTimeout) {
+            cluster.took(begun.elapsed().as_micros() as u64);
+        }
         visit.worker.metrics.upstream.failed(failed.kind);
         cluster.release(lease, None);
     } else {

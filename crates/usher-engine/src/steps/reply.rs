@@ -30,13 +30,19 @@ pub(crate) fn of_error(exchange: &mut Exchange, error: &Error) -> Box<Reply> {
         // Nobody is there to read it; the number, which nginx introduced, is for the log.
         (Side::Downstream, _) => 499,
         (_, ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout | ErrorKind::IdleTimeout) => 504,
-        (_, ErrorKind::NoEndpoint | ErrorKind::Overloaded | ErrorKind::Draining) => 503,
+        (_, ErrorKind::NoEndpoint | ErrorKind::CircuitOpen | ErrorKind::Overloaded | ErrorKind::Draining) => {
+            503
+        }
         (Side::Upstream, _) => 502,
         (Side::Proxy, _) => 500,
     };
     tell(exchange, error);
     exchange.response.clear();
-    Box::new(Reply::new(status, reason(error)))
+    let reply = Reply::new(status, reason(error));
+    Box::new(match error.retry_after {
+        0 => reply,
+        seconds => reply.field("Retry-After", seconds.to_string()),
+    })
 }
 
 /// The reason in logs and metrics: the side, where the kind alone would not tell.
@@ -122,7 +128,8 @@ fn broken(exchange: &mut Exchange, error: &Error) -> End {
 /// where other endpoints failed before, which endpoint it was.
 fn tell(exchange: &mut Exchange, error: &Error) {
     let connecting = matches!(error.kind, ErrorKind::ConnectFailed | ErrorKind::ConnectTimeout);
-    let chosen = !matches!(error.kind, ErrorKind::NoEndpoint | ErrorKind::Overloaded);
+    let chosen =
+        !matches!(error.kind, ErrorKind::NoEndpoint | ErrorKind::CircuitOpen | ErrorKind::Overloaded);
     let named = connecting || error.cause.is_some() || !exchange.failures.as_str().is_empty();
     if error.side == Side::Upstream && chosen && named {
         exchange.note_failure(error);

@@ -4,10 +4,11 @@
 //! - `message.rs`: an HTTP/1 reader that shares no code with the proxy;
 //! - `traffic/`: random clients against random endpoints, with what must hold for every exchange;
 //! - `timeouts.rs`, `endpoints.rs`, `forwarding.rs`, `waiting.rs`, `reloads.rs`, `counts.rs`, `standing.rs`, `crowds.rs`,
-//!   `retries.rs`, `tries.rs`, `hedging.rs`: one scene each for what random traffic meets too seldom.
+//!   `retries.rs`, `tries.rs`, `hedging.rs`, `circuits.rs`, `overload.rs`, `zones.rs`: one scene each for what random traffic meets too seldom.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
 
+mod circuits;
 mod client;
 mod clusters;
 mod counts;
@@ -17,6 +18,7 @@ mod forwarding;
 mod hedging;
 mod message;
 mod net;
+mod overload;
 mod reloads;
 mod retries;
 mod rng;
@@ -26,3 +28,4 @@ mod traffic;
 mod tries;
 mod waiting;
 mod world;
+mod zones;

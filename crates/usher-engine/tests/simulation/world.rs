@@ -149,6 +149,11 @@ impl World {
         reasons.filter(|(name, _)| *name == reason).map(|(_, count)| count.get()).sum()
     }
 
+    /// Requests that endpoints were sent.
+    pub(crate) fn endpoint_requests(&self) -> u64 {
+        self.registry.read().endpoints.iter().map(|(_, metrics)| metrics.requests.get()).sum()
+    }
+
     /// Errors that are held against endpoints.
     ///
     /// # Panics

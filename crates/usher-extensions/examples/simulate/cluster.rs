@@ -104,6 +104,7 @@ impl Simulation<'_> {
         let client = self.random.next() as u32;
         let worker = &mut self.workers[number];
         let input = PickInput {
+            group: 0,
             candidates: &worker.candidates,
             usable: worker.candidates.len(),
             client: Some(client.to_be_bytes().into()),

@@ -75,8 +75,14 @@ pub(crate) fn churn() -> String {
         let exchange = Exchange::default();
         let changed = |key: &u32| {
             let client = Some(Ipv4Addr::from_bits(key.wrapping_mul(0x9e37_79b9)).into());
-            let input =
-                |candidates| PickInput { candidates, usable: size - 1, client, exchange: &exchange, now: 0 };
+            let input = |candidates| PickInput {
+                candidates,
+                usable: size - 1,
+                group: 0,
+                client,
+                exchange: &exchange,
+                now: 0,
+            };
             let (was, is) = (one.pick(&input(&before)), other.pick(&input(&after)));
             was.map(|was| before[was].identity) != is.map(|is| after[is].identity)
         };
@@ -174,8 +180,14 @@ pub(crate) fn workers() -> String {
         let mut each: Vec<_> = (0..workers).map(|_| balance.begin(&candidates, random.next())).collect();
         let mut counts = [0.0_f64; 10];
         for _ in 0..requests {
-            let input =
-                PickInput { candidates: &candidates, usable: 10, client: None, exchange: &exchange, now: 0 };
+            let input = PickInput {
+                candidates: &candidates,
+                usable: 10,
+                group: 0,
+                client: None,
+                exchange: &exchange,
+                now: 0,
+            };
             counts[each[random.index(workers)].pick(&input).expect("all can be used")] += 1.0;
         }
         let fair = requests as f64 / 10.0;

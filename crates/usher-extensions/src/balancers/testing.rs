@@ -86,7 +86,14 @@ pub(super) fn pick(balancer: &mut dyn usher_api::Balancer, candidates: &[Candida
 }
 
 fn pick_of(balancer: &mut dyn usher_api::Balancer, candidates: &[Candidate], usable: usize) -> Option<usize> {
-    balancer.pick(&PickInput { candidates, usable, client: None, exchange: &Exchange::default(), now: 0 })
+    balancer.pick(&PickInput {
+        candidates,
+        usable,
+        group: 0,
+        client: None,
+        exchange: &Exchange::default(),
+        now: 0,
+    })
 }
 
 /// Picks for a request of this client.
@@ -96,7 +103,7 @@ pub(super) fn pick_for(
     (client, exchange): (&str, &Exchange),
 ) -> Option<usize> {
     let usable = candidates.iter().filter(|one| one.usable).count();
-    balancer.pick(&PickInput { candidates, usable, client: client.parse().ok(), exchange, now: 0 })
+    balancer.pick(&PickInput { candidates, usable, group: 0, client: client.parse().ok(), exchange, now: 0 })
 }
 
 /// A request of this path and query with one field.

@@ -12,10 +12,21 @@ pub(super) fn run(args: &EndpointsArgs) -> Result<(), Failure> {
         None => Asked::configured(&args.config),
     };
     let Some(cluster) = &args.cluster else { return show(&asked()?, args.json) };
+    if let Some(state) = &args.breaker {
+        let target = format!("/clusters/{}/breaker", escaped(cluster));
+        return change(&asked()?, ("PUT", &target), &json!({ "state": state }));
+    }
+    if args.endpoints.is_empty() {
+        return Err(Failure::with_help("nothing is to be changed", "name endpoints, or add `--breaker`"));
+    }
     let wanted = wanted(args)?;
     let all: Map<String, Value> = args.endpoints.iter().map(|one| (one.clone(), wanted.clone())).collect();
     let target = format!("/clusters/{}", escaped(cluster));
-    let (status, report) = asked()?.send("PATCH", &target, &Value::Object(all).to_string())?;
+    change(&asked()?, ("PATCH", &target), &Value::Object(all))
+}
+
+fn change(asked: &Asked, (method, target): (&str, &str), body: &Value) -> Result<(), Failure> {
+    let (status, report) = asked.send(method, target, &body.to_string())?;
     if status == 200 {
         return print(&report);
     }
@@ -70,10 +81,26 @@ fn show(asked: &Asked, as_json: bool) -> Result<(), Failure> {
     print(all.iter().map(table).collect::<Vec<_>>().join("\n"))
 }
 
+/// How a cluster's breaker and its limit stand, where it has any.
+fn protection(cluster: &Value) -> String {
+    let mut out = String::new();
+    if let Some(state) = cluster["circuit"]["state"].as_str() {
+        out += &format!(", circuit {state}");
+        if let Some(millis) = cluster["circuit"]["open_for_millis"].as_u64() {
+            out += &format!(" for {} s", millis.div_ceil(1000));
+        }
+    }
+    if let Some(limit) = cluster["adaptive"]["limit"].as_u64() {
+        out += &format!(", {} of {limit} requests", cluster["adaptive"]["under_way"]);
+    }
+    out
+}
+
 /// A cluster with a line for each endpoint.
 fn table(cluster: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut out = format!("{} ({})\n", text(&cluster["name"]), text(&cluster["balance"]));
+    let mut out =
+        format!("{} ({}){}\n", text(&cluster["name"]), text(&cluster["balance"]), protection(cluster));
     let endpoints = cluster["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
     if endpoints.is_empty() {
         out += "    no endpoint is known: its names do not resolve\n";
@@ -91,6 +118,9 @@ fn table(cluster: &Value) -> String {
         }
         if endpoint["priority"] != json!(0) {
             line += &format!(", priority {}", endpoint["priority"]);
+        }
+        if let Some(zone) = endpoint["zone"].as_str() {
+            line += &format!(", zone {zone}");
         }
         out += &(line + "\n");
     }
@@ -121,6 +151,17 @@ mod tests {
             pad("unhealthy, draining", 24),
         );
         assert_eq!(table(&cluster), expected);
+    }
+
+    #[test]
+    fn shows_what_protects_a_cluster() {
+        let endpoint = json!({"address": "10.0.0.1:3000", "name": "10.0.0.1:3000", "out": [], "weight": 1,
+            "configured_weight": 1, "priority": 0, "zone": "eu-1a"});
+        let cluster = json!({"name": "api", "balance": "random", "endpoints": [endpoint],
+            "circuit": {"state": "open", "open_for_millis": 4_100}, "adaptive": {"limit": 40, "under_way": 7}});
+        let shown = table(&cluster);
+        assert!(shown.starts_with("api (random), circuit open for 5 s, 7 of 40 requests\n"), "{shown}");
+        assert!(shown.ends_with("weight 1, zone eu-1a\n"), "{shown}");
     }
 
     #[test]

@@ -92,3 +92,39 @@ fn outliers_are_left_out_by_all_workers() {
     until("the endpoint to be asked again", || asked(&usher) == all(&["bad", "good"]));
     usher.wait_for_output("is asked again", PATIENCE).unwrap();
 }
+
+#[test]
+fn a_circuit_opens_for_all_workers_and_an_administrator_holds_it() {
+    let ill = Arc::new(AtomicBool::new(true));
+    let flag = ill.clone();
+    let status = move || if flag.load(Ordering::SeqCst) { 503 } else { 200 };
+    let one = Endpoint::start(move |_| Reply::status(status(), "")).unwrap();
+    let config = CONFIG.replace(r#", { address = "$ENDPOINT[two]", name = "second" }"#, "")
+        + "breaker = { min_requests = 10, open = \"1h\", max_open = \"1h\" }\n";
+    let mut usher = usher(&config).endpoint_named("one", &one).start().unwrap();
+    let admin = usher.admin().unwrap().to_string();
+    let dir = usher.dir().to_owned();
+    let endpoints = |more: &[&str]| run(&dir, &[&["endpoints", "--admin", &admin], more].concat());
+    let get = |usher: &Usher| usher.client().unwrap().get("/").unwrap();
+    (0..10).for_each(|_| drop(get(&usher)));
+    let asked = one.requests().len();
+    for _ in 0..20 {
+        let answer = get(&usher);
+        assert_eq!(answer.status, 503);
+        let seconds: u64 = answer.message.fields.get("Retry-After").expect("a time").parse().unwrap();
+        assert!((1000..=3600).contains(&seconds), "{seconds}");
+    }
+    assert_eq!(one.requests().len(), asked, "nobody was asked");
+    assert!(endpoints(&[]).out.starts_with("app (round_robin), circuit open for "), "{:?}", endpoints(&[]));
+    ill.store(false, Ordering::SeqCst);
+    reload(&mut usher, &config.replace("workers = 2", "workers = 2\nwatch = false"));
+    assert_eq!(get(&usher).status, 503, "a reload keeps it");
+    let done = endpoints(&["app", "--breaker", "auto"]);
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    assert!((0..20).all(|_| get(&usher).status == 200));
+    assert_eq!(endpoints(&["app", "--breaker", "open"]).code, Some(0));
+    assert!((0..20).all(|_| get(&usher).status == 503));
+    assert_eq!(endpoints(&["other", "--breaker", "open"]).code, Some(1));
+    let state = usher.metric("usher_cluster_circuit_state{cluster=\"app\"}").unwrap();
+    assert_eq!(state, Some(1.0));
+}

@@ -2,11 +2,19 @@ use usher_config::value::Percent;
 
 use super::*;
 
-/// `+` is well, `-` is not, `0` was taken out by hand; groups are separated by spaces.
+/// `+` is well, `-` is not, `0` was taken out by hand; groups are separated by spaces, and within them `/` stands before
+/// those that are elsewhere.
 fn members(text: &str) -> Vec<Member> {
     let group = |(priority, group): (usize, &str)| {
-        let one = |sign: char| Member { askable: sign != '0', well: sign == '+', priority: priority as u8 };
-        group.chars().map(one).collect::<Vec<_>>()
+        let (near, far) = group.split_once('/').unwrap_or((group, ""));
+        let signs = near.chars().map(|sign| (sign, false)).chain(far.chars().map(|sign| (sign, true)));
+        let one = |(sign, elsewhere)| Member {
+            askable: sign != '0',
+            well: sign == '+',
+            priority: priority as u8,
+            elsewhere,
+        };
+        signs.map(one).collect::<Vec<_>>()
     };
     text.split(' ').enumerate().flat_map(group).collect()
 }
@@ -34,11 +42,12 @@ fn groups_take_what_they_can() {
         ("+--- +---", 100, vec![(0, 50), (1, 100)]),
     ] {
         let selection = Selection::new(&members(text), care(spill_over, None));
-        let found: Vec<_> = selection.groups.iter().map(|(group, until)| (*group, until / 10_000)).collect();
+        let found: Vec<_> =
+            selection.groups.iter().map(|(group, until)| (group / 2, until / 10_000)).collect();
         assert_eq!(found, expected, "{text} with {spill_over}%");
         assert_eq!(selection.is_single(), expected.len() == 1);
-        assert_eq!(selection.draw(0), Some(expected[0].0), "{text}");
-        assert_eq!(selection.draw(u64::MAX), Some(expected[expected.len() - 1].0), "{text}");
+        assert_eq!(selection.draw(0), Some(expected[0].0 * 2), "{text}");
+        assert_eq!(selection.draw(u64::MAX), Some(expected[expected.len() - 1].0 * 2), "{text}");
     }
 }
 
@@ -65,4 +74,31 @@ fn all_are_asked_when_too_few_are_well() {
 fn nobody_is_in_an_empty_cluster() {
     let selection = Selection::new(&[], care(0, Some(0)));
     assert!(selection.is_single() && selection.draw(7).is_none() && !selection.is_open(0));
+}
+
+#[test]
+fn the_own_zone_takes_what_it_can() {
+    // The number of a group, by whether it is in the own zone.
+    const OWN: u8 = 0;
+    const OTHER: u8 = 1;
+    for (text, locality, expected) in [
+        ("++/++++", 70, vec![(OWN, 100)]),
+        ("+++-/++++", 70, vec![(OWN, 100)]),
+        ("++--/++++", 50, vec![(OWN, 100)]),
+        ("+---/++++", 50, vec![(OWN, 50), (OTHER, 100)]),
+        ("+---/++++", 0, vec![(OWN, 100)]),
+        ("----/++++", 50, vec![(OTHER, 100)]),
+        ("+---/----", 50, vec![(OWN, 100)]),
+        ("0000/++", 50, vec![(OTHER, 100)]),
+        ("+-00/++", 50, vec![(OWN, 100)]),
+        ("/++", 50, vec![(OTHER, 100)]),
+        // The next group comes after both.
+        ("----/+--- ++", 50, vec![(OTHER, 25), (2 + OWN, 100)]),
+        ("+---/---- +---/+++", 50, vec![(OWN, 25), (2 + OWN, 62), (2 + OTHER, 100)]),
+    ] {
+        let care = Care { locality: Some(Percent::of(locality)), ..care(50, None) };
+        let selection = Selection::new(&members(text), care);
+        let found: Vec<_> = selection.groups.iter().map(|(group, until)| (*group, until / 10_000)).collect();
+        assert_eq!(found, expected, "{text} with {locality}%");
+    }
 }

@@ -12,8 +12,8 @@ use usher_config::config::{
 use usher_config::{Diagnostic, EndpointUrl, Node, OneOrMany, Span, Spanned, closest};
 
 use super::{Building, Names, connectors};
-use crate::cluster::Crowd;
-use crate::snapshot::{Care, ClusterSpec, EndpointSpec};
+use crate::cluster::{Breaker, Circuit, Crowd};
+use crate::snapshot::{Care, ClusterSpec, EndpointSpec, Zone};
 
 /// Addresses that the name of a cluster without a name tells.
 const NAMED_AFTER: usize = 3;
@@ -53,6 +53,7 @@ pub(super) struct Draft<'a> {
     health: Option<Spanned<&'a config::Health>>,
     retry_budget: RetryBudget,
     limits: ClusterLimits,
+    breaker: Option<config::Breaker>,
     outliers: Option<Outliers>,
 }
 
@@ -65,6 +66,16 @@ impl Clusters {
     /// The index of a named cluster; none if it could not be built.
     pub(in crate::snapshot) fn named(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied()
+    }
+
+    /// Finds the clusters that take the requests of others. That they exist was checked as the config was read.
+    fn find_fallbacks(&mut self) {
+        for spec in self.specs.iter_mut().filter_map(Arc::get_mut) {
+            if let Some(circuit) = &mut spec.circuit {
+                let name = circuit.settings.fallback.as_ref();
+                circuit.fallback = name.and_then(|name| self.by_name.get(&name.value).copied());
+            }
+        }
     }
 
     fn add(&mut self, spec: ClusterSpec) -> u32 {
@@ -94,8 +105,10 @@ impl Building<'_> {
                     slow_start: cluster.slow_start,
                     spill_over: cluster.spill_over,
                     panic: cluster.panic_threshold,
+                    locality: cluster.locality.on().map(|locality| locality.spill_over),
                 },
                 limits: cluster.limits.clone(),
+                breaker: cluster.breaker.on().cloned(),
                 outliers: cluster.outliers.on().cloned(),
                 retry_budget: cluster.retry_budget.clone(),
                 health: cluster.health.on().map(|value| Spanned { value, span: cluster.health.span }),
@@ -105,7 +118,20 @@ impl Building<'_> {
                 clusters.by_name.insert(key.name.clone(), index);
             }
         }
+        clusters.find_fallbacks();
         clusters
+    }
+
+    /// Where an endpoint is.
+    fn zone(&self, endpoint: &config::Endpoint, care: Care) -> Zone {
+        let name = endpoint.labels.get("zone").map(String::as_str);
+        let own = self.loaded.config.zone.as_ref().map(|zone| zone.value.as_str());
+        Zone { name: name.map(Arc::from), elsewhere: care.locality.is_some() && name != own }
+    }
+
+    fn circuit(&mut self, settings: config::Breaker, cluster: &str) -> Circuit {
+        let breaker = self.carry.keep(format!("breaker of cluster {cluster}"), Breaker::default);
+        Circuit { settings, breaker, fallback: None }
     }
 
     /// The index of those endpoints of a cluster that have all of these labels; of the cluster if there are no labels.
@@ -138,9 +164,14 @@ impl Building<'_> {
                 labels.value.iter().map(|(label, value)| format!("{label}={value}")).collect();
             let name = clusters.names.unique(format!("{name} [{}]", shown.join(", ")));
             let resolved = endpoints.iter().filter_map(EndpointSpec::fixed).collect();
+            // A part that fails says nothing about the others.
+            let circuit = whole.circuit.clone().map(|of_whole| {
+                let own = self.circuit(of_whole.settings, &name);
+                Circuit { fallback: of_whole.fallback, ..own }
+            });
             // Probed with the whole, with which it shares what is known of its endpoints.
-            let spec =
-                ClusterSpec { name: name.into(), endpoints, resolved, health: None, ..(*whole).clone() };
+            let name = name.into();
+            let spec = ClusterSpec { name, endpoints, resolved, circuit, health: None, ..(*whole).clone() };
             Some(clusters.add(spec))
         };
         clusters.subsets.insert(key, index);
@@ -176,6 +207,7 @@ impl Building<'_> {
             health: None,
             retry_budget: RetryBudget::default(),
             limits: ClusterLimits::default(),
+            breaker: None,
             outliers: None,
         };
         let index = self.cluster(draft).map(|spec| clusters.add(spec));
@@ -193,10 +225,12 @@ impl Building<'_> {
             weight: one.weight,
             priority: one.priority,
             label: label(one).into(),
+            zone: self.zone(one, draft.care),
         };
         let endpoints: Vec<EndpointSpec> = draft.endpoints.iter().map(spec).collect();
         let standings = self.carry.keep(format!("standings of cluster {}", draft.name), Standings::default);
         let crowd = self.carry.keep(format!("crowd of cluster {}", draft.name), Crowd::default);
+        let circuit = draft.breaker.map(|settings| self.circuit(settings, &draft.name));
         let health = self.health(&draft.name, draft.health);
         Some(ClusterSpec {
             health,
@@ -205,6 +239,7 @@ impl Building<'_> {
             retry_budget: draft.retry_budget,
             limits: draft.limits,
             crowd,
+            circuit,
             outliers: draft.outliers,
             resolved: endpoints.iter().filter_map(EndpointSpec::fixed).collect(),
             endpoints,

@@ -100,6 +100,11 @@ impl<'a> Clock<'a> {
         self.end.get().map(|end| end.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether the client itself does not want to wait any longer: it said so, as callers of gRPC do.
+    pub(super) fn is_call_over(&self) -> bool {
+        self.call.is_some_and(|(began, told)| began.elapsed() >= told)
+    }
+
     /// So long it was waited for the client, which is not the endpoint's time.
     pub(super) fn stood_still(&self, length: Duration) {
         for end in [&self.end, &self.end_of_try] {

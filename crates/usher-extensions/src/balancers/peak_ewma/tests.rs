@@ -22,7 +22,7 @@ fn counts_after(options: &str, weights: &[u32], micros: &[Option<u64>]) -> Vec<u
     let mut counts = vec![0; all.len()];
     for _ in 0..10_000 {
         let usable = all.len();
-        let input = PickInput { candidates: &all, usable, client: None, exchange: &exchange, now };
+        let input = PickInput { candidates: &all, usable, group: 0, client: None, exchange: &exchange, now };
         counts[balancer.pick(&input).unwrap()] += 1;
     }
     counts

@@ -31,13 +31,25 @@ const MAX_PASSES: u64 = 16_384;
 struct RoundRobin;
 
 struct Turns {
-    rotation: Rotation,
+    /// The turns of each group that was chosen from so far: one for all would favour those who come behind the other group.
+    rotations: Vec<(u8, Rotation)>,
     random: Random,
+}
+
+impl Turns {
+    fn rotation(&mut self, input: &PickInput<'_>) -> &mut Rotation {
+        let found = self.rotations.iter().position(|(group, _)| *group == input.group);
+        let at = found.unwrap_or_else(|| {
+            self.rotations.push((input.group, Rotation::new(input.candidates, self.random.next())));
+            self.rotations.len() - 1
+        });
+        &mut self.rotations[at].1
+    }
 }
 
 impl Balance for RoundRobin {
     fn begin(&self, candidates: &[Candidate], seed: u64) -> Box<dyn Balancer> {
-        Box::new(Turns { rotation: Rotation::new(candidates, seed), random: Random::new(seed) })
+        Box::new(Turns { rotations: vec![(0, Rotation::new(candidates, seed))], random: Random::new(seed) })
     }
 }
 
@@ -47,12 +59,15 @@ impl Balancer for Turns {
         if input.usable == 0 {
             return None;
         }
-        let passes = self.rotation.cycle().min(MAX_PASSES);
-        self.rotation.find(passes, open).or_else(|| search(input.candidates, &mut self.random))
+        let rotation = self.rotation(input);
+        let passes = rotation.cycle().min(MAX_PASSES);
+        rotation.find(passes, open).or_else(|| search(input.candidates, &mut self.random))
     }
 
     /// Begins the new round at another place: many changes in a row, as of a slow start, must not favour the first.
     fn reweighted(&mut self, candidates: &[Candidate]) {
-        self.rotation = Rotation::new(candidates, self.random.next());
+        for (_, rotation) in &mut self.rotations {
+            *rotation = Rotation::new(candidates, self.random.next());
+        }
     }
 }

@@ -1,0 +1,82 @@
+//! A cluster's breaker, on the way of its requests.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use usher_api::{Error, ErrorKind, Side};
+use usher_config::config;
+use usher_net::Transport;
+
+use super::Cluster;
+pub(crate) use super::breaker::Permit;
+use super::breaker::{Breaker, Verdict, is_failure};
+use crate::snapshot::ClusterSpec;
+
+/// A cluster's breaker.
+#[derive(Clone, Debug)]
+pub struct Circuit {
+    /// When it opens and closes.
+    pub settings: config::Breaker,
+    /// Its state, over all workers; the same over all reloads.
+    pub breaker: Arc<Breaker>,
+    /// The index of the cluster that takes the requests while it is open.
+    pub fallback: Option<u32>,
+}
+
+/// How a request to a cluster ended.
+pub(crate) enum Fate {
+    /// A response with this status began after so long (microseconds).
+    Answered(u16, u64),
+    /// There was none.
+    Failed,
+}
+
+impl Circuit {
+    /// Now, on the clock of the breaker (milliseconds).
+    fn now(spec: &ClusterSpec) -> u64 {
+        spec.standings.millis(Instant::now().into_std())
+    }
+
+    fn verdict(&self, fate: &Fate) -> Verdict {
+        match fate {
+            Fate::Failed => Verdict { failed: true, slow: false },
+            Fate::Answered(status, micros) => {
+                let is_slow = |limit: std::time::Duration| u128::from(*micros) > limit.as_micros();
+                let slow = self.settings.slow.is_some_and(is_slow);
+                Verdict { failed: is_failure(&self.settings, *status), slow }
+            }
+        }
+    }
+}
+
+impl<S: Transport> Cluster<S> {
+    /// Leave to send a request to the cluster; none is needed where it has no breaker.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CircuitOpen`].
+    pub(crate) fn admit(&self) -> Result<Option<Permit>, Error> {
+        let Some(circuit) = &self.spec.circuit else { return Ok(None) };
+        let admitted = circuit.breaker.admit(&circuit.settings, Circuit::now(&self.spec));
+        admitted.map(Some).map_err(|seconds| {
+            let mut error = Error::new(Side::Proxy, ErrorKind::CircuitOpen);
+            error.retry_after = seconds;
+            error
+        })
+    }
+
+    /// Tells the breaker what became of a request for which there was leave.
+    pub(crate) fn judge(&self, permit: Option<Permit>, fate: &Fate, random: u64) {
+        let (Some(permit), Some(circuit)) = (permit, &self.spec.circuit) else { return };
+        let now = Circuit::now(&self.spec);
+        if let Some(line) = permit.tell(&circuit.settings, circuit.verdict(fate), (now, random)) {
+            self.spec.standings.tell(format!("cluster {}: {line}", self.spec.name));
+        }
+    }
+
+    /// A response broke off after it had begun.
+    pub(crate) fn broke_off(&self) {
+        if let Some(circuit) = &self.spec.circuit {
+            circuit.breaker.broke_off(&circuit.settings, Circuit::now(&self.spec));
+        }
+    }
+}
