@@ -249,7 +249,7 @@ _usher() {
             return 0
             ;;
         usher__subcmd__endpoints)
-            opts="-c -h --state --weight --json --admin --config --format --help"
+            opts="-c -h --state --weight --breaker --json --admin --config --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -261,6 +261,10 @@ _usher() {
                     ;;
                 --weight)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --breaker)
+                    COMPREPLY=($(compgen -W "open closed auto" -- "${cur}"))
                     return 0
                     ;;
                 --admin)

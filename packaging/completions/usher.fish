@@ -90,6 +90,9 @@ complete -c usher -n "__fish_usher_using_subcommand endpoints" -l state -d '`rea
 drain\t''
 disable\t''"
 complete -c usher -n "__fish_usher_using_subcommand endpoints" -l weight -d 'Its weight from now on, or `config` for the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints" -l breaker -d 'Hold the circuit of the cluster\'s breaker open, so that it gets no requests, or closed, whatever becomes of them; or let them decide again (`auto`)' -r -f -a "open\t''
+closed\t''
+auto\t''"
 complete -c usher -n "__fish_usher_using_subcommand endpoints" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
 complete -c usher -n "__fish_usher_using_subcommand endpoints" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand endpoints" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r

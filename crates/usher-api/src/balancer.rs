@@ -57,11 +57,29 @@ pub struct Outcome {
     pub now: u64,
 }
 
+/// What settles the group of endpoints that takes a request, where several do: who belongs to an endpoint shall not go to and
+/// fro between groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// Chance.
+    None,
+    /// A hash: the same one, the same group.
+    Key(u64),
+    /// That of this endpoint, while it may be chosen; by this hash otherwise.
+    Endpoint(usize, u64),
+}
+
 /// The choice of one worker for one cluster and one set of endpoints. Not shared, so it needs no locks.
 pub trait Balancer {
     /// The index of a usable candidate, or, for a visitor who was there before, of one that is draining; `None` if there
     /// is none.
     fn pick(&mut self, input: &PickInput<'_>) -> Option<usize>;
+
+    /// What settles the group of endpoints that takes a request. Called only where several take requests.
+    fn affinity(&self, client: Option<IpAddr>, exchange: &Exchange) -> Affinity {
+        let _ = (client, exchange);
+        Affinity::None
+    }
 
     /// A request that was picked for has ended.
     fn finished(&mut self, outcome: Outcome) {

@@ -142,9 +142,14 @@ impl Breaker {
         Err(u32::try_from(left.div_ceil(1000)).unwrap_or(u32::MAX).max(1))
     }
 
-    /// A response broke off that had begun well: it counts as failed after all.
-    pub(crate) fn broke_off(&self, settings: &config::Breaker, now: u64) {
+    /// A response broke off that had begun well: it counts as failed after all. A line for the log if that opens the
+    /// circuit.
+    pub(crate) fn broke_off(&self, settings: &config::Breaker, (now, random): (u64, u64)) -> Option<String> {
+        if self.phase() != Phase::Closed {
+            return None;
+        }
         self.window.add(Counts { failed: 1, ..Counts::default() }, (now, settings.window));
+        self.look(settings, (now, random))
     }
 
     /// Counts a request that was sent while the circuit was closed. A line for the log if that opens it.
@@ -157,11 +162,12 @@ impl Breaker {
         let Verdict { failed, slow } = verdict;
         let counts = Counts { requests: 1, failed: failed.into(), slow: slow.into() };
         self.window.add(counts, (now, settings.window));
-        let why = if failed || slow {
-            why(&self.window.sum(now, settings.window), settings)?
-        } else {
-            return None;
-        };
+        if failed || slow { self.look(settings, (now, random)) } else { None }
+    }
+
+    /// Opens the circuit if too much has failed.
+    fn look(&self, settings: &config::Breaker, (now, random): (u64, u64)) -> Option<String> {
+        let why = why(&self.window.sum(now, settings.window), settings)?;
         let mut history = self.lock();
         let state = self.state.load(SeqCst);
         if Phase::of(state) != Phase::Closed {

@@ -68,15 +68,19 @@ impl<S: Transport> Cluster<S> {
     pub(crate) fn judge(&self, permit: Option<Permit>, fate: &Fate, random: u64) {
         let (Some(permit), Some(circuit)) = (permit, &self.spec.circuit) else { return };
         let now = Circuit::now(&self.spec);
-        if let Some(line) = permit.tell(&circuit.settings, circuit.verdict(fate), (now, random)) {
-            self.spec.standings.tell(format!("cluster {}: {line}", self.spec.name));
-        }
+        self.log(permit.tell(&circuit.settings, circuit.verdict(fate), (now, random)));
     }
 
     /// A response broke off after it had begun.
-    pub(crate) fn broke_off(&self) {
-        if let Some(circuit) = &self.spec.circuit {
-            circuit.breaker.broke_off(&circuit.settings, Circuit::now(&self.spec));
+    pub(crate) fn broke_off(&self, random: u64) {
+        let Some(circuit) = &self.spec.circuit else { return };
+        let line = circuit.breaker.broke_off(&circuit.settings, (Circuit::now(&self.spec), random));
+        self.log(line);
+    }
+
+    fn log(&self, line: Option<String>) {
+        if let Some(line) = line {
+            self.spec.standings.tell(format!("cluster {}: {line}", self.spec.name));
         }
     }
 }

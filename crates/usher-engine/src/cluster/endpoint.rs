@@ -247,14 +247,14 @@ pub struct Lease<S> {
     /// The endpoint was avoided before: what becomes of this request says whether it goes on.
     pub probes: bool,
     /// Its place among the requests that the endpoint may have at once.
-    place: Cell<Option<Place>>,
+    place: Cell<Option<Box<Place>>>,
 }
 
 impl<S> Lease<S> {
     pub(super) fn new(
         endpoint: Rc<Endpoint<S>>,
         index: usize,
-        (probes, place): (bool, Option<Place>),
+        (probes, place): (bool, Option<Box<Place>>),
     ) -> Self {
         endpoint.count(endpoint.in_flight.get() + 1);
         Self { endpoint, index, probes, place: Cell::new(place) }
@@ -262,6 +262,15 @@ impl<S> Lease<S> {
 }
 
 impl<S> Lease<S> {
+    /// Something was heard of the request: a response began, or it failed.
+    pub(crate) fn heard(&self) {
+        let place = self.place.take();
+        if let Some(place) = &place {
+            place.heard();
+        }
+        self.place.set(place);
+    }
+
     /// Makes room for others: what it was for has failed, and what follows takes a place of its own.
     pub(crate) fn leave(&self) {
         self.place.take();

@@ -56,6 +56,8 @@ pub struct Adaptive {
     due: (AtomicU64, AtomicU32),
     /// How long responses take without load (microseconds); 0 if that is not known.
     base_micros: AtomicU64,
+    /// Clients of this window that left before there was a response.
+    lost: AtomicU32,
     control: Mutex<Control>,
 }
 
@@ -68,6 +70,8 @@ struct Control {
     stage: Stage,
     /// When it is measured next how long they take without load.
     next: u64,
+    /// Before the limit was lowered for that: how long responses took, and the most requests that were under way.
+    before: (f64, u32),
     /// While the limit falls: what it was before, the most requests that were under way since, and how long responses took
     /// then.
     fall: Option<(f64, u32, f64)>,
@@ -138,13 +142,34 @@ impl Adaptive {
         self.limit(settings) > before
     }
 
+    /// A client has left before there was a response, after so long. That says something where it is longer than twice what
+    /// is usual: a limit that heard of none but those who waited long enough would never find out that nobody does.
+    pub fn left(&self, settings: &config::Adaptive, response: Response) {
+        match self.base_micros() {
+            Some(base) if response.micros > base.saturating_mul(2) => {
+                self.lost.fetch_add(1, Relaxed);
+                self.note(settings, response);
+            }
+            Some(_) => {}
+            // So many have left, and it is not even known how long it should take: there are too many.
+            None if self.lost.fetch_add(1, Relaxed) + 1 >= ENOUGH => {
+                self.lost.store(0, Relaxed);
+                if let Ok(mut control) = self.control.try_lock() {
+                    control.limit = f64::from((self.limit(settings) / 2).max(settings.min));
+                    self.limit.store(control.limit as u32, Relaxed);
+                }
+            }
+            None => {}
+        }
+    }
+
     /// A window, or a step of a measurement, is over.
     fn step(&self, settings: &config::Adaptive, control: &mut Control, response: Response) {
         let Response { now, under_way, .. } = response;
         match control.stage {
             Stage::Usual => {
-                if let Some((mean, peak)) = self.take(ENOUGH) {
-                    self.usual(settings, control, (mean, peak), response);
+                if let Some(window) = self.take(ENOUGH) {
+                    self.usual(settings, control, window, response);
                 }
             }
             Stage::Draining { since } if under_way <= self.limit.load(Relaxed) => {
@@ -160,8 +185,8 @@ impl Adaptive {
                 };
             }
             Stage::Measuring { .. } => {
-                if let Some((mean, _)) = self.take(ENOUGH_WITHOUT_LOAD) {
-                    self.measured(settings, control, (mean, response));
+                if let Some(window) = self.take(ENOUGH_WITHOUT_LOAD) {
+                    self.measured(settings, control, (window, response));
                 }
             }
             Stage::Draining { .. } => {}
@@ -179,14 +204,14 @@ impl Adaptive {
         &self,
         settings: &config::Adaptive,
         control: &mut Control,
-        (mean, peak): (f64, u32),
+        (mean, peak, is_cut): (f64, u32, bool),
         response: Response,
     ) {
         if control.limit == 0.0 {
             control.limit = settings.initial.into();
         }
         let Some(base) = control.base else {
-            self.measured(settings, control, (mean, response));
+            self.measured(settings, control, ((mean, peak, is_cut), response));
             return;
         };
         let tolerance = 1.0 + f64::from(settings.tolerance.millionths()) / 1e6;
@@ -198,13 +223,18 @@ impl Adaptive {
             control.limit = before * gradient + before.sqrt();
         }
         control.limit = control.limit.clamp(settings.min.into(), settings.max.into());
-        self.watch(control, (before, peak, mean), response.now);
+        // Times that clients cut short say only that it took longer.
+        if is_cut {
+            control.fall = None;
+        } else {
+            self.watch(control, (before, peak, mean), response.now);
+        }
         let window = (mean.exp2() * 2.0 / 1000.0) as u64;
         self.due.0.store(response.now + window.clamp(WINDOW, LONGEST_WINDOW), Relaxed);
         self.due.1.store(ENOUGH, Relaxed);
         self.limit.store(control.limit as u32, Relaxed);
         if response.now >= control.next {
-            self.begin(settings, control, response);
+            self.begin(settings, control, (mean, peak, response.now));
         }
     }
 
@@ -234,12 +264,13 @@ impl Adaptive {
     }
 
     /// Begins to measure how long responses take without load.
-    fn begin(&self, settings: &config::Adaptive, control: &mut Control, response: Response) {
+    fn begin(&self, settings: &config::Adaptive, control: &mut Control, (mean, peak, now): (f64, u32, u64)) {
         let lowered = ((control.limit / 2.0) as u32).max(settings.min);
         self.limit.store(lowered, Relaxed);
         self.due.0.store(0, Relaxed);
         self.due.1.store(0, Relaxed);
-        control.stage = Stage::Draining { since: response.now };
+        control.before = (mean, peak);
+        control.stage = Stage::Draining { since: now };
     }
 
     /// It was measured.
@@ -247,11 +278,18 @@ impl Adaptive {
         &self,
         settings: &config::Adaptive,
         control: &mut Control,
-        (mean, response): (f64, Response),
+        ((mean, peak, is_cut), response): ((f64, u32, bool), Response),
     ) {
-        let known = control.base;
-        self.learn(control, mean);
-        let is_settled = known.is_some_and(|known| mean > known - SAME);
+        let (known, before) = (control.base, control.before);
+        // If it takes longer than was known, that may be load yet, or load that came meanwhile. It is not where nobody was
+        // refused, or where half as many requests were served no faster.
+        let is_refusing = peak >= self.limit.load(Relaxed);
+        let has_helped = mean < before.0 - SAME || u64::from(peak) * 3 > u64::from(before.1) * 2;
+        let is_loaded = known.is_some_and(|known| mean > known) && (is_cut || is_refusing && has_helped);
+        if !is_loaded {
+            self.learn(control, mean);
+        }
+        let is_settled = !is_loaded && known.is_some_and(|known| (mean - known).abs() < SAME);
         let next = if is_settled { settings.interval.as_millis() as u64 } else { SOON };
         self.resume(settings, control, (next, response));
     }
@@ -274,8 +312,9 @@ impl Adaptive {
         self.due.1.store(ENOUGH, Relaxed);
     }
 
-    /// The logarithm of the mean time of what was seen, and the peak, if it was so much; it begins anew then.
-    fn take(&self, enough: u32) -> Option<(f64, u32)> {
+    /// The logarithm of the mean time of what was seen, the peak, and whether clients cut those times short by leaving, if
+    /// it was so much; it begins anew then.
+    fn take(&self, enough: u32) -> Option<(f64, u32, bool)> {
         let seen = self.seen.0.load(Relaxed);
         if seen < enough {
             return None;
@@ -283,7 +322,8 @@ impl Adaptive {
         self.seen.0.store(0, Relaxed);
         let sum = self.seen.1.swap(0, Relaxed);
         let peak = self.peak.swap(0, Relaxed);
-        (seen > 0).then(|| (sum as f64 / SCALE / f64::from(seen), peak))
+        let is_cut = self.lost.swap(0, Relaxed) > seen / 10;
+        (seen > 0).then(|| (sum as f64 / SCALE / f64::from(seen), peak, is_cut))
     }
 }
 

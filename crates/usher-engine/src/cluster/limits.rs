@@ -5,16 +5,21 @@
 //! place that is given back is told to the first. Who cannot use it (another worker was faster, or it is at an endpoint
 //! that is not in this part of the cluster) keeps its place in the queue and tells the next.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use usher_api::standing::Standing;
-use usher_config::config::ClusterLimits;
+use tokio::time::Instant;
+use usher_api::standing::{Standing, Standings};
+use usher_config::config::{Adaptive as Adaptivity, ClusterLimits};
 
 use super::gradient::{Adaptive, Response};
+
+/// Makes a number of microseconds look like chance (the golden ratio, as a fraction of 2^64).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What the requests of a cluster have in common over all workers; it outlives reloads.
 #[derive(Debug, Default)]
@@ -39,10 +44,26 @@ struct Waiter {
 }
 
 /// A place at an endpoint; given back when dropped.
-#[derive(Debug)]
 pub(super) struct Place {
     standing: Arc<Standing>,
     crowd: Arc<Crowd>,
+    /// Nothing was heard of the request yet: since when, for the limit that finds itself.
+    unheard: Cell<Option<Unheard>>,
+}
+
+/// A request of which nothing was heard yet.
+struct Unheard {
+    settings: Adaptivity,
+    since: Instant,
+    /// The same, on the clock of the cluster (milliseconds).
+    millis: u64,
+}
+
+impl Place {
+    /// There is a response, or a failure: that its client leaves says nothing any more.
+    pub(super) fn heard(&self) {
+        self.unheard.take();
+    }
 }
 
 /// A place in the queue; given up when dropped.
@@ -71,7 +92,13 @@ impl Waiter {
 impl Drop for Place {
     fn drop(&mut self) {
         self.standing.in_flight.fetch_sub(1, SeqCst);
-        self.crowd.under_way.fetch_sub(1, SeqCst);
+        let under_way = self.crowd.under_way.fetch_sub(1, SeqCst);
+        if let Some(Unheard { settings, since, millis }) = self.unheard.take() {
+            let waited = since.elapsed();
+            let (micros, now) = (waited.as_micros() as u64, millis + waited.as_millis() as u64);
+            let response = Response { micros, now, under_way, random: micros.wrapping_mul(SPREAD) };
+            self.crowd.adaptive.left(&settings, response);
+        }
         self.crowd.tell_first();
     }
 }
@@ -148,7 +175,11 @@ impl Crowd {
     }
 
     /// A place at an endpoint, unless it has, or the cluster has, as many requests as it may.
-    pub(super) fn place(self: &Arc<Self>, standing: &Arc<Standing>, limits: &ClusterLimits) -> Option<Place> {
+    pub(super) fn place(
+        self: &Arc<Self>,
+        standing: &Arc<Standing>,
+        (limits, standings): (&ClusterLimits, &Standings),
+    ) -> Option<Box<Place>> {
         let below = |limit: u32| move |count: u32| (limit == 0 || count < limit).then_some(count + 1);
         let before = self.under_way.fetch_update(SeqCst, SeqCst, below(self.most(limits))).ok()?;
         self.adaptive.used(before + 1);
@@ -158,7 +189,12 @@ impl Crowd {
             self.tell_first();
             return None;
         }
-        Some(Place { standing: standing.clone(), crowd: self.clone() })
+        let unheard = limits.adaptive.on().map(|settings| {
+            let since = Instant::now();
+            let millis = standings.millis(since.into_std());
+            Unheard { settings: settings.clone(), since, millis }
+        });
+        Some(Box::new(Place { standing: standing.clone(), crowd: self.clone(), unheard: Cell::new(unheard) }))
     }
 
     /// Whether the cluster has as many requests as it may.

@@ -94,7 +94,10 @@ impl<S: Transport> Cluster<S> {
             let (index, endpoint) = self.choose(exchange, tried)?;
             let place = if limits.are_set() {
                 // Another worker may have taken the last one meanwhile.
-                let Some(place) = self.spec.crowd.place(&endpoint.standing, limits) else { continue };
+                let Some(place) = self.spec.crowd.place(&endpoint.standing, (limits, &self.spec.standings))
+                else {
+                    continue;
+                };
                 Some(place)
             } else {
                 None
@@ -167,6 +170,7 @@ impl<S: Transport> Cluster<S> {
     /// request that was sent to it.
     pub fn fared(&self, lease: &Lease<S>, micros: Option<u64>) {
         let endpoint = &lease.endpoint;
+        lease.heard();
         if let Some(micros) = micros {
             self.took(micros);
         }

@@ -72,6 +72,11 @@ impl Selection {
         found.map(|(group, _)| *group)
     }
 
+    /// The group of an endpoint.
+    pub(super) fn group_of(&self, index: usize) -> Option<u8> {
+        self.members.get(index).copied()
+    }
+
     /// Whether the endpoint may be chosen by a request that this group takes.
     pub(super) fn is_in(&self, index: usize, group: Option<u8>) -> bool {
         self.is_open(index) && self.members.get(index).copied() == group

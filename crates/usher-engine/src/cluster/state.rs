@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use usher_api::balancer::Outcome;
+use usher_api::balancer::{Affinity, Outcome};
 use usher_api::metrics::WorkerMetrics;
 use usher_api::{Balancer, Candidate, Exchange, PickInput};
 use usher_net::{Address, Transport};
@@ -145,7 +145,7 @@ impl<S: Transport> State<S> {
             && limit == 0
             && self.unreachable.get() == 0
             && self.selection.is_single();
-        let (usable, group) = if is_plain { (self.usable, None) } else { self.narrow(spec, tried) };
+        let (usable, group) = if is_plain { (self.usable, None) } else { self.narrow(spec, exchange, tried) };
         let now = self.now(spec);
         let picked = {
             let candidates = self.candidates.borrow();
@@ -161,9 +161,14 @@ impl<S: Transport> State<S> {
     }
 
     /// Makes usable who is for one request; gives how many that are, and the group, if several take requests.
-    fn narrow(&mut self, spec: &ClusterSpec, tried: &[Rc<Endpoint<S>>]) -> (usize, Option<u8>) {
+    fn narrow(
+        &mut self,
+        spec: &ClusterSpec,
+        exchange: &Exchange,
+        tried: &[Rc<Endpoint<S>>],
+    ) -> (usize, Option<u8>) {
         let limit = spec.pool.connections;
-        let random = self.random();
+        let group = self.group(exchange);
         let Self { endpoints, candidates, selection, .. } = self;
         let mut candidates = candidates.borrow_mut();
         let is_free = |endpoint: &Rc<Endpoint<S>>, candidate: &Candidate| {
@@ -181,18 +186,32 @@ impl<S: Transport> State<S> {
             }
             usable
         };
-        let group = selection.draw(random);
         let mut usable = mark(&|index| selection.is_in(index, group));
-        let group = group.filter(|_| !selection.is_single());
+        let drawn = group.filter(|_| !selection.is_single());
         if usable == 0 {
             usable = mark(&|index| selection.is_open(index));
         }
         if self.unreachable.get() == 0 {
-            return (usable, group);
+            return (usable, drawn);
         }
         let now = Instant::now();
         let rather_not = |index: usize| endpoints.get(index).is_some_and(|one| one.avoided.is_avoided(now));
-        (avoid::pass_over(&mut candidates, usable, rather_not), group)
+        (avoid::pass_over(&mut candidates, usable, rather_not), drawn)
+    }
+
+    /// The group that takes a request: by chance, unless its visitor belongs to one.
+    fn group(&mut self, exchange: &Exchange) -> Option<u8> {
+        if self.selection.is_single() {
+            return self.selection.draw(0);
+        }
+        match self.balancer.affinity(exchange.client.ip, exchange) {
+            Affinity::Endpoint(index, _) if self.selection.is_open(index) => self.selection.group_of(index),
+            Affinity::Endpoint(_, key) | Affinity::Key(key) => self.selection.draw(key),
+            Affinity::None => {
+                let random = self.random();
+                self.selection.draw(random)
+            }
+        }
     }
 
     /// Whether nobody could be chosen because all have as many requests as they may.

@@ -39,7 +39,6 @@ mod websocket;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::FieldId;
 use usher_http::framing::Framing;
@@ -134,7 +133,7 @@ async fn send<D: Dialer>(
             Ok(_) if !route.retry.covers_status(exchange.response.status) => None,
             Ok(_) => Some(Fault::Status),
             Err(failed) => {
-                note_failure(visit, cluster, (&lease, failed, begun));
+                note_failure(&attempt, (&lease, failed));
                 Fault::of(failed)
             }
         };
@@ -163,17 +162,16 @@ async fn send<D: Dialer>(
 }
 
 /// Notes that a try came to nothing.
-fn note_failure<D: Dialer>(
-    visit: &Visit<'_, D>,
-    cluster: &Cluster<D::Stream>,
-    (lease, failed, begun): (&Lease<D::Stream>, &Error, Instant),
-) {
+fn note_failure<D: Dialer>(attempt: &Attempt<'_, D>, (lease, failed): (&Lease<D::Stream>, &Error)) {
+    let (visit, cluster) = (attempt.visit, attempt.cluster);
     // That the client broke off is not the endpoint's fault.
     if failed.side == Side::Upstream {
         lease.endpoint.metrics.failed();
         cluster.fared(lease, None);
-        if matches!(failed.kind, ErrorKind::FirstByteTimeout | ErrorKind::ConnectTimeout) {
-            cluster.took(begun.elapsed().as_micros() as u64);
+        let timed_out = matches!(failed.kind, ErrorKind::FirstByteTimeout | ErrorKind::ConnectTimeout);
+        // How long a client wants to wait says nothing about the cluster.
+        if timed_out && !attempt.clock.is_call_over() {
+            cluster.took(attempt.begun.elapsed().as_micros() as u64);
         }
         visit.worker.metrics.upstream.failed(failed.kind);
         cluster.release(lease, None);

@@ -112,3 +112,51 @@ fn another_zone_is_asked_when_the_own_one_has_no_room() {
         world.all_ended(Duration::from_secs(120)).await;
     });
 }
+
+#[test]
+fn who_belongs_to_an_endpoint_stays_while_several_groups_take_requests() {
+    run(|| async {
+        let answering = || endpoints(|_, port, reader, writer| answer(port, reader, writer));
+        let text = config("a", "{ spill_over = \"80%\" }") + "balance = \"ip_hash\"\n";
+        let world = World::new(&text, 1, answering());
+        set(&world, &[9002], true);
+        assert_eq!(who(&world).await.len(), 1);
+        // With a key per request, both groups take their share.
+        let by_path = config("a", "{ spill_over = \"80%\" }")
+            + "balance = { policy = \"consistent_hash\", key = \"path\" }\n";
+        let world = World::new(&by_path, 1, answering());
+        set(&world, &[9002], true);
+        let (mut client, mut near) = (Client::new(&world), 0);
+        for number in 0..1000 {
+            let mut ports = Vec::new();
+            for _ in 0..2 {
+                client.send(&get(&format!("/{number}"))).await;
+                ports.push(client.receive().await.expect("a response").body.expect("whole"));
+            }
+            assert_eq!(ports[0], ports[1], "{number}");
+            near += usize::from(ports[0] == b"9001");
+        }
+        assert!((580..=670).contains(&near), "{near}");
+    });
+}
+
+#[test]
+fn a_cookie_leads_to_the_group_of_its_endpoint() {
+    run(|| async {
+        let text = config("a", "{ spill_over = \"80%\" }")
+            + "balance = { policy = \"sticky\", secret = \"0123456789abcdef0123\" }\n";
+        let world = World::new(&text, 1, endpoints(|_, port, reader, writer| answer(port, reader, writer)));
+        set(&world, &[9002], true);
+        for _ in 0..20 {
+            let mut client = Client::new(&world);
+            client.send(&get("/")).await;
+            let got = client.receive().await.expect("a response");
+            let cookie = got.head.get("set-cookie").expect("a cookie").split(';').next().unwrap().to_owned();
+            let own = got.body.expect("whole");
+            for _ in 0..5 {
+                client.send(&format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n")).await;
+                assert_eq!(client.receive().await.expect("a response").body.expect("whole"), own);
+            }
+        }
+    });
+}

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use usher_api::Candidate;
+use usher_api::balancer::Affinity;
 
 use maglev::Maglev;
 use ring::Ring;
@@ -84,6 +85,11 @@ pub(super) fn mix(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+/// The group of endpoints for a key. Mixed again, so that it has nothing to do with the endpoint within it.
+pub(super) fn affinity(key: Option<u64>) -> Affinity {
+    key.map_or(Affinity::None, |key| Affinity::Key(mix(!key)))
 }
 
 /// A hash of bytes: eight at a time, folded by multiplication. The same everywhere and for ever, so that several proxies

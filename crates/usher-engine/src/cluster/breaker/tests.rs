@@ -159,3 +159,13 @@ fn statuses_that_fail_are_those_of_gateways_unless_told() {
         assert_eq!([is_failure(&usual, status), is_failure(&told, status)], fails, "{status}");
     }
 }
+
+#[test]
+fn what_breaks_off_later_counts() {
+    let (breaker, settings) = (Arc::<Breaker>::default(), settings());
+    asks(&breaker, &[(12, GOOD)], 0);
+    let lines: Vec<_> = (0..6).filter_map(|_| breaker.broke_off(&settings, (0, 0))).collect();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("6 of 12 requests failed"), "{lines:?}");
+    assert_eq!(breaker.broke_off(&settings, (0, 0)), None);
+}

@@ -162,6 +162,7 @@ impl<D: Dialer> Attempt<'_, D> {
         // What was waited for before this try is the request's time, but not the endpoint's.
         let first_byte_micros = micros_since(self.begun);
         exchange.record.first_byte = micros_since(self.visit.started);
+        lease.heard();
         lease.endpoint.metrics.first_byte(first_byte_micros);
         let (framing, options) = self.read(exchange).map_err(malformed)?;
         connection.begin_receive(framing);

@@ -162,7 +162,7 @@ async fn race<D: Dialer>(
         (second, failed) => {
             match second {
                 Ok(headed) => given_up::response(spare, beside.cluster, (headed, lease)),
-                Err(error) => note_failure(beside.visit, beside.cluster, (lease, &error, beside.begun)),
+                Err(error) => note_failure(beside, (lease, &error)),
             }
             End::First(match failed {
                 Some(outcome) => outcome,
@@ -213,7 +213,7 @@ fn settle<D: Dialer>(
             (headed, second)
         }
         (End::Alone(headed, Err(error)), second) => {
-            note_failure(visit, cluster, (&lease, &error, attempt.begun));
+            note_failure(attempt, (&lease, &error));
             exchange.note_failure(&error);
             (headed, second)
         }

@@ -58,7 +58,7 @@ pub(super) async fn send<D: Dialer>(
         Ok(()) => End::Close,
         Err(error) if error.side == Side::Upstream => {
             forwarded.lease.endpoint.metrics.failed();
-            forwarded.cluster.broke_off();
+            forwarded.cluster.broke_off(visit.worker.random());
             visit.worker.metrics.upstream.failed(error.kind);
             let until_end = matches!(framing, Framing::Chunked | Framing::Close);
             cut_short(visit, exchange, down, (&error, until_end)).await

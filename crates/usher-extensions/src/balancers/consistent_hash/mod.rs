@@ -8,10 +8,11 @@ pub mod config;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use usher_api::balancer::Outcome;
-use usher_api::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
+use usher_api::balancer::{Affinity, Outcome};
+use usher_api::{Balance, Balancer, BalancerFactory, Candidate, Exchange, PickInput};
 use usher_config::Decode;
 use usher_http::{FieldId, cookie};
 
@@ -86,7 +87,7 @@ impl Balancer for ByKey {
         if input.usable == 0 {
             return None;
         }
-        let key = self.key(input).unwrap_or_else(|| self.random.next());
+        let key = self.key(input.client, input.exchange).unwrap_or_else(|| self.random.next());
         match self.config.bounded_load {
             Some(factor) => self.pick_bounded(input, key, factor),
             None => {
@@ -94,6 +95,10 @@ impl Balancer for ByKey {
                 self.table.find(key, open).or_else(|| hashing::search(input.candidates, key))
             }
         }
+    }
+
+    fn affinity(&self, client: Option<IpAddr>, exchange: &Exchange) -> Affinity {
+        hashing::affinity(self.key(client, exchange))
     }
 
     fn finished(&mut self, _outcome: Outcome) {
@@ -108,9 +113,9 @@ impl Balancer for ByKey {
 
 impl ByKey {
     /// The hash of the request's key; `None` if it has none.
-    fn key(&self, input: &PickInput<'_>) -> Option<u64> {
-        let by_address = || input.client.map(|address| hash_address(address, PREFIXES));
-        let request = &input.exchange.request;
+    fn key(&self, client: Option<IpAddr>, exchange: &Exchange) -> Option<u64> {
+        let by_address = || client.map(|address| hash_address(address, PREFIXES));
+        let request = &exchange.request;
         let named = match &self.config.key {
             Key::ClientIp => return by_address(),
             Key::Path => Some(request.path.as_bytes()),

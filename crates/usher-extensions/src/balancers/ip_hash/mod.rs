@@ -6,9 +6,11 @@ pub mod config;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use usher_api::{Balance, Balancer, BalancerFactory, Candidate, PickInput};
+use usher_api::balancer::Affinity;
+use usher_api::{Balance, Balancer, BalancerFactory, Candidate, Exchange, PickInput};
 use usher_config::Decode;
 
 use super::hashing::{self, Algorithm, Shared, Table, hash_address};
@@ -59,6 +61,10 @@ impl Balancer for ByAddress {
         let key = named.unwrap_or_else(|| self.random.next());
         let open = |i: usize| input.candidates.get(i).is_some_and(may_be_chosen);
         self.table.find(key, open).or_else(|| hashing::search(input.candidates, key))
+    }
+
+    fn affinity(&self, client: Option<IpAddr>, _: &Exchange) -> Affinity {
+        hashing::affinity(client.map(|address| hash_address(address, self.prefixes)))
     }
 
     fn reweighted(&mut self, candidates: &[Candidate]) {

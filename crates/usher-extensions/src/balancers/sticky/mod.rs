@@ -9,9 +9,11 @@ mod cookie;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use usher_api::balancer::Affinity;
 use usher_api::{Balance, Balancer, BalancerFactory, BuildContext, Candidate, Exchange, PickInput};
 use usher_config::{Decode, Diagnostic, Node};
 use usher_http::{FieldId, cookie::CookieError, cookie::SameSite};
@@ -121,6 +123,13 @@ impl Balancer for Visitors {
             Some((_, one)) => self.stand_in(input, one),
             None => self.fewest.pick(input.candidates),
         }
+    }
+
+    /// Its own endpoint's group; while that is out, always the same other one.
+    fn affinity(&self, client: Option<IpAddr>, exchange: &Exchange) -> Affinity {
+        let Some(named) = self.values.named(&self.cookies, exchange) else { return Affinity::None };
+        let client = client.map_or(0, |address| hash_address(address, PREFIXES));
+        Affinity::Endpoint(named.endpoint, mix(!client))
     }
 
     fn reweighted(&mut self, candidates: &[Candidate]) {
