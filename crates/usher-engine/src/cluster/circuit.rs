@@ -9,7 +9,7 @@ use usher_net::Transport;
 
 use super::Cluster;
 pub(crate) use super::breaker::Permit;
-use super::breaker::{Breaker, Verdict, is_failure};
+use super::breaker::{Breaker, Phase, Verdict, is_failure};
 use crate::snapshot::ClusterSpec;
 
 /// A cluster's breaker.
@@ -62,6 +62,12 @@ impl<S: Transport> Cluster<S> {
             error.retry_after = seconds;
             error
         })
+    }
+
+    /// Whether the cluster takes what nobody waits for: only while its circuit is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        let phase = self.spec.circuit.as_ref().map(|circuit| circuit.breaker.phase());
+        phase.is_none_or(|phase| matches!(phase, Phase::Closed | Phase::HeldClosed))
     }
 
     /// Tells the breaker what became of a request for which there was leave.

@@ -174,7 +174,12 @@ impl<D: Dialer> Copy<D> {
         };
         cluster.asked(visit.worker.deadlines.coarse_millis());
         // Where endpoints have as many requests as they may, visitors come first: a copy does not wait for a place.
-        let lease = match cluster.pick(exchange, &[]) {
+        // And where the circuit is not closed, no copy goes where no visitor may.
+        let picked = match cluster.is_closed() {
+            true => cluster.pick(exchange, &[]),
+            false => Err(Error::new(Side::Proxy, ErrorKind::CircuitOpen)),
+        };
+        let lease = match picked {
             Ok(lease) => lease,
             Err(error) => {
                 visit.worker.metrics.upstream.failed(error.kind);
@@ -202,13 +207,13 @@ async fn exchange_with<D: Dialer>(
     match tried {
         Ok(Ok(headed)) => read_away(attempt, exchange, (headed, lease, payload), (end, nobody)).await,
         Ok(Err(failed)) => {
-            note_failure(attempt.visit, cluster, (&lease, &failed));
+            note_failure(attempt, (&lease, &failed));
             ended(&failed, &nobody)
         }
         // It had the whole request, and said nothing.
         Err(_) if nobody.is_done() => {
             let late = Error::new(Side::Upstream, ErrorKind::FirstByteTimeout);
-            note_failure(attempt.visit, cluster, (&lease, &late));
+            note_failure(attempt, (&lease, &late));
             MirrorOutcome::Timeout
         }
         Err(_) => {
