@@ -9,6 +9,7 @@ mod onward;
 mod retry;
 mod routes;
 mod split;
+mod zone;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +42,7 @@ pub use mirror::Mirror;
 pub use onward::{Onward, Passthrough};
 pub use retry::RetryPolicy;
 pub use split::ShiftPlan;
+pub use zone::Zone;
 
 /// All that is needed to serve requests.
 pub struct Snapshot {
@@ -368,15 +370,6 @@ pub struct EndpointSpec {
     pub label: Arc<str>,
     /// Where it is.
     pub zone: Zone,
-}
-
-/// Where an endpoint is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Zone {
-    /// Its label `zone`.
-    pub name: Option<Arc<str>>,
-    /// It is not in the zone of this proxy, and the cluster prefers those that are.
-    pub elsewhere: bool,
 }
 
 /// How an endpoint is spoken to.
