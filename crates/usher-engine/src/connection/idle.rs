@@ -5,6 +5,7 @@
 //! speaks again, it gets a task again.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -26,9 +27,9 @@ const LOOK: Duration = Duration::from_millis(100);
 const PART: usize = 10;
 const RESTED: Duration = Duration::from_secs(1);
 
-/// While there is no memory: so many are woken at a time, and how long the next wait.
-const WOKEN: usize = 16;
-const PAUSE: Duration = Duration::from_millis(10);
+/// While there is no memory, so many strangers are woken at a time, and how long the next wait.
+const WOKEN: usize = 32;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection that cannot rest, given back.
 type Back<D, T> = Box<(Guest<D>, Secured<T>)>;
@@ -38,6 +39,8 @@ pub struct IdleConnections<D: Dialer, T> {
     worker: Rc<Worker<D>>,
     watch: RefCell<Watch>,
     rows: RefCell<Rows<IdleConnection<D, T>>>,
+    /// Who has spoken and waits to be woken, while there is no memory.
+    spoken_to: RefCell<VecDeque<usize>>,
     is_closed: Cell<bool>,
     begin: Instant,
 }
@@ -53,6 +56,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             worker,
             watch,
             rows: RefCell::default(),
+            spoken_to: RefCell::default(),
             is_closed: Cell::new(false),
             begin: Instant::now(),
         }))
@@ -84,12 +88,13 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let watching = async {
             let mut ready = Vec::new();
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
-                for (count, number) in ready.drain(..).enumerate() {
-                    // Each that is woken takes memory, and does not say how much.
-                    if count % WOKEN == WOKEN - 1 && shortage::is_full() {
-                        tokio::time::sleep(PAUSE).await;
+                for number in ready.drain(..) {
+                    // Each that is woken takes memory, and of a stranger nobody knows how much.
+                    if shortage::is_full() && !self.is_known(number) {
+                        self.spoken_to.borrow_mut().push_back(number);
+                    } else {
+                        self.wake(number);
                     }
-                    self.wake(number);
                 }
             }
             // The kernel would not say who is spoken to: then nobody rests, and each waits in a task of its own.
@@ -120,7 +125,24 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                 self.rows.borrow_mut().give_back();
             }
         };
-        tokio::join!(watching, looking);
+        let pacing = async {
+            let mut turns = tokio::time::interval(PAUSE);
+            loop {
+                turns.tick().await;
+                let most = if shortage::is_full() { WOKEN } else { usize::MAX };
+                for _ in 0..most {
+                    let Some(number) = self.spoken_to.borrow_mut().pop_front() else { break };
+                    self.wake(number);
+                }
+            }
+        };
+        tokio::join!(watching, looking, pacing);
+    }
+
+    /// Whether the client of a row has taken a whole response before.
+    fn is_known(&self, number: usize) -> bool {
+        let rows = self.rows.borrow();
+        rows.rows.get(number).is_some_and(|row| row.as_ref().is_some_and(|row| row.door.is_known))
     }
 
     /// Those who have rested longest: some of all, while the process is short of memory or descriptors.
@@ -128,7 +150,9 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let since =
             |row: &IdleConnection<D, T>, until: u64| until.saturating_sub(row.patience.as_millis() as u64);
         let latest = self.now().saturating_sub(RESTED.as_millis() as u64);
-        self.rows.borrow_mut().take_longest(since, latest)
+        // Who has spoken already does not rest.
+        let spoken_to: HashSet<usize> = self.spoken_to.borrow().iter().copied().collect();
+        self.rows.borrow_mut().take_longest(&spoken_to, since, latest)
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, ready: &mut Vec<usize>) -> Poll<std::io::Result<()>> {
@@ -204,11 +228,11 @@ impl<R> Rows<R> {
     }
 
     /// Takes one in [`PART`] of those who rest, the longest first, of those whose rest began before `latest`.
-    fn take_longest(&mut self, since: impl Fn(&R, u64) -> u64, latest: u64) -> Vec<R> {
+    fn take_longest(&mut self, but: &HashSet<usize>, since: impl Fn(&R, u64) -> u64, latest: u64) -> Vec<R> {
         let rows = self.rows.iter().zip(&self.until).enumerate();
         let mut rested: Vec<(u64, usize)> = rows
             .filter_map(|(number, (row, until))| Some((since(row.as_ref()?, *until), number)))
-            .filter(|(since, _)| *since <= latest)
+            .filter(|(since, number)| *since <= latest && !but.contains(number))
             .collect();
         let most = rested.len().div_ceil(PART);
         rested.sort_unstable();
