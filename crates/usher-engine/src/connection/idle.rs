@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::tls::Secured;
@@ -41,6 +42,7 @@ pub struct IdleConnections<D: Dialer, T> {
     rows: RefCell<Rows<IdleConnection<D, T>>>,
     /// Who has spoken and waits to be woken, while there is no memory.
     spoken_to: RefCell<VecDeque<usize>>,
+    somebody_waits: Notify,
     is_closed: Cell<bool>,
     begin: Instant,
 }
@@ -57,6 +59,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             watch,
             rows: RefCell::default(),
             spoken_to: RefCell::default(),
+            somebody_waits: Notify::new(),
             is_closed: Cell::new(false),
             begin: Instant::now(),
         }))
@@ -92,6 +95,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                     // Each that is woken takes memory, and of a stranger nobody knows how much.
                     if shortage::is_full() && !self.is_known(number) {
                         self.spoken_to.borrow_mut().push_back(number);
+                        self.somebody_waits.notify_one();
                     } else {
                         self.wake(number);
                     }
@@ -126,14 +130,16 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             }
         };
         let pacing = async {
-            let mut turns = tokio::time::interval(PAUSE);
             loop {
-                turns.tick().await;
+                if self.spoken_to.borrow().is_empty() {
+                    self.somebody_waits.notified().await;
+                }
                 let most = if shortage::is_full() { WOKEN } else { usize::MAX };
                 for _ in 0..most {
                     let Some(number) = self.spoken_to.borrow_mut().pop_front() else { break };
                     self.wake(number);
                 }
+                tokio::time::sleep(PAUSE).await;
             }
         };
         tokio::join!(watching, looking, pacing);

