@@ -38,9 +38,10 @@ const NINTHS: usize = 9;
 /// measures.
 const TURN: usize = 40;
 const REST: Duration = Duration::from_millis(5);
-/// Requests per second of the client that behaves, and its connections.
-const RATE: f64 = 200.0;
-const CONNECTIONS: usize = 8;
+/// Requests per second of the client that behaves, and its connections. One: of several, those that the rate does not need
+/// would rest, and near the ceiling what rests is closed.
+const RATE: f64 = 100.0;
+const CONNECTIONS: usize = 1;
 /// What the system sends ahead for each connection to the endpoint (bytes): as the crowd takes nothing, all of it stays
 /// where it is, and the memory of all sockets together is limited.
 const AHEAD: &str = "16384";
@@ -87,7 +88,9 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let options = Options::parse(&flags.rest())?;
     usher_net::raise_open_files()?;
     let endpoint = Endpoint::start_with(&options, &["--send-buffer", AHEAD])?;
-    let to = endpoint.addresses.http;
+    // Whoever behaves has an endpoint of its own: how the other one bears the crowd is not what is measured.
+    let own = Endpoint::start_with(&options, &[])?;
+    let to = (own.addresses.http, endpoint.addresses.http);
     let outcomes = [
         stage("alone", &setting.memory, 0, (&setting, &options, to))?,
         stage("crowd", &setting.memory, setting.clients, (&setting, &options, to))?,
@@ -105,17 +108,17 @@ fn stage(
     name: &'static str,
     memory: &str,
     clients: usize,
-    (setting, options, endpoint): (&Setting, &Options, SocketAddr),
+    (setting, options, endpoints): (&Setting, &Options, (SocketAddr, SocketAddr)),
 ) -> io::Result<Outcome> {
     eprintln!("{name}: {clients} slow clients, memory {memory}");
-    let proxy = Proxy::start(memory, options, endpoint)?;
-    let crowd = (clients > 0).then(|| Gathered::start(&proxy, clients)).transpose()?;
-    if crowd.is_some() {
-        thread::sleep(GATHERING);
-    }
+    let proxy = Proxy::start(memory, options, endpoints)?;
     let job = Job::get("/1k", 1024, false);
     let mut load = Load::open(proxy.plain, CONNECTIONS)?;
     load.at_rate(&job, RATE, Duration::from_secs(1))?;
+    let crowd = (clients > 0).then(|| Gathered::start(&proxy, clients)).transpose()?;
+    if crowd.is_some() {
+        load.at_rate(&job, RATE, GATHERING)?;
+    }
     let sampler = Sampler::start(proxy.process.id());
     let taken = load.at_rate(&job, RATE, setting.length)?;
     let sampled = sampler.stop() as f64 / 1024.0;
@@ -148,7 +151,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn start(memory: &str, options: &Options, endpoint: SocketAddr) -> io::Result<Self> {
+    fn start(memory: &str, options: &Options, (own, endpoint): (SocketAddr, SocketAddr)) -> io::Result<Self> {
         let scratch = Scratch::new()?;
         let files = Files::make(scratch.path())?;
         let [plain, secure, admin] = [free()?, free()?, free()?];
@@ -157,7 +160,7 @@ impl Proxy {
             "workers = 1\nmemory = \"{memory}\"\naccess_log = \"off\"\nadmin = \"{admin}\"\nautomatic_https = false\n\
              [[certificate]]\ncert = \"{certificate}\"\nkey = \"{key}\"\n\
              [[listener]]\nbind = \"{plain}\"\n[[listener]]\nbind = \"{secure}\"\ntls = true\n\
-             [[route]]\nto = \"{endpoint}\"\n\
+             [[route]]\nto = \"{own}\"\n\
              [[route]]\npath = \"/big\"\nto = \"{endpoint}\"\nrewrite = {{ path = \"/10m\" }}\n\
              [[route]]\npath = \"/gather\"\nto = \"{endpoint}\"\nbuffer_request = \"1MiB\"\n"
         );
