@@ -12,6 +12,7 @@ use socket2::SockRef;
 use tokio::net::{TcpSocket, UnixStream};
 
 use crate::address::Address;
+use crate::datagrams::Flow;
 use crate::options::SocketOptions;
 use crate::quic::{self, QuicConnector, QuicKeys, QuicOptions};
 use crate::stream::Stream;
@@ -39,6 +40,15 @@ pub trait Dialer: 'static {
         name: &str,
     ) -> io::Result<quic::Connection> {
         let _ = (address, tls, name);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// A socket for datagrams to and from `address`.
+    ///
+    /// # Errors
+    /// Unsupported, where there is no UDP; or what the system says.
+    fn dial_udp(&self, address: SocketAddr) -> io::Result<Flow> {
+        let _ = address;
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -75,6 +85,10 @@ impl Dialer for SystemDialer {
         }
         let connector = self.quic.get().ok_or(io::ErrorKind::Unsupported)?;
         connector.connect(address, name, tls)
+    }
+
+    fn dial_udp(&self, address: SocketAddr) -> io::Result<Flow> {
+        Flow::connect(address)
     }
 }
 

@@ -32,6 +32,11 @@ impl Channel {
         Ok((Self(ours), theirs.into()))
     }
 
+    /// An end that is there already.
+    pub fn of(descriptor: OwnedFd) -> Self {
+        Self(descriptor.into())
+    }
+
     /// The end that this process was started with; none if its standard input is something else.
     pub fn of_stdin() -> Option<Self> {
         let socket: Socket = io::stdin().as_fd().try_clone_to_owned().ok()?.into();

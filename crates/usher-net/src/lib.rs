@@ -4,6 +4,7 @@
 //! - [`Pipe`]: a kernel pipe through which bytes go from socket to socket.
 //! - [`bind`] and [`Listener`]: listening, one queue per worker, drained at the end.
 //! - [`Inherited`], [`adopt`], [`handover`]: sockets that another process opened; [`activated`]: from systemd.
+//! - [`datagrams`]: UDP as it comes, from clients and to endpoints.
 //! - [`Dialer`]: how the engine reaches endpoints without opening sockets itself.
 //! - [`Watch`]: the wait for the next byte of very many connections.
 //! - [`proxy_protocol`]: who the client is when a load balancer stands before us.
@@ -15,6 +16,7 @@
 mod accepted;
 mod address;
 mod affinity;
+pub mod datagrams;
 mod dial;
 pub mod handover;
 mod inherited;

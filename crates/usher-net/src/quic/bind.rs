@@ -79,20 +79,5 @@ fn enlarge(socket: &SockRef<'_>) {
 }
 
 pub(super) fn explain(address: SocketAddr, error: &io::Error) -> io::Error {
-    let port = address.port();
-    let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!(
-                "the address is in use; `ss -lunp 'sport = :{port}'` shows by whom: stop that or choose another port"
-            )
-        }
-        io::ErrorKind::PermissionDenied if port < 1024 => {
-            "permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "no interface has this address; `ip address` lists those that exist".to_owned()
-        }
-        _ => error.to_string(),
-    };
-    io::Error::new(error.kind(), format!("cannot listen on `{address}` for HTTP/3 (UDP): {hint}"))
+    crate::datagrams::explain(address, "HTTP/3 (UDP)", error)
 }

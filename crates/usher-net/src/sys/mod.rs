@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod datagrams;
 mod heap;
 mod inherited;
 mod steering;
@@ -13,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub(crate) use datagrams::{BATCH, Received, SLOT, Sending, receive, receive_trains, send, tell_local};
 pub use heap::CountedHeap;
 pub(crate) use inherited::inherited_descriptors;
 pub(crate) use steering::{Bank, MAX_BANKS, attach_steering};
@@ -59,6 +61,7 @@ pub(crate) fn path_mtu(socket: &UdpSocket, is_ipv6: bool) -> io::Result<libc::c_
 pub(crate) trait Keeps: AsRawFd {}
 impl Keeps for TcpListener {}
 impl Keeps for OwnedFd {}
+impl Keeps for UdpSocket {}
 
 /// Watches a descriptor until it is readable: a listening socket, whose connections are not accepted through the
 /// runtime, or an epoll instance.
@@ -69,9 +72,18 @@ impl Keeps for OwnedFd {}
 /// # Panics
 /// Outside of a tokio runtime with an I/O driver.
 pub(crate) fn watch<T: Keeps>(owner: T) -> io::Result<AsyncFd<T>> {
+    watch_for(owner, Interest::READABLE)
+}
+
+/// The same for a socket of datagrams, of which errors are told too: ICMP says something about those sent before.
+pub(crate) fn watch_datagrams(owner: UdpSocket) -> io::Result<AsyncFd<UdpSocket>> {
+    watch_for(owner, Interest::READABLE | Interest::ERROR)
+}
+
+fn watch_for<T: Keeps>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: `T` owns its descriptor, never changes it, and closes it only when it is dropped (`Keeps` is private to
-    // this crate, and both its types do so); the `AsyncFd` owns the `T`.
-    let watched = unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) };
+    // this crate, and all its types do so); the `AsyncFd` owns the `T`.
+    let watched = unsafe { AsyncFd::register_with_interest(owner, interest) };
     watched.map_err(io::Error::from)
 }
 
