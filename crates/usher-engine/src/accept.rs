@@ -44,6 +44,13 @@ impl Stop {
         self.stopped.set(true);
         self.notify.notify_one();
     }
+
+    /// Waits until that was said.
+    pub(crate) async fn stopped(&self) {
+        while !self.stopped.get() {
+            self.notify.notified().await;
+        }
+    }
 }
 
 /// Accepts and serves connections until `stop`. `index` is the listener's number in the snapshot of now.

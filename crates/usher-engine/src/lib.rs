@@ -6,6 +6,7 @@
 //! - [`cluster`]: endpoints, balancing and pooled connections of one worker.
 //! - [`connection`]: a client's connection from its first byte to its last.
 //! - `l4`: connections that are passed on as they come.
+//! - [`udp`]: sessions of datagrams, which are passed on likewise.
 
 pub mod accept;
 pub mod cluster;
@@ -18,6 +19,7 @@ pub mod shift;
 pub mod snapshot;
 mod steps;
 mod subject;
+pub mod udp;
 pub mod worker;
 
 pub use snapshot::Snapshot;

@@ -24,6 +24,7 @@ pub fn render(registry: &Registry) -> String {
     families::process(&mut out, registry, &reading);
     families::connections(&mut out, &reading.totals);
     families::passed(&mut out, &reading.totals);
+    families::udp(&mut out, &reading.totals);
     families::certificates(&mut out, registry);
     families::requests(&mut out, &reading.totals);
     families::upstream(&mut out, &reading.totals);

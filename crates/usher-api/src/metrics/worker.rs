@@ -38,6 +38,8 @@ group! {
         pub tunnels: Tunnels,
         /// Connections that are passed on as they come.
         pub passed: Passed,
+        /// Sessions of UDP.
+        pub udp: Udp,
         /// Connections to endpoints.
         pub upstream: Upstream,
     }
@@ -116,6 +118,30 @@ group! {
         pub received: Counter,
         /// Bytes to clients.
         pub sent: Counter,
+    }
+}
+
+group! {
+    /// Sessions of UDP: the datagrams of one client, and those that it is sent.
+    pub struct Udp {
+        /// Begun so far.
+        pub opened: Counter,
+        /// Open now.
+        pub active: Gauge,
+        /// Ended so far because of something, by reason; the others had all answers, or nothing more was said.
+        pub by_reason: ByReason,
+        /// From the first datagram to the end.
+        pub duration: Histogram,
+        /// Datagrams of clients that endpoints were sent.
+        pub received_datagrams: Counter,
+        /// Datagrams to clients.
+        pub sent_datagrams: Counter,
+        /// Bytes of clients that endpoints were sent.
+        pub received: Counter,
+        /// Bytes to clients.
+        pub sent: Counter,
+        /// Datagrams that went nowhere, by reason.
+        pub dropped: ByReason,
     }
 }
 
@@ -315,6 +341,48 @@ impl Passed {
     pub fn moved(&self, received: u64, sent: u64) {
         self.received.add(received);
         self.sent.add(sent);
+    }
+}
+
+impl Udp {
+    /// A session has begun.
+    pub fn opened(&self) {
+        self.opened.increment();
+        self.active.increment();
+    }
+
+    /// A session that was `opened` is there no more, whatever came of it.
+    pub fn closed(&self) {
+        self.active.decrement();
+    }
+
+    /// It has ended after so many microseconds; without a reason if nothing was wrong.
+    pub fn ended(&self, reason: &'static str, micros: u64) {
+        self.duration.observe(micros);
+        if !reason.is_empty() {
+            self.by_reason.of(reason).increment();
+        }
+    }
+
+    /// So many datagrams, with so many bytes, went to an endpoint.
+    #[inline]
+    pub fn received(&self, datagrams: u64, bytes: u64) {
+        self.received_datagrams.add(datagrams);
+        self.received.add(bytes);
+    }
+
+    /// So many datagrams, with so many bytes, went to a client.
+    #[inline]
+    pub fn sent(&self, datagrams: u64, bytes: u64) {
+        self.sent_datagrams.add(datagrams);
+        self.sent.add(bytes);
+    }
+
+    /// So many datagrams went nowhere.
+    pub fn dropped(&self, reason: &'static str, datagrams: u64) {
+        if datagrams > 0 {
+            self.dropped.of(reason).add(datagrams);
+        }
     }
 }
 

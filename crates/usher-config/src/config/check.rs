@@ -9,7 +9,7 @@ mod secure;
 use std::collections::{BTreeSet, HashMap};
 
 use super::route::is_token_byte;
-use super::{Bundle, Config, Listener, Route, SplitTarget};
+use super::{Bundle, Carries, Config, Listener, Protocol, Route, SplitTarget};
 use crate::decode::table::unknown_key;
 use crate::decode::{Context, Decode as _, Section, Spanned};
 use crate::diagnostic::Diagnostic;
@@ -211,19 +211,43 @@ fn proxy_protocol(listener: &Listener, cx: &mut Context<'_>) {
     }
 }
 
+/// An address, and whether it takes only IPv6.
+type Bound<'a> = (&'a Spanned<BindAddress>, bool);
+
 /// No address twice. Compared by port first, so that many listeners cost little.
 fn binds(config: &Config, cx: &mut Context<'_>) {
-    let mut seen: HashMap<Option<u16>, Vec<(&Spanned<crate::BindAddress>, bool)>> = HashMap::new();
+    let mut seen: HashMap<(Option<u16>, bool), Vec<Bound<'_>>> = HashMap::new();
     for listener in &config.listeners {
         for bind in &listener.bind {
-            let others = seen.entry(bind.port()).or_default();
-            let clash = others.iter().find(|(other, only)| bind.overlaps(other, (listener.ipv6_only, *only)));
-            if let Some((other, _)) = clash {
-                cx.push(clashing(bind, other));
+            let mut clashes = false;
+            // TCP and UDP have ports of their own, and HTTP/3 takes both.
+            let is_udp = listener.protocol == Carries::Udp;
+            let takes = [(false, !is_udp), (true, is_udp || listener.speaks(Protocol::H3))];
+            for (udp, _) in takes.into_iter().filter(|(_, takes)| *takes) {
+                let others = seen.entry((bind.port(), udp)).or_default();
+                let clash =
+                    others.iter().find(|(other, only)| bind.overlaps(other, (listener.ipv6_only, *only)));
+                if let Some((other, _)) = clash.filter(|_| !clashes) {
+                    let quic = udp && (!is_udp || is_quic(other, config));
+                    cx.push(if quic { over_quic(bind, other) } else { clashing(bind, other) });
+                    clashes = true;
+                }
+                others.push((bind, listener.ipv6_only));
             }
-            others.push((bind, listener.ipv6_only));
         }
     }
+}
+
+/// Whether HTTP/3 is what takes UDP there.
+fn is_quic(bind: &Spanned<crate::BindAddress>, config: &Config) -> bool {
+    let has = |listener: &&Spanned<Listener>| listener.bind.iter().any(|one| std::ptr::eq(one, bind));
+    config.listeners.iter().find(has).is_some_and(|listener| listener.protocol != Carries::Udp)
+}
+
+fn over_quic(again: &Spanned<crate::BindAddress>, first: &Spanned<crate::BindAddress>) -> Diagnostic {
+    let error = Diagnostic::error(format!("two listeners want the datagrams of `{}`", again.value));
+    let error = error.at(again.span, "again here").at(first.span, "first here");
+    error.help("HTTP/3 takes UDP too: set `protocols = [\"h1\", \"h2\"]` there, or choose another port")
 }
 
 fn clashing(again: &Spanned<crate::BindAddress>, first: &Spanned<crate::BindAddress>) -> Diagnostic {

@@ -1,9 +1,9 @@
-//! Listeners that carry TCP, and PROXY headers towards endpoints: what their keys say about one another.
+//! Listeners that carry TCP or UDP, and PROXY headers towards endpoints: what their keys say about one another.
 
 use super::{Cluster, Config, Listener, UpstreamProtocol};
 use crate::decode::{Context, Spanned};
 use crate::diagnostic::Diagnostic;
-use crate::document::{Document, Key, Node};
+use crate::document::{Document, Node};
 use crate::source::Span;
 use crate::value::Scheme;
 
@@ -14,6 +14,8 @@ crate::names! {
         Http = "http",
         /// TCP: bytes both ways, to an endpoint of `to` or `cluster`. With `tls`, it is ended here.
         Tcp = "tcp",
+        /// UDP: datagrams both ways, to an endpoint of `to` or `cluster`.
+        Udp = "udp",
     }
 }
 
@@ -28,29 +30,53 @@ crate::names! {
     }
 }
 
+/// Keys of a table of a listener; of the listener itself where that has no name.
+type Keys = (&'static str, &'static [&'static str]);
+
 /// Keys of a listener that are about HTTP, and of its tables. `timeouts.head` is also for PROXY headers.
-const HTTP_ONLY: [(&str, &[&str]); 4] = [
+const HTTP_ONLY: [Keys; 4] = [
     ("", &["protocols", "redirect_https"]),
     ("limits", &["streams", "request_line", "head", "fields"]),
     ("timeouts", &["body_idle", "keep_alive", "write_stall"]),
     ("tls", &["early_data"]),
 ];
 
-/// Whether some listener carries TCP, so that a config makes sense without routes.
+/// Keys of a listener that are about connections, which UDP has not; those about HTTP are not for it either.
+const STREAMS_ONLY: [Keys; 2] = [
+    (
+        "",
+        &[
+            "proxy_protocol",
+            "tls",
+            "backlog",
+            "tcp_nodelay",
+            "tcp_keepalive",
+            "fast_open",
+            "defer_accept",
+            "mode",
+        ],
+    ),
+    ("timeouts", &["handshake", "head", "tunnel_idle"]),
+];
+
+/// Whether some listener carries TCP or UDP, so that a config makes sense without routes.
 pub(super) fn is_any(document: &Document) -> bool {
     listeners(document)
-        .any(|listener| listener.get("protocol").and_then(Node::as_str) == Some(Carries::Tcp.name()))
+        .filter_map(|listener| listener.get("protocol").and_then(Node::as_str))
+        .any(|protocol| [Carries::Tcp, Carries::Udp].iter().any(|carried| carried.name() == protocol))
 }
 
 /// All checks.
 pub(super) fn all(config: &Config, document: &Document, cx: &mut Context<'_>) {
     for listener in &config.listeners {
+        let written = listeners(document).find(|node| node.span == listener.span);
+        written.into_iter().for_each(|node| misplaced(node, listener.protocol, cx));
         match listener.protocol {
             Carries::Http => of_http(listener, cx),
-            Carries::Tcp => {
-                target(listener, cx);
-                let written = listeners(document).find(|node| node.span == listener.span);
-                written.into_iter().flat_map(misplaced).for_each(|(key, name)| about_http(key, &name, cx));
+            Carries::Tcp => target(listener, "TCP", cx),
+            Carries::Udp => {
+                target(listener, "UDP", cx);
+                unix(listener, cx);
             }
         }
     }
@@ -62,21 +88,38 @@ fn listeners(document: &Document) -> impl Iterator<Item = &Node> {
     document.root.get("listener").and_then(Node::as_list).unwrap_or_default().iter()
 }
 
-/// Keys of a listener that are about HTTP, each with its name.
-fn misplaced(listener: &Node) -> Vec<(&Key, String)> {
-    let of_table = |(table, names): (&str, &[&str])| {
-        let node = if table.is_empty() { Some(listener) } else { listener.get(table) };
-        let keys = node.and_then(Node::as_table).unwrap_or_default().iter().map(|(key, _)| key);
-        let found = keys.filter(|key| names.contains(&key.name.as_str()));
-        let named =
-            |key: &Key| if table.is_empty() { key.name.clone() } else { format!("{table}.{}", key.name) };
-        found.map(|key| (key, named(key))).collect::<Vec<_>>()
+/// Keys of a listener that mean nothing for what it carries.
+fn misplaced(listener: &Node, carries: Carries, cx: &mut Context<'_>) {
+    let sessions: [Keys; 1] = [("", &["sessions"])];
+    let (of_http, of_streams) = (&HTTP_ONLY[..], &STREAMS_ONLY[..]);
+    let about: &[(&[Keys], &str)] = match carries {
+        Carries::Http => &[(&sessions, "UDP, and this listener carries HTTP")],
+        Carries::Tcp => &[
+            (of_http, "HTTP, and this listener carries TCP"),
+            (&sessions, "UDP, and this listener carries TCP"),
+        ],
+        Carries::Udp => &[
+            (of_http, "HTTP, and this listener carries UDP"),
+            (of_streams, "connections, and this listener carries UDP"),
+        ],
     };
-    HTTP_ONLY.into_iter().flat_map(of_table).collect()
+    for (keys, why) in about {
+        for (table, names) in *keys {
+            let node = if table.is_empty() { Some(listener) } else { listener.get(table) };
+            let written = node.and_then(Node::as_table).unwrap_or_default().iter().map(|(key, _)| key);
+            for key in written.filter(|key| names.contains(&key.name.as_str())) {
+                let name = if table.is_empty() { key.name.clone() } else { format!("{table}.{}", key.name) };
+                cx.error_help(key.span, format!("`{name}` is about {why}"), "leave it out");
+            }
+        }
+    }
 }
 
-fn about_http(key: &Key, name: &str, cx: &mut Context<'_>) {
-    cx.error_help(key.span, format!("`{name}` is about HTTP, and this listener carries TCP"), "leave it out");
+/// Datagrams are not taken from Unix sockets.
+fn unix(listener: &Listener, cx: &mut Context<'_>) {
+    for bind in listener.bind.iter().filter(|bind| bind.port().is_none()) {
+        cx.error_help(bind.span, "a Unix socket has no UDP", "listen on an address, such as `:53`");
+    }
 }
 
 /// Where a listener says that its connections go.
@@ -91,18 +134,18 @@ fn of_http(listener: &Listener, cx: &mut Context<'_>) {
     let (to, cluster) = targets(listener);
     for (key, place) in [("to", to), ("cluster", cluster)] {
         if let Some(place) = place {
-            let found = format!("`{key}` on a listener is for TCP, and this one carries HTTP");
+            let found = format!("`{key}` on a listener is for TCP and UDP, and this one carries HTTP");
             cx.error_help(
                 place,
                 found,
-                format!("write `protocol = \"tcp\"`, or a `[[route]]` with this `{key}`"),
+                format!("write `protocol = \"tcp\"` or `\"udp\"`, or a `[[route]]` with this `{key}`"),
             );
         }
     }
 }
 
-/// A listener of TCP has exactly one.
-fn target(listener: &Spanned<Listener>, cx: &mut Context<'_>) {
+/// A listener of TCP or UDP has exactly one.
+fn target(listener: &Spanned<Listener>, carried: &str, cx: &mut Context<'_>) {
     match targets(listener) {
         (Some(to), Some(cluster)) => {
             let error = Diagnostic::error("the listener has two targets: `to` and `cluster`");
@@ -111,29 +154,33 @@ fn target(listener: &Spanned<Listener>, cx: &mut Context<'_>) {
         }
         (None, None) => {
             let place = listener.bind.first().map_or(listener.span, |bind| bind.span);
-            let help = "write `to = \"10.0.0.1:5432\"`, for instance, or the name of a `cluster`";
-            cx.error_help(place, "a listener that carries TCP needs `to` or `cluster`", help);
+            let port = if carried == "UDP" { 53 } else { 5432 };
+            let help = format!("write `to = \"10.0.0.1:{port}\"`, for instance, or the name of a `cluster`");
+            cx.error_help(place, format!("a listener that carries {carried} needs `to` or `cluster`"), help);
         }
         _ => {}
     }
 }
 
-/// Routes are for requests, which TCP has not.
+/// Routes are for requests, which TCP and UDP have not.
 fn routes(config: &Config, cx: &mut Context<'_>) {
     let of_name = |name: &str| {
         config.listeners.iter().find(|one| one.name.as_ref().is_some_and(|own| own.value == name))
     };
     for name in config.routes.iter().flat_map(|route| &route.listener) {
-        if of_name(name).is_some_and(|listener| listener.protocol == Carries::Tcp) {
-            let found =
-                format!("the listener `{}` carries TCP, in which there are no requests to route", name.value);
+        if let Some(listener) = of_name(name).filter(|listener| listener.protocol != Carries::Http) {
+            let carried = if listener.protocol == Carries::Udp { "UDP" } else { "TCP" };
+            let found = format!(
+                "the listener `{}` carries {carried}, in which there are no requests to route",
+                name.value
+            );
             cx.error_help(name.span, found, "set `to` or `cluster` on the listener itself");
         }
     }
-    let no_http = config.listeners.iter().all(|listener| listener.protocol == Carries::Tcp);
+    let no_http = config.listeners.iter().all(|listener| listener.protocol != Carries::Http);
     if let Some(route) = config.routes.first().filter(|_| no_http && !config.listeners.is_empty()) {
         let found = Diagnostic::warning("no listener carries HTTP, so routes serve nothing");
-        cx.push(found.at(route.span, "").help("add a `[[listener]]` without `protocol = \"tcp\"`"));
+        cx.push(found.at(route.span, "").help("add a `[[listener]]` without `protocol`"));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::l4::Carries;
-use super::{Endpoint, ListenerLimits, ListenerTimeouts, ListenerTls, Protocol, RouteLog, Switch};
+use super::{Endpoint, ListenerLimits, ListenerTimeouts, ListenerTls, Protocol, RouteLog, Sessions, Switch};
 use crate::decode::{Context, Decode, OneOrMany, Spanned};
 use crate::document::{Node, Value};
 use crate::schema::Schema;
@@ -23,12 +23,14 @@ crate::section! {
         /// Where to listen: `:80` (all addresses, IPv4 and IPv6), `192.0.2.1:80`, `[2001:db8::1]:80`, `[::]:80` (all
         /// IPv6 addresses, and IPv4 unless `ipv6_only`) or `unix:/run/usher.sock`.
         pub bind: OneOrMany<Spanned<BindAddress>>,
-        /// What it carries: `http`, or `tcp` for anything else.
+        /// What it carries: `http`, or `tcp` or `udp` for anything else.
         pub protocol: Carries = Carries::Http,
-        /// Where connections go, if it carries TCP: one or more endpoints, as a cluster without a name.
+        /// Where connections go, if it carries TCP or UDP: one or more endpoints, as a cluster without a name.
         pub to: Option<OneOrMany<Spanned<Endpoint>>>,
         /// The same by the name of a cluster.
         pub cluster: Option<Spanned<String>>,
+        /// Sessions of UDP: how long they last, and how many may begin.
+        pub sessions: Sessions = Sessions::default(),
         /// Read a PROXY protocol header (version 1 or 2) in front of each connection, as load balancers send it.
         pub proxy_protocol: Option<Spanned<ProxyProtocol>>,
         /// TLS: `true`, or a table with more. Its certificates are those of `[[certificate]]`, and automatic ones.
@@ -59,7 +61,8 @@ crate::section! {
         pub ipv6_only: bool = false,
         /// The permissions of a Unix socket, in octal digits: `"0660"`.
         pub mode: Option<FileMode>,
-        /// Whether requests are logged, unless their route says otherwise, and connections of TCP: `on` or `off`.
+        /// Whether requests are logged, unless their route says otherwise, connections of TCP and sessions of UDP: `on` or
+        /// `off`.
         pub access_log: RouteLog = RouteLog::On,
         /// Limits for this listener in place of those in `[limits]`.
         pub limits: ListenerLimits = ListenerLimits::default(),
@@ -88,6 +91,7 @@ impl Listener {
             protocol: Carries::Http,
             to: None,
             cluster: None,
+            sessions: Sessions::default(),
             proxy_protocol: None,
             tls: Switch::Off,
             protocols: OneOrMany::default(),
@@ -118,7 +122,9 @@ impl Listener {
 
     /// What logs and metrics call it.
     pub fn label(&self) -> String {
-        let address = || self.bind.first().map_or_else(String::new, |bind| bind.value.to_string());
+        // The same address may be another listener's of TCP, as with DNS.
+        let suffix = if self.protocol == Carries::Udp { "/udp" } else { "" };
+        let address = || self.bind.first().map_or_else(String::new, |bind| format!("{}{suffix}", bind.value));
         self.name.as_ref().map_or_else(address, |name| name.value.clone())
     }
 }

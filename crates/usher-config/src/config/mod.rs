@@ -20,6 +20,7 @@ mod pattern;
 mod resolve;
 mod retry;
 mod route;
+mod sessions;
 mod shift;
 mod timeouts;
 mod tls;
@@ -47,6 +48,7 @@ pub use pattern::ValuePattern;
 pub use resolve::RouteSettings;
 pub use retry::{Backoff, Hedge, HedgeAfter, Retry, RetryBudget, RetryOn};
 pub use route::{AmbiguousPaths, Bundle, Criticality, Route, Split, SplitTarget, Sticky, Target};
+pub use sessions::Sessions;
 pub use shift::{Shift, Start, Tolerance, Unsure};
 pub use timeouts::{ListenerTimeouts, RouteTimeouts, Timeouts, UpstreamTimeouts};
 pub use tls::{

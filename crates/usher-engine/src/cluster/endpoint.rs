@@ -150,6 +150,11 @@ impl<S: Transport> Endpoint<S> {
         }
     }
 
+    /// Is to be asked for nothing more, also not by those whom it serves.
+    pub(crate) fn is_out(&self) -> bool {
+        [Out::Unhealthy, Out::Ejected, Out::Disabled].into_iter().any(|why| self.standing.is(why))
+    }
+
     /// Takes no new visitors, but serves those that it has.
     pub(super) fn is_draining(&self) -> bool {
         self.standing.reasons().eq([Out::Draining])

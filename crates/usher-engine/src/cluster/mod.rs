@@ -15,6 +15,7 @@ mod selection;
 mod state;
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use usher_api::metrics::WorkerMetrics;
 use usher_api::{Error, ErrorKind, Exchange, Side};
-use usher_net::Transport;
+use usher_net::{Address, Transport};
 
 pub use breaker::{Breaker, Phase};
 use budget::Repeats;
@@ -143,6 +144,18 @@ impl<S: Transport> Cluster<S> {
                 Some(picked)
             }
         }
+    }
+
+    /// The endpoint at an address, for whoever has it already; none if the cluster has no such one.
+    pub(crate) fn at(&self, address: SocketAddr) -> Option<Lease<S>> {
+        let state = self.state.borrow();
+        let is_there = |one: &Rc<Endpoint<S>>| one.resolved.address == Address::Ip(address);
+        let (index, endpoint) = state.endpoints.iter().enumerate().find(|(_, one)| is_there(one))?;
+        // Also where there are as many as there may be: they are counted, and new ones wait for it.
+        let limits = &self.spec.limits;
+        let place =
+            limits::are_set(limits).then(|| self.spec.crowd.place(&endpoint.standing, limits)).flatten();
+        Some(Lease::new(endpoint.clone(), index, (false, place)))
     }
 
     fn choose(

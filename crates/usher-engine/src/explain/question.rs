@@ -69,7 +69,9 @@ impl Question {
             // Of several, the one that the URL's scheme leads to.
             None => {
                 let fits = |listener: &Arc<ListenerSpec>| {
-                    listener.tcp.is_none() && listener.tls.is_some() == self.is_https()
+                    listener.tcp.is_none()
+                        && listener.udp.is_none()
+                        && listener.tls.is_some() == self.is_https()
                 };
                 listeners.iter().position(fits).filter(|_| self.url.contains("://")).unwrap_or(0)
             }

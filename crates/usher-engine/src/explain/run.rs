@@ -100,10 +100,12 @@ pub(super) fn run(
         facts: understood.facts,
     };
     told.meaning = Some(meaning(&exchange, &understood));
-    if let Some(onward) = &listener.tcp {
-        let cluster = snapshot.clusters.get(onward.destination.cluster as usize);
+    let tcp = listener.tcp.as_ref().map(|onward| ("TCP", &onward.destination));
+    let udp = listener.udp.as_ref().map(|onward| ("UDP", &onward.destination));
+    if let Some((carried, destination)) = tcp.or(udp) {
+        let cluster = snapshot.clusters.get(destination.cluster as usize);
         let name = cluster.map_or("", |cluster| &*cluster.name);
-        told.notes.push(format!("this listener carries TCP, to `{name}`: no route sees what is asked"));
+        told.notes.push(format!("this listener carries {carried}, to `{name}`: no route sees what is asked"));
         return told;
     }
     if let Some(cluster) = passed_on(snapshot, listener, &exchange.request.host) {

@@ -270,8 +270,9 @@ fn json_tells_the_same() {
 }
 
 #[test]
-fn says_that_a_listener_carries_tcp() {
-    let config = "[[listener]]\nname = \"db\"\nbind = \":5432\"\nprotocol = \"tcp\"\nto = \"127.0.0.1:1\"\n\
+fn says_that_a_listener_carries_tcp_or_udp() {
+    let config = "[[listener]]\nname = \"dns\"\nbind = \":53\"\nprotocol = \"udp\"\nto = \"127.0.0.1:2\"\n\
+        [[listener]]\nname = \"db\"\nbind = \":5432\"\nprotocol = \"tcp\"\nto = \"127.0.0.1:1\"\n\
         [[listener]]\nname = \"web\"\nbind = \":80\"\n[[route]]\nrespond = \"ok\"\n";
     let snapshot = snapshot(config);
     let ask = |listener: Option<&str>| {
@@ -282,4 +283,6 @@ fn says_that_a_listener_carries_tcp() {
     assert_eq!(ask(None).listener, "web", "the one that the URL leads to");
     let told = ask(Some("db"));
     assert!(told.notes.iter().any(|note| note.contains("carries TCP, to `127.0.0.1:1`")), "{:?}", told.notes);
+    let told = ask(Some("dns"));
+    assert!(told.notes.iter().any(|note| note.contains("carries UDP, to `127.0.0.1:2`")), "{:?}", told.notes);
 }

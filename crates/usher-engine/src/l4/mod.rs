@@ -104,7 +104,7 @@ impl<D: Dialer> Passage<'_, D> {
         exchange.record.total = took.as_micros() as u64;
         let reason = exchange.record.reason;
         self.worker.metrics.passed.ended(reason, exchange.record.total);
-        record::passed(self.worker, self.door, (&exchange, &self.cluster.spec.name), took);
+        record::passed(self.worker, self.door, (&exchange, "TCP", &self.cluster.spec.name), took);
         self.give_back(exchange);
     }
 }

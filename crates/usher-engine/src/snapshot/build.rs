@@ -2,6 +2,7 @@
 //!
 //! - `build/names.rs`: names for what users gave none;
 //! - `build/listeners.rs`, `build/clusters.rs`, `build/probes.rs`, `build/pages.rs`: one kind of object each;
+//! - `build/udp.rs`: listeners of UDP;
 //! - `build/secrets.rs`, `build/connectors.rs`, `build/passthrough.rs`: TLS on listeners, towards endpoints, and past us;
 //! - `filters.rs`: a route's filters, and that exactly one thing answers its requests;
 //! - `routes.rs`: the routes, and their rules for the router; `split.rs`, `mirror.rs`: where else their requests go;
@@ -15,6 +16,7 @@ mod pages;
 mod passthrough;
 mod probes;
 mod secrets;
+mod udp;
 
 use std::ops::Range;
 use std::path::PathBuf;

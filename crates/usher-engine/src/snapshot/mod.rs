@@ -10,6 +10,7 @@ mod retry;
 mod routes;
 mod split;
 mod zone;
+mod udp;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -43,6 +44,7 @@ pub use onward::{Onward, Passthrough};
 pub use retry::RetryPolicy;
 pub use split::ShiftPlan;
 pub use zone::Zone;
+pub use udp::{Datagrams, Ration};
 
 /// All that is needed to serve requests.
 pub struct Snapshot {
@@ -88,6 +90,8 @@ pub struct ListenerSpec {
     pub tls: Option<TlsSpec>,
     /// Where connections go, if it carries TCP rather than HTTP.
     pub tcp: Option<Onward>,
+    /// Where datagrams go, if it carries UDP.
+    pub udp: Option<Datagrams>,
     /// The versions of HTTP that are spoken.
     pub protocols: ListenerProtocols,
     /// Where clients without TLS are sent.

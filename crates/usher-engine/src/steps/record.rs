@@ -67,7 +67,7 @@ pub(crate) fn connection<D: Dialer>(worker: &Worker<D>, door: &Door, (reason, de
 pub(crate) fn passed<D: Dialer>(
     worker: &Worker<D>,
     door: &Door,
-    (exchange, cluster): (&Exchange, &str),
+    (exchange, version, cluster): (&Exchange, &str, &str),
     took: Duration,
 ) {
     let snapshot = worker.local().shared.clone();
@@ -77,7 +77,7 @@ pub(crate) fn passed<D: Dialer>(
         exchange,
         method: "",
         target: b"",
-        version: "TCP",
+        version,
         route: "",
         cluster,
         endpoint: exchange.endpoint.as_deref().unwrap_or_default(),

@@ -17,6 +17,9 @@ use crate::snapshot::{ClientTimeouts, Counts, ListenerSpec, ProxyRule, ToHttps};
 /// stay without an answer.
 const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
+/// Sessions of a listener of UDP, unless its `limits.connections` says otherwise: whoever forges addresses must not take the
+/// places of all other clients.
+pub(super) const MAX_SESSIONS: u32 = 10_000;
 
 impl Building<'_> {
     /// The listeners, in the order of the config.
@@ -38,10 +41,18 @@ impl Building<'_> {
             let timeouts = config.timeouts.with_listener(&listener.timeouts);
             let tls = self.tls(listener, tickets.as_ref(), clusters);
             let tcp = self.tcp(listener, clusters);
+            let udp = self.udp(&name, listener, clusters);
             let open = self.carry.keep(format!("connections of listener {name}"), AtomicU32::default);
             let counts = Counts { listener: open, clients: clients.clone() };
             let redirect = to_https(listener, all);
-            Arc::new(ListenerSpec { counts, tls, tcp, redirect, ..spec(name, listener, &limits, &timeouts) })
+            Arc::new(ListenerSpec {
+                counts,
+                tls,
+                tcp,
+                udp,
+                redirect,
+                ..spec(name, listener, &limits, &timeouts)
+            })
         });
         specs.collect()
     }
@@ -70,6 +81,7 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
             .map(|rule| ProxyRule { trusted: rule.trusted.value.clone(), required: rule.required }),
         tls: None,
         tcp: None,
+        udp: None,
         protocols: protocols(listener),
         redirect: None,
         alt_svc: alt_svc(listener),
@@ -81,7 +93,10 @@ fn spec(name: String, listener: &Listener, limits: &Limits, timeouts: &Timeouts)
             fields: limits.fields as usize,
         },
         logged: listener.access_log.is_on(),
-        max_connections: listener.limits.connections.unwrap_or(0),
+        max_connections: listener.limits.connections.unwrap_or(match listener.protocol {
+            Carries::Udp => MAX_SESSIONS,
+            _ => 0,
+        }),
         per_client: limits.connections_per_client,
         timeouts: ClientTimeouts {
             handshake: timeouts.handshake,

@@ -85,12 +85,12 @@ impl Building<'_> {
     /// Where a listener's connections go, if it carries TCP.
     pub(super) fn tcp(&mut self, listener: &Listener, clusters: &mut Clusters) -> Option<Onward> {
         match listener.protocol {
-            Carries::Http => None,
+            Carries::Http | Carries::Udp => None,
             Carries::Tcp => self.onward(listener, (&listener.cluster, &listener.to), clusters),
         }
     }
 
-    fn onward(
+    pub(super) fn onward(
         &mut self,
         listener: &Listener,
         target: (&Option<Spanned<String>>, &Option<OneOrMany<Spanned<config::Endpoint>>>),
