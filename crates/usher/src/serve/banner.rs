@@ -52,6 +52,9 @@ pub(super) fn show(control: &Control, memory: &str, demo: Option<&Demo>) {
 fn scheme(control: &Control, listener: &str) -> &'static str {
     let listeners = &control.built.snapshot.listeners;
     let spec = listeners.iter().find(|spec| *spec.name == *listener);
+    if spec.is_some_and(|spec| spec.udp.is_some()) {
+        return "udp";
+    }
     match spec.map(|spec| (spec.tcp.is_some(), spec.tls.is_some())) {
         Some((true, false)) => "tcp",
         Some((true, true)) => "tls",

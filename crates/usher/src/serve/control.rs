@@ -74,7 +74,12 @@ impl Control {
                         return self.drain(&why);
                     }
                 }
-                Event::Alone => self.sockets.retire(),
+                Event::Sessions(sessions) => self.take_over_sessions(sessions),
+                Event::Passed => self.tell_all(|| Order::Alone),
+                Event::Alone => {
+                    self.tell_all(|| Order::Alone);
+                    self.sockets.retire();
+                }
                 Event::Ping(answer) => {
                     self.tell_all(|| Order::Ping(answer.clone()));
                     let _ = answer.send(());

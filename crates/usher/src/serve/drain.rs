@@ -56,7 +56,13 @@ impl Control {
                         let _ = answer.send(());
                     });
                 }
-                Ok(Event::Resolved(_) | Event::Upgraded(_) | Event::Alone) => {}
+                Ok(
+                    Event::Resolved(_)
+                    | Event::Upgraded(_)
+                    | Event::Sessions(_)
+                    | Event::Passed
+                    | Event::Alone,
+                ) => {}
                 Ok(Event::Terminate(signal)) => return self.give_up(&format!("{signal} again")),
                 Err(RecvTimeoutError::Timeout) => return self.give_up("the time for that is over"),
                 Err(RecvTimeoutError::Disconnected) => break,

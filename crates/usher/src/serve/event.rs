@@ -6,7 +6,7 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
-use super::upgrade::Outcome;
+use super::upgrade::{Outcome, PassedSessions};
 use crate::terminal::Failure;
 
 /// What became of a reload: a line for people, or a report of everything that is wrong.
@@ -30,6 +30,10 @@ pub(super) enum Event {
     },
     /// What became of the other process.
     Upgraded(Outcome),
+    /// Sessions of UDP that the process before had.
+    Sessions(PassedSessions),
+    /// It has no more of them.
+    Passed,
     /// The process that this one has taken over from is gone.
     Alone,
     /// Say that you are there, and let all workers say so.

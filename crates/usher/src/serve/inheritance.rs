@@ -1,7 +1,8 @@
 //! Sockets that were there before this process: those of the process that it takes over from, or systemd's.
 
 use std::cell::RefCell;
-use std::net::{Ipv6Addr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use usher_config::BindAddress;
 use usher_net::quic::UdpGroup;
@@ -14,6 +15,8 @@ use crate::log;
 pub(super) struct Inheritance {
     streams: RefCell<Vec<Inherited>>,
     datagrams: RefCell<Vec<UdpGroup>>,
+    /// Sockets of UDP that are not of HTTP/3, as far as is known.
+    udp: RefCell<Vec<Inherited>>,
     /// Labels of what was taken.
     taken: RefCell<Vec<String>>,
     is_systemds: bool,
@@ -22,9 +25,14 @@ pub(super) struct Inheritance {
 
 impl Inheritance {
     /// What another process of Usher hands over.
-    pub(super) fn of_predecessor(streams: Vec<Inherited>, datagrams: Vec<UdpGroup>) -> Self {
+    pub(super) fn of_predecessor(
+        streams: Vec<Inherited>,
+        datagrams: Vec<UdpGroup>,
+        udp: Vec<Inherited>,
+    ) -> Self {
         Self {
             streams: streams.into(),
+            udp: udp.into(),
             datagrams: datagrams.into(),
             is_predecessors: true,
             ..Self::default()
@@ -38,26 +46,39 @@ impl Inheritance {
 
     /// What systemd has opened for this process, if it has.
     pub(super) fn of_systemd() -> Self {
-        let mut streams = Vec::new();
+        let (mut streams, mut udp) = (Vec::new(), Vec::new());
         for one in activated() {
             match one {
                 Ok(socket) if socket.is_stream() => streams.push(socket),
-                Ok(socket) => log::warn(format_args!(
-                    "the UDP socket `{}` that systemd passed is not used: HTTP/3 opens its own",
-                    socket.label()
-                )),
+                Ok(socket) => udp.push(socket),
                 Err((name, error)) => {
                     log::warn(format_args!("the socket `{name}` that systemd passed is not used: {error}"));
                 }
             }
         }
-        Self { streams: streams.into(), is_systemds: true, ..Self::default() }
+        Self { streams: streams.into(), udp: udp.into(), is_systemds: true, ..Self::default() }
     }
 
     /// Takes the sockets for an address of a config: those that the process before had for the same (`label`), or else
     /// those that listen there. None if there are none.
     pub(super) fn streams(&self, label: &str, bind: &BindAddress) -> Vec<Inherited> {
-        let mut all = self.streams.borrow_mut();
+        self.take(&self.streams, label, bind)
+    }
+
+    /// The same for sockets of a listener of UDP.
+    pub(super) fn udp(&self, label: &str, bind: &BindAddress) -> Vec<Inherited> {
+        self.take(&self.udp, label, bind)
+    }
+
+    /// Sockets of UDP that systemd has opened at an address, for HTTP/3.
+    pub(super) fn systemds_udp(&self, address: SocketAddr) -> Option<Vec<OwnedFd>> {
+        let found = if self.is_systemds { self.udp("", &BindAddress::Socket(address)) } else { Vec::new() };
+        let found: Vec<OwnedFd> = found.into_iter().map(Inherited::into_descriptor).collect();
+        (!found.is_empty()).then_some(found)
+    }
+
+    fn take(&self, all: &RefCell<Vec<Inherited>>, label: &str, bind: &BindAddress) -> Vec<Inherited> {
+        let mut all = all.borrow_mut();
         let is_named = |one: &Inherited| !self.is_systemds && one.label() == label;
         let first = all.iter().find(|one| is_named(one)).or_else(|| all.iter().find(|one| fits(one, bind)));
         let Some(address) = first.map(|first| first.address().clone()) else { return Vec::new() };
@@ -89,7 +110,8 @@ impl Inheritance {
     /// Closes what nobody took, and says so if it came from systemd.
     pub(super) fn close_rest(&self) {
         self.datagrams.take();
-        for socket in self.streams.take().iter().filter(|_| self.is_systemds) {
+        let rest = self.streams.take().into_iter().chain(self.udp.take());
+        for socket in rest.filter(|_| self.is_systemds) {
             log::warn(format_args!(
                 "the socket `{}` at {} that systemd passed is the `bind` of no listener; it is closed here",
                 socket.label(),
@@ -147,7 +169,7 @@ mod tests {
             inherited(four, "IPv4 only"),
             Inherited::new(unix.into(), "fourth", true).unwrap(),
         ];
-        let inheritance = Inheritance::of_predecessor(all, Vec::new());
+        let inheritance = Inheritance::of_predecessor(all, Vec::new(), Vec::new());
         let take = |label: &str, bind: &str| {
             let bind: BindAddress = bind.parse().unwrap();
             let taken = inheritance.streams(label, &bind);

@@ -1,5 +1,6 @@
 //! The sockets that are open, and what a new snapshot changes about them.
 
+mod datagrams;
 mod passing;
 
 use std::io;
@@ -10,11 +11,12 @@ use std::time::{Duration, Instant};
 use usher_config::BindAddress;
 use usher_engine::Snapshot;
 use usher_engine::snapshot::ListenerSpec;
+use usher_net::datagrams::BoundDatagrams;
 use usher_net::quic::{BoundUdp, UdpGroup, UdpOptions};
 use usher_net::{Address, BoundSocket, Kept, ListenOptions, SocketOptions, adopt, bind, keep};
 
 use super::inheritance::Inheritance;
-use super::worker::Opened;
+use super::worker::{Opened, Source};
 
 /// By which workers know a socket: all of one address have the same.
 pub(super) type SocketId = u64;
@@ -36,6 +38,8 @@ pub(super) struct Held {
     kept: Arc<Vec<Kept>>,
     /// Those of HTTP/3. They stay until the end, as the kernel would number the others anew.
     udp: Option<Arc<UdpGroup>>,
+    /// Those of a listener of UDP, in the order in which the kernel numbers them.
+    datagrams: Option<Arc<Vec<BoundDatagrams>>>,
     /// Whether this process is to remove the file of a Unix socket.
     owns_file: bool,
 }
@@ -43,7 +47,8 @@ pub(super) struct Held {
 impl Held {
     /// Whether the same sockets would be opened for this address of this listener.
     fn fits(&self, spec: &ListenerSpec, bind: &BindAddress) -> bool {
-        let is_there = self.bind == *bind && self.listener == spec.name;
+        let is_there =
+            self.bind == *bind && self.listener == spec.name && !self.is_udp() && spec.udp.is_none();
         is_there && self.listen == spec.listen && self.socket == spec.socket && self.quic == spec.protocols.h3
     }
 }
@@ -119,6 +124,9 @@ impl Sockets {
 
     /// What is open and stays.
     fn kept(&self, spec: &ListenerSpec, address: &BindAddress, plan: &mut Plan) -> Option<Held> {
+        if spec.udp.is_some() {
+            return self.kept_datagrams(spec, address, plan);
+        }
         if let Some(held) = self.held.iter().find(|held| held.fits(spec, address)) {
             return Some(held.clone());
         }
@@ -137,11 +145,15 @@ impl Sockets {
         address: &BindAddress,
         workers: usize,
     ) -> io::Result<()> {
+        if spec.udp.is_some() {
+            return self.open_datagrams(plan, (index, spec), address, workers);
+        }
         // What we listen on ourselves is no conflict: the old sockets drain while the new ones take over. Neither is the
         // process that this one takes over from.
         let ours =
-            self.held.iter().any(|held| port(&held.local).is_some() && port(&held.local) == asked(address))
-                || asked(address).is_some_and(|port| self.inheritance.has_port(port));
+            self.held.iter().any(|held| {
+                !held.is_udp() && port(&held.local).is_some() && port(&held.local) == asked(address)
+            }) || asked(address).is_some_and(|port| self.inheritance.has_port(port));
         let options = ListenOptions { shared: spec.listen.shared || ours, ..spec.listen.clone() };
         let inherited = self.inheritance.streams(&label(&spec.name, address), address);
         let owns_file = inherited.first().is_none_or(|first| first.owns_file());
@@ -174,6 +186,7 @@ impl Sockets {
             local,
             kept: Arc::new(keep(sockets.iter().flatten())?),
             udp: group,
+            datagrams: None,
             owns_file,
         });
         for (worker, sockets) in plan.open.iter_mut().zip(sockets) {
@@ -181,8 +194,7 @@ impl Sockets {
             let mut udp = udp.next();
             worker.extend(sockets.into_iter().map(|socket| Opened {
                 id,
-                socket,
-                udp: udp.take(),
+                source: Source::Streams(socket, udp.take()),
                 spec: spec.clone(),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
             }));
@@ -202,6 +214,13 @@ impl Sockets {
             let held = self.held.iter().filter_map(|held| held.udp.as_ref());
             held.chain(self.retired.iter().rev()).find(|udp| udp.address() == address)
         };
+        if let Some(adopted) = self.inheritance.systemds_udp(address) {
+            let sockets = adopted.len();
+            let mut group = UdpGroup::inherited(vec![(false, adopted)])?;
+            // Where no more can be opened beside them, only so many workers have one.
+            let bound = group.take_over(options, workers).or_else(|_| group.take_over(options, sockets))?;
+            return Ok((group, bound));
+        }
         let known = match self.inheritance.datagrams(address) {
             None => own().map(|group| group.try_clone()).transpose()?,
             inherited => inherited,

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc;
@@ -15,7 +15,9 @@ use usher_api::metrics::WorkerMetrics;
 use usher_engine::accept::{self, Stop};
 use usher_engine::connection::IdleConnections;
 use usher_engine::snapshot::{ListenerSpec, ResolvedEndpoint};
+use usher_engine::udp::{PassedSession, Port};
 use usher_engine::{Command, Snapshot, Worker};
+use usher_net::datagrams::{self, BoundDatagrams};
 use usher_net::quic::{BoundUdp, QuicListener, QuicOptions};
 use usher_net::{Accepted, BoundSocket, Listener, SystemDialer, pin_to_core};
 
@@ -44,10 +46,35 @@ pub(super) enum Order {
     },
     /// A cluster's endpoints changed.
     Endpoints(Arc<str>, Arc<Vec<ResolvedEndpoint>>),
+    /// Pass sessions of UDP on these sockets on to another process, and take nothing more.
+    PassOn(Vec<SocketId>, mpsc::Sender<Vec<Passed>>),
+    /// Go on with sessions of UDP that another process had on a socket.
+    TakeOver(Passed),
+    /// No more sessions come from another process: take datagrams.
+    Alone,
     /// Say that you are there.
     Ping(mpsc::Sender<()>),
     /// Finish what is under way and end.
     Drain,
+}
+
+/// Sessions of UDP on one socket.
+pub(super) struct Passed {
+    /// The address.
+    pub(super) id: SocketId,
+    /// Which of its sockets.
+    pub(super) number: usize,
+    /// The sessions.
+    pub(super) sessions: Vec<PassedSession>,
+}
+
+/// What a worker takes from.
+pub(super) enum Source {
+    /// Connections; and those of HTTP/3 by another socket, if that is spoken.
+    Streams(BoundSocket, Option<BoundUdp>),
+    /// Datagrams, of the socket of this number among those of the address. If it `waits`, sessions of another process come
+    /// first.
+    Datagrams { socket: BoundDatagrams, number: usize, waits: bool },
 }
 
 /// A socket of one worker.
@@ -55,9 +82,7 @@ pub(super) struct Opened {
     /// By which it is closed later.
     pub(super) id: SocketId,
     /// The socket.
-    pub(super) socket: BoundSocket,
-    /// The one for HTTP/3, if that is spoken.
-    pub(super) udp: Option<BoundUdp>,
+    pub(super) source: Source,
     /// The listener.
     pub(super) spec: Arc<ListenerSpec>,
     /// The listener's number in the snapshot.
@@ -145,7 +170,7 @@ fn serve(seat: Seat, told: UnboundedReceiver<Order>) -> std::io::Result<()> {
         let idle = IdleConnections::new(worker.clone())?;
         tokio::task::spawn_local(worker.clone().tend());
         tokio::task::spawn_local(idle.clone().run());
-        Serving { worker, idle, doors: Rc::default() }.obey(told).await;
+        Serving { worker, idle, doors: Rc::default(), ports: RefCell::default() }.obey(told).await;
         Ok(())
     })
 }
@@ -170,11 +195,18 @@ impl Drop for Door {
     }
 }
 
+/// A listener of UDP: the address, which of its sockets, and who takes from it.
+type Numbered = (SocketId, usize, Rc<Port<SystemDialer>>);
+/// The same, while it is there.
+type Known = (SocketId, usize, Weak<Port<SystemDialer>>);
+
 /// A worker at work.
 struct Serving {
     worker: Rc<Worker<SystemDialer>>,
     idle: Rc<IdleConnections<SystemDialer, Accepted>>,
     doors: Doors,
+    /// Listeners of UDP: the address, which of its sockets, and who takes from it.
+    ports: RefCell<Vec<Known>>,
 }
 
 impl Serving {
@@ -195,14 +227,77 @@ impl Serving {
                 Order::Ping(answer) => {
                     let _ = answer.send(());
                 }
+                Order::PassOn(ids, answer) => {
+                    let _ = answer.send(self.pass_on(&ids));
+                }
+                Order::TakeOver(passed) => {
+                    let ports = self.ports();
+                    let is_meant = |port: &&Numbered| (port.0, port.1) == (passed.id, passed.number);
+                    if let Some((.., port)) = ports.iter().find(is_meant) {
+                        port.adopt(passed.sessions);
+                    }
+                }
+                Order::Alone => self.ports().iter().for_each(|(.., port)| port.open()),
                 Order::Drain => break,
             }
         }
         self.drain().await;
     }
 
+    /// Listeners of UDP that are still there.
+    fn ports(&self) -> Vec<Numbered> {
+        let mut ports = self.ports.borrow_mut();
+        ports.retain(|(.., port)| port.strong_count() > 0);
+        ports.iter().filter_map(|(id, number, port)| Some((*id, *number, port.upgrade()?))).collect()
+    }
+
+    fn pass_on(&self, ids: &[SocketId]) -> Vec<Passed> {
+        let all = self.ports().into_iter().filter(|(id, ..)| ids.contains(id));
+        all.map(|(id, number, port)| Passed { id, number, sessions: port.hand_over() }).collect()
+    }
+
     fn open(&self, opened: Opened) {
-        let Opened { id, socket, udp, spec, index } = opened;
+        let Opened { id, source, spec, index } = opened;
+        match source {
+            Source::Streams(socket, udp) => self.open_streams(id, (socket, udp), spec, index),
+            Source::Datagrams { socket, number, waits } => {
+                self.open_datagrams((id, number), (socket, waits), spec, index);
+            }
+        }
+    }
+
+    fn open_datagrams(
+        &self,
+        (id, number): (SocketId, usize),
+        (socket, waits): (BoundDatagrams, bool),
+        spec: Arc<ListenerSpec>,
+        index: u32,
+    ) {
+        let socket = match datagrams::Door::new(socket) {
+            Ok(socket) => socket,
+            Err(error) => {
+                log::error(format_args!("cannot take datagrams of listener `{}`: {error}", spec.name));
+                return;
+            }
+        };
+        let port = Port::new(self.worker.clone(), socket, (spec, index), waits);
+        self.ports.borrow_mut().push((id, number, Rc::downgrade(&port)));
+        let stop = Rc::new(Stop::default());
+        self.doors.borrow_mut().push((id, stop.clone()));
+        let door = Door { doors: self.doors.clone(), stop: stop.clone() };
+        tokio::task::spawn_local(async move {
+            let _door = door;
+            port.run(stop).await;
+        });
+    }
+
+    fn open_streams(
+        &self,
+        id: SocketId,
+        (socket, udp): (BoundSocket, Option<BoundUdp>),
+        spec: Arc<ListenerSpec>,
+        index: u32,
+    ) {
         let quic = udp.and_then(|udp| self.open_quic(udp, &spec));
         let listener = match Listener::new(socket, &spec.socket) {
             Ok(listener) => listener,

@@ -18,6 +18,11 @@ impl Sockets {
         let mut all = Vec::new();
         for held in &self.held {
             let label = held.label();
+            if let Some(sockets) = &held.datagrams {
+                let sockets = sockets.iter().map(|socket| socket.as_fd().try_clone_to_owned());
+                all.push((format!("udp - {label}"), sockets.collect::<io::Result<Vec<OwnedFd>>>()?));
+                continue;
+            }
             let own = if held.owns_file { "own" } else { "foreign" };
             let sockets = held.kept.iter().map(|kept| kept.as_fd().try_clone_to_owned());
             all.push((format!("listener {own} {label}"), sockets.collect::<io::Result<Vec<OwnedFd>>>()?));
@@ -48,7 +53,10 @@ impl Sockets {
 
     /// Keeps no socket open that workers close; those of HTTP/3 only until the process ends.
     pub(in crate::serve) fn let_go(&mut self) {
-        self.held.iter_mut().for_each(|held| held.kept = Arc::default());
+        for held in &mut self.held {
+            held.kept = Arc::default();
+            held.datagrams = held.datagrams.take().map(|_| Arc::default());
+        }
     }
 
     /// Files of Unix sockets that end with this process.
@@ -92,7 +100,7 @@ impl Sockets {
 }
 
 impl Held {
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         label(&self.listener, &self.bind)
     }
 }

@@ -12,13 +12,17 @@
 //! | old | `usher 1` | |
 //! | old | `listener own LABEL`, `listener foreign LABEL` | sockets of one address; whether a Unix file goes with them |
 //! | old | `datagrams BUSY LABEL` | sockets of one [bank](usher_net::quic::UdpGroup) of an address of HTTP/3 |
+//! | old | `udp - LABEL` | sockets of a listener of UDP, in their order |
 //! | old | `end` | |
 //! | new | `took LABEL` | |
 //! | new | `ready`, or `failed TEXT` | |
 //! | old | `go`: it accepts no more, and drains | |
+//! | old | `sessions NUMBER LABEL`, then a line for each | sessions of UDP on one socket: those to endpoints |
+//! | old | `passed`: there are no more of them | |
 //! | old | the end of the channel: the process is gone | |
 
 mod predecessor;
+mod sessions;
 mod successor;
 
 use std::sync::mpsc;
@@ -28,6 +32,7 @@ use std::time::Duration;
 use usher_net::handover::Channel;
 
 pub(super) use predecessor::Predecessor;
+pub(super) use sessions::PassedSessions;
 pub(super) use successor::{Message, Outcome, own_path};
 
 use super::control::Control;
@@ -101,6 +106,7 @@ impl Control {
                 self.notify.hand_over(process);
                 // Where it is gone again, there is nobody else to serve; then this is like any other crash.
                 let _ = channel.send("go", &[]);
+                self.pass_sessions(&channel, &taken);
                 self.successor = Some(channel);
                 let text = format!("process {process} has taken over from process {}", std::process::id());
                 if let Some(answer) = answer {
@@ -147,7 +153,11 @@ impl Control {
         let (channel, events) = (predecessor.into_channel(), self.events.clone());
         let wait = move || {
             let _ = channel.limit(None);
-            while matches!(channel.receive(), Ok(Some(_))) {}
+            while let Ok(Some((text, descriptors))) = channel.receive() {
+                if let Some(event) = sessions::heard(&text, descriptors) {
+                    let _ = events.send(event);
+                }
+            }
             let _ = events.send(Event::Alone);
         };
         // Without the thread, packets of HTTP/3 for the process before are not given up when it has ended.

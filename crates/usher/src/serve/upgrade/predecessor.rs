@@ -49,16 +49,21 @@ impl Predecessor {
                 format!("it says `{hello}`, not `{HELLO}`: it is of another version, so restart usher");
             return Err(io::Error::other(what));
         }
-        let (mut streams, mut banks) = (Vec::new(), Banks::default());
+        let (mut streams, mut banks, mut udp) = (Vec::new(), Banks::default(), Vec::new());
         loop {
             let (text, descriptors) = self.channel.receive()?.ok_or(io::ErrorKind::UnexpectedEof)?;
             let (kind, rest) = text.split_once(' ').unwrap_or((&text, ""));
             let (note, label) = rest.split_once(' ').unwrap_or((rest, ""));
             match kind {
-                "end" => return Ok(Inheritance::of_predecessor(streams, banks.groups())),
+                "end" => return Ok(Inheritance::of_predecessor(streams, banks.groups(), udp)),
                 "listener" => {
                     for descriptor in descriptors {
                         streams.push(Inherited::new(descriptor, label, note == "own")?);
+                    }
+                }
+                "udp" => {
+                    for descriptor in descriptors {
+                        udp.push(Inherited::new(descriptor, label, false)?);
                     }
                 }
                 "datagrams" => banks.add(label, note, descriptors),
