@@ -76,6 +76,11 @@ impl Example {
             "listen" => self.listeners.push(rest.to_owned()),
             "admin" => self.admin = Some(rest.to_owned()),
             "endpoint" => self.endpoints.push(pair(rest, ' ')?),
+            "UDP" => {
+                let (text, times) = rest.split_once(" x ").unwrap_or((rest, "1"));
+                let (method, content, times) = (word.to_owned(), text.to_owned(), number(times)?);
+                self.asks.push(Ask { line, method, content, times, ..Ask::default() });
+            }
             "env" => self.environment.push(pair(rest, '=')?),
             method if method.bytes().all(|byte| byte.is_ascii_uppercase()) => {
                 self.asks.push(Ask::new(method, rest, line)?);
@@ -129,6 +134,26 @@ impl Ask {
     /// Whether it is curl that asks.
     pub(crate) fn needs_curl(&self) -> bool {
         self.is_secure || !self.curl.is_empty()
+    }
+
+    /// Whether it is a datagram.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.method == "UDP"
+    }
+
+    /// Checks what datagrams were answered with.
+    pub(crate) fn check_datagrams(&self, answers: &[String]) -> Outcome {
+        for check in &self.checks {
+            let holds = match check {
+                Check::Body(part) => answers.iter().all(|answer| answer.contains(part)),
+                Check::NoBody(part) => answers.iter().all(|answer| !answer.contains(part)),
+                _ => return Err("a datagram has only a `body`".to_owned()),
+            };
+            if !holds {
+                return Err(format!("the answers were {answers:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Checks all responses, in the order in which they came.

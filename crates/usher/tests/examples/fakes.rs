@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use usher_testkit::{Endpoint, Port, Reply, Request, Usher};
 
 use crate::Outcome;
+use crate::datagrams::Answering;
 
 /// Something that stands for an endpoint as long as it lives.
 pub(crate) enum Fake {
@@ -12,6 +13,8 @@ pub(crate) enum Fake {
     Plain(Endpoint),
     /// Another proxy, which answers by itself: it speaks what the test kit does not.
     Usher(Box<Usher>),
+    /// One of HTTP/1, and one that answers datagrams at the same address.
+    Both(Endpoint, #[expect(dead_code, reason = "it is there as long as this is")] Answering),
     /// Nobody listens there.
     Nobody(Port),
 }
@@ -28,6 +31,11 @@ impl Fake {
         match (name, kind) {
             ("-", _) => Port::reserve().map(Self::Nobody).map_err(failed),
             (_, "") => plain(name).map(Self::Plain).map_err(failed),
+            (_, "udp") => {
+                let endpoint = plain(name).map_err(failed)?;
+                let answering = Answering::start(endpoint.address(), name)?;
+                Ok(Self::Both(endpoint, answering))
+            }
             (_, "h2c" | "tls") => {
                 let builder = Usher::builder().binary(binary).config(&answering(name, kind));
                 let builder = files.iter().fold(builder, |builder, (name, text)| builder.file(name, text));
@@ -40,7 +48,7 @@ impl Fake {
     /// Where it is.
     pub(crate) fn address(&self) -> Outcome<String> {
         Ok(match self {
-            Self::Plain(endpoint) => endpoint.address().to_owned(),
+            Self::Plain(endpoint) | Self::Both(endpoint, _) => endpoint.address().to_owned(),
             Self::Usher(usher) => usher.listen().map_err(|error| error.to_string())?.to_string(),
             Self::Nobody(port) => port.address().to_string(),
         })

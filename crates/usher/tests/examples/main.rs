@@ -6,6 +6,7 @@
 
 mod certs;
 mod curl;
+mod datagrams;
 mod expect;
 mod fakes;
 mod running;
@@ -54,6 +55,7 @@ examples! {
     smallest = "smallest.toml",
     static_site = "static-site.toml",
     tcp = "tcp.toml",
+    udp = "udp.toml",
     tls_passthrough = "tls-passthrough.toml",
     virtual_hosts = "virtual-hosts.yaml",
     websocket = "websocket.toml",

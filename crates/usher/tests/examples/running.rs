@@ -8,7 +8,7 @@ use usher_testkit::{Client, Response, Usher};
 
 use crate::expect::{Ask, Check, Example};
 use crate::fakes::Fake;
-use crate::{Outcome, binary, certs, curl, folder};
+use crate::{Outcome, binary, certs, curl, datagrams, folder};
 
 /// The most files that are copied beside a config.
 const MAX_FILES: usize = 200;
@@ -54,6 +54,12 @@ impl<'e> Running<'e> {
 
     /// Asks as often as the request says, each time on a new connection.
     pub(crate) fn ask(&self, ask: &Ask) -> Outcome {
+        if ask.is_udp() {
+            let address = self.address(ask)?;
+            let answers: Outcome<Vec<String>> =
+                (0..ask.times).map(|_| datagrams::ask(address, &ask.content)).collect();
+            return ask.check_datagrams(&answers?);
+        }
         if let Some(text) = &ask.refused {
             return match curl::ask(ask, self.address(ask)?, self.usher.dir())? {
                 Err(said) if said.contains(text) => Ok(()),

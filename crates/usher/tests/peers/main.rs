@@ -43,4 +43,5 @@ mod self_signed;
 mod stapled;
 mod testssl;
 mod tunnel;
+mod udp;
 mod websocket;

@@ -31,6 +31,7 @@ mod retries;
 mod shift;
 mod systemd;
 mod tools;
+mod udp;
 mod upgrade;
 mod upgrade_h3;
 mod watch;

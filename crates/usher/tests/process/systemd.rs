@@ -121,7 +121,7 @@ fn a_service_adopts_sockets_and_says_how_it_is() {
         log.contains(&format!("`spare` at {spare_address} that systemd passed is the `bind` of no")),
         "{log}"
     );
-    assert!(log.contains("`datagrams` that systemd passed is not used"), "{log}");
+    assert!(log.contains("the socket `datagrams` at 127.0.0.1:"), "{log}");
     assert!(std::net::TcpStream::connect(spare_address).is_err(), "nobody would answer");
     (0..2).for_each(|_| drop(service.told("WATCHDOG=1")));
 
@@ -176,4 +176,47 @@ fn the_unit_files_are_good() {
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("usher")).collect();
     assert!(verified.status.success() && ours.is_empty(), "{said}");
+}
+
+/// One socket that nobody else may open beside it: one worker has it.
+#[test]
+fn datagrams_of_a_socket_that_is_there_already_are_passed_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = udp.local_addr().unwrap();
+    let config = format!(
+        "workers = 2\nadmin = \"off\"\naccess_log = \"off\"\n[[listener]]\nbind = \"{at}\"\nprotocol = \"udp\"\n\
+         to = \"{}\"\n",
+        endpoint.local_addr().unwrap()
+    );
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(at).unwrap();
+    for socket in [&client, &endpoint] {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+    // Before anybody takes it.
+    client.send(b"early").unwrap();
+    let sockets: [OwnedFd; 1] = [udp.into()];
+    let service = Service::start(dir, &config, &sockets, "dns");
+    drop(sockets);
+    let mut buffer = [0; 10];
+    let mut session = None;
+    for text in ["early", "late"] {
+        if text == "late" {
+            service.told("READY=1");
+            service.signal(Number::USR2);
+            service.told("MAINPID=");
+            client.send(text.as_bytes()).unwrap();
+        }
+        let (length, of) = endpoint.recv_from(&mut buffer).unwrap();
+        assert_eq!(
+            (&buffer[..length], *session.get_or_insert(of)),
+            (text.as_bytes(), of),
+            "{}",
+            service.log()
+        );
+        endpoint.send_to(b"answer", of).unwrap();
+        assert_eq!(client.recv(&mut buffer).unwrap(), 6);
+    }
 }

@@ -159,6 +159,33 @@ fn connections_of_http3_end_where_they_began() {
     assert_eq!(line.output().matches("ended; every connection was finished").count(), 3, "{}", line.output());
 }
 
+/// QUIC passes a listener of UDP as any other protocol does, also while another process takes over there.
+#[test]
+fn http3_passes_through_udp() {
+    let endpoint = Endpoint::start(|_| Reply::ok("hello ".repeat(100_000))).unwrap();
+    let authority = Authority::new("passes").unwrap();
+    let leaf = authority.server(&["localhost", "127.0.0.1"]).unwrap();
+    let builder = usher(CONFIG).endpoint(&endpoint).file("cert.pem", leaf.cert).file("key.pem", leaf.key);
+    let far = builder.start().unwrap();
+    let port = usher_testkit::Port::reserve().unwrap();
+    let config = format!(
+        "workers = 2\nadmin = \"$ADMIN\"\n[[listener]]\nbind = \"{}\"\nprotocol = \"udp\"\nto = \"{}\"\n",
+        port.address(),
+        far.listen().unwrap()
+    );
+    let line = Line::start(usher(&config));
+    local(async {
+        let visitor = Visitor::connect(port.address(), &authority.pem()).await;
+        for _ in 0..3 {
+            assert_eq!(body(visitor.ask("/").await).await.len(), 600_000);
+            let done = line.upgrade();
+            assert_eq!(done.code, Some(0), "{done:?}");
+        }
+        assert_eq!(body(visitor.ask("/").await).await.len(), 600_000, "the same connection");
+    });
+    assert_eq!(far.metric("usher_tls_handshakes_total").unwrap(), Some(1.0));
+}
+
 #[test]
 fn a_reload_that_opens_sockets_anew_loses_nobody_either() {
     let endpoint = Endpoint::start(|_| Reply::ok("hello")).unwrap();
