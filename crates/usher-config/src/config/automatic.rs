@@ -153,6 +153,8 @@ crate::section! {
         pub access_key_id: Option<String>,
         /// `route53`: the secret that goes with it.
         pub secret_access_key: Option<Secret>,
+        /// `route53`: the session token, where the access key is a temporary one.
+        pub session_token: Option<Secret>,
         /// `acme-dns`: the user.
         pub username: Option<String>,
         /// `acme-dns`: the password.

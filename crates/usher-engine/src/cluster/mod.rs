@@ -152,9 +152,9 @@ impl<S: Transport> Cluster<S> {
         let is_there = |one: &Rc<Endpoint<S>>| one.resolved.address == Address::Ip(address);
         let (index, endpoint) = state.endpoints.iter().enumerate().find(|(_, one)| is_there(one))?;
         // Also where there are as many as there may be: they are counted, and new ones wait for it.
-        let limits = &self.spec.limits;
-        let place =
-            limits::are_set(limits).then(|| self.spec.crowd.place(&endpoint.standing, limits)).flatten();
+        let spec = &self.spec;
+        let place = || spec.crowd.place(&endpoint.standing, (&spec.limits, &spec.standings));
+        let place = spec.limits.are_set().then(place).flatten();
         Some(Lease::new(endpoint.clone(), index, (false, place)))
     }
 

@@ -188,6 +188,9 @@ fn dns_options(provider: &DnsProvider) -> Result<DnsOptions, &'static str> {
             let mut options =
                 dns::Route53Options::new(key, secret(&provider.secret_access_key, "secret_access_key")?);
             options.zone_id.clone_from(&provider.zone);
+            if provider.session_token.is_some() {
+                options.session_token = Some(secret(&provider.session_token, "session_token")?);
+            }
             options.base = base.unwrap_or(options.base);
             DnsOptions::Route53(options)
         }
