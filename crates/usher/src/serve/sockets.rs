@@ -71,8 +71,9 @@ pub(super) struct Sockets {
 /// Groups that are kept after HTTP/3 was switched off. When an older one goes, some of its connections break if they go on
 /// still.
 const MAX_RETIRED: usize = 16;
-/// How long an address that was just closed may be in use by ourselves, and how often that is looked at.
-const CLOSING: Duration = Duration::from_secs(1);
+/// How long an address that was just closed may be in use by ourselves, as workers close it when they have a moment for that;
+/// and how often that is looked at.
+const CLOSING: Duration = Duration::from_secs(5);
 const CLOSING_CHECK: Duration = Duration::from_millis(10);
 
 /// What a new snapshot needs; its sockets are bound already.
