@@ -280,6 +280,26 @@ fn where_nobody_else_is_there_the_first_goes_on() {
 }
 
 #[test]
+fn the_second_alone_ends_when_the_client_goes() {
+    let seen = Seen::default();
+    let plan: Plan = |port, _| if port == 9001 { (secs(3), None) } else { (secs(600), Some(200)) };
+    run(|| async {
+        // The seed makes 9001 the first.
+        let retry = format!("{ALWAYS}, on = \"connect_failure\"");
+        let world = World::new(&config(&retry), 4, seen.endpoints(plan));
+        let mut client = Client::new(&world);
+        client.send(&get("/")).await;
+        sleep(secs(5)).await;
+        assert_eq!((seen.asked(9001), seen.asked(9002)), (1, 1));
+        client.writer.abort();
+        drop(client);
+        world.all_ended(secs(5)).await;
+        assert_eq!((world.in_flight(), seen.broken_off()), (0, 1));
+        assert_eq!(world.reason("client_disconnected"), 1);
+    });
+}
+
+#[test]
 fn both_end_when_the_client_goes() {
     let seen = Seen::default();
     run(|| async {

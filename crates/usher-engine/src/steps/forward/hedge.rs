@@ -5,6 +5,7 @@
 //! the first. Whichever loses is dropped, which closes its connection or resets its stream. A copy of the head and a
 //! timer per request are what hedging costs; without it, nothing here runs.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -25,6 +26,7 @@ use super::payload::Payload;
 use super::{given_up, note_failure};
 use crate::cluster::Lease;
 use crate::path::Visit;
+use crate::steps::relay;
 
 /// What became of a try.
 type Tried<S> = Result<Headed<S>, Error>;
@@ -67,8 +69,17 @@ pub(super) async fn run<D: Dialer>(
     let mut spare = visit.worker.take_exchange();
     let copied = copy(&exchange.request, &mut spare.request);
     spare.client = exchange.client.clone();
+    let beside = Beside { runs: Cell::new(false), failed: Cell::new(None) };
     let end = {
-        let mut first = pin!(attempt.run(exchange, down, (&lease, payload)));
+        let mut first = pin!(async {
+            let outcome = attempt.run(exchange, &mut *down, (&lease, payload)).await;
+            if !beside.runs.get() || !may_be_bettered(attempt, &outcome) {
+                return outcome;
+            }
+            // It is the second try's turn, which has no client to look after.
+            beside.failed.set(Some(outcome));
+            Err(relay::sink_error(poll_fn(|cx| down.poll_gone(cx)).await))
+        });
         let delay = cluster.hedge_after(hedge.after).filter(|_| copied);
         match within(first.as_mut(), delay).await {
             Some(outcome) => End::First(outcome),
@@ -78,8 +89,9 @@ pub(super) async fn run<D: Dialer>(
                     let chosen = second.insert(chosen);
                     let deadline = visit.worker.deadlines.register();
                     let own = Visit { deadline: &deadline, local: visit.local.clone(), ..*visit };
-                    let beside = Attempt { visit: &own, begun: Instant::now(), ..*attempt };
-                    race(&beside, first, (&mut spare, chosen)).await
+                    let other = Attempt { visit: &own, begun: Instant::now(), ..*attempt };
+                    beside.runs.set(true);
+                    race((&other, &beside), first, (&mut spare, chosen)).await
                 }
             },
         }
@@ -122,29 +134,31 @@ fn choose<D: Dialer>(
     Some(lease)
 }
 
-/// Waits for whichever try has a response first.
+/// What the first try knows of the second, and leaves to it.
+struct Beside<S: Transport> {
+    /// There is one.
+    runs: Cell<bool>,
+    /// What became of the first, where the second may do better.
+    failed: Cell<Option<Tried<S>>>,
+}
+
+/// Waits for whichever try has a response first, or for the end of the client.
 async fn race<D: Dialer>(
-    beside: &Attempt<'_, D>,
+    (beside, state): (&Attempt<'_, D>, &Beside<D::Stream>),
     mut first: Pin<&mut impl Future<Output = Tried<D::Stream>>>,
     (spare, lease): (&mut Exchange, &Lease<D::Stream>),
 ) -> End<D::Stream> {
-    let mut nothing = Payload::default();
-    let (mut nobody, mut failed) = (Nobody::default(), None);
+    let (mut nothing, mut nobody) = (Payload::default(), Nobody::default());
     let outcome = {
         let mut second = pin!(beside.run(spare, &mut nobody, (lease, &mut nothing)));
-        poll_fn(|cx| {
-            if failed.is_none()
-                && let Poll::Ready(outcome) = first.as_mut().poll(cx)
-            {
-                if !may_be_bettered(beside, &outcome) {
-                    return Poll::Ready(Err(outcome));
-                }
-                failed = Some(outcome);
-            }
-            second.as_mut().poll(cx).map(Ok)
+        poll_fn(|cx| match first.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
+            Poll::Pending => second.as_mut().poll(cx).map(Ok),
         })
         .await
     };
+    state.runs.set(false);
+    let failed = state.failed.take();
     let second = match outcome {
         Ok(second) => second,
         Err(outcome) => {
