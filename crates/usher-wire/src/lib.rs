@@ -7,6 +7,7 @@
 //! - [`h3`]: HTTP/3, both sides, over QUIC; [`qpack`] is its compression of heads.
 //! - [`pressure`]: who reads nothing for want of memory.
 //! - [`upstream`]: what a client's side of every protocol offers.
+//! - [`websocket`]: where messages of a WebSocket begin and end.
 //! - [`pump`]: the one loop that moves a body from a source to a sink, whatever the protocols.
 
 pub mod body;
@@ -24,6 +25,7 @@ pub mod qpack;
 #[cfg(test)]
 mod testing;
 pub mod upstream;
+pub mod websocket;
 
 pub use body::{Held, Plain, Sink, Source};
 pub use buffer::Buffer;
