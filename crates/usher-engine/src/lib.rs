@@ -23,4 +23,4 @@ pub mod udp;
 pub mod worker;
 
 pub use snapshot::Snapshot;
-pub use worker::{Command, Worker};
+pub use worker::{Command, Drain, Worker};

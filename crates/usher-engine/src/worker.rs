@@ -18,9 +18,12 @@ use crate::deadline::Deadlines;
 use crate::snapshot::{ResolvedEndpoint, Snapshot};
 
 mod admission;
+mod draining;
 mod relief;
 
 pub(crate) use admission::{Permit, Refused};
+pub use draining::Drain;
+use draining::Ending;
 
 /// What the control plane tells a worker.
 pub enum Command {
@@ -29,7 +32,9 @@ pub enum Command {
     /// The endpoints of a cluster (by name) changed.
     Endpoints(Arc<str>, Arc<Vec<ResolvedEndpoint>>),
     /// Finish what is under way and take no more.
-    Drain,
+    Drain(Drain),
+    /// The time for that is over: tunnels and connections that are passed on end now.
+    Cut,
 }
 
 /// A snapshot with what this thread adds to it. A request pins one from start to end.
@@ -58,7 +63,7 @@ pub struct Worker<D: Dialer> {
     )]
     exchanges: RefCell<Vec<Box<Exchange>>>,
     random: Cell<u64>,
-    draining: Cell<bool>,
+    ending: Ending,
     connections: Cell<u32>,
     lingering: Cell<u32>,
     given_back: Cell<u32>,
@@ -98,7 +103,7 @@ impl<D: Dialer> Worker<D> {
             local: RefCell::new(Rc::new(local)),
             exchanges: RefCell::default(),
             random,
-            draining: Cell::new(false),
+            ending: Ending::default(),
             connections: Cell::new(0),
             lingering: Cell::new(0),
             given_back: Cell::new(0),
@@ -126,6 +131,7 @@ impl<D: Dialer> Worker<D> {
                 let local = localize(snapshot, Some(&before), &self.metrics, &self.random);
                 *self.local.borrow_mut() = Rc::new(local);
                 self.swapped.notify_waiters();
+                self.endpoints_changed();
             }
             Command::Endpoints(name, resolved) => {
                 let local = self.local();
@@ -133,22 +139,16 @@ impl<D: Dialer> Worker<D> {
                 if let Some(cluster) = local.clusters.iter().find(named) {
                     cluster.update(&resolved, self.random(), &self.metrics);
                 }
+                self.endpoints_changed();
             }
-            Command::Drain => {
-                self.draining.set(true);
-                self.deadlines.wake_all();
-            }
+            Command::Drain(drain) => self.begin_drain(drain),
+            Command::Cut => self.cut(),
         }
     }
 
     /// Waits for the next snapshot.
     pub(crate) async fn swapped(&self) {
         self.swapped.notified().await;
-    }
-
-    /// Whether the worker takes no more requests than it has.
-    pub fn is_draining(&self) -> bool {
-        self.draining.get()
     }
 
     /// Connections that clients have open on this worker.
@@ -165,6 +165,7 @@ impl<D: Dialer> Worker<D> {
                 ticks.tick().await;
                 let now = Instant::now();
                 self.local().clusters.iter().for_each(|cluster| cluster.sweep(now));
+                self.look_at_standings();
             }
         };
         tokio::join!(deadlines.run(), sweep, self.trim(), self.relieve());

@@ -71,6 +71,13 @@ pub(super) fn connections(out: &mut Exposition, totals: &Totals) {
         .sample(&[], totals.tunnels.opened.get());
     out.gauge("usher_tunnels_active", "Upgraded connections that are open.")
         .sample(&[], totals.tunnels.active.get());
+    out.counter(
+        "usher_tunnels_drained_total",
+        "Tunnels that the end of the process, or of their endpoint, ended.",
+    )
+    .sample(&[("end", "closed")], totals.tunnels.drained.get())
+    .sample(&[("end", "late")], totals.tunnels.late.get())
+    .sample(&[("end", "cut")], totals.tunnels.cut.get());
 }
 
 pub(super) fn passed(out: &mut Exposition, totals: &Totals) {

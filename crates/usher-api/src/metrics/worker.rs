@@ -100,6 +100,13 @@ group! {
         pub opened: Counter,
         /// Open now.
         pub active: Gauge,
+        /// WebSockets that were closed at the end of a message, as the process ended, or their endpoint was no longer to be
+        /// used.
+        pub drained: Counter,
+        /// The same; but one side had said something more before it heard of that.
+        pub late: Counter,
+        /// Tunnels that were cut off then.
+        pub cut: Counter,
     }
 }
 

@@ -24,6 +24,7 @@ mod sessions;
 mod shift;
 mod timeouts;
 mod tls;
+mod websocket;
 
 use std::path::PathBuf;
 
@@ -55,6 +56,7 @@ pub use tls::{
     Certificate, ClientCertificate, ClientCertificateMode, ClusterTls, ListenerTls, Passthrough, Protocol,
     Switch, Tls, TlsPolicy, UpstreamProtocol,
 };
+pub use websocket::{WebSocket, WebSocketDrain};
 
 use crate::decode::{Context, Decode, Named, OneOrMany, Spanned};
 use crate::document::Document;

@@ -2,7 +2,7 @@
 
 use super::{
     AmbiguousPaths, Bundle, Config, Criticality, ErrorPage, Retry, Route, RouteLimits, RouteLog,
-    RouteTimeouts, StatusPattern,
+    RouteTimeouts, StatusPattern, WebSocket,
 };
 use crate::document::{Key, Node};
 
@@ -15,6 +15,8 @@ pub struct RouteSettings<'a> {
     pub limits: RouteLimits,
     /// When requests are sent again.
     pub retry: Retry,
+    /// How WebSockets are kept and closed.
+    pub websocket: WebSocket,
     /// What happens with paths that can be read in two ways.
     pub ambiguous_paths: AmbiguousPaths,
     /// Who is refused first when memory is short.
@@ -32,6 +34,7 @@ struct Layer<'a> {
     timeouts: &'a RouteTimeouts,
     limits: &'a RouteLimits,
     retry: &'a Retry,
+    websocket: &'a WebSocket,
     error_pages: &'a super::ErrorPages,
     ambiguous_paths: Option<AmbiguousPaths>,
     criticality: Option<Criticality>,
@@ -41,19 +44,39 @@ struct Layer<'a> {
 
 impl<'a> From<&'a Bundle> for Layer<'a> {
     fn from(bundle: &'a Bundle) -> Self {
-        let Bundle { error_pages, limits, timeouts, retry, extensions, .. } = bundle;
+        let Bundle { error_pages, limits, timeouts, retry, websocket, extensions, .. } = bundle;
         let (access_log, ambiguous_paths) = (bundle.access_log, bundle.ambiguous_paths);
         let criticality = bundle.criticality;
-        Self { timeouts, limits, retry, error_pages, ambiguous_paths, criticality, access_log, extensions }
+        Self {
+            timeouts,
+            limits,
+            retry,
+            websocket,
+            error_pages,
+            ambiguous_paths,
+            criticality,
+            access_log,
+            extensions,
+        }
     }
 }
 
 impl<'a> From<&'a Route> for Layer<'a> {
     fn from(route: &'a Route) -> Self {
-        let Route { error_pages, limits, timeouts, retry, extensions, .. } = route;
+        let Route { error_pages, limits, timeouts, retry, websocket, extensions, .. } = route;
         let (access_log, ambiguous_paths) = (route.access_log, route.ambiguous_paths);
         let criticality = route.criticality;
-        Self { timeouts, limits, retry, error_pages, ambiguous_paths, criticality, access_log, extensions }
+        Self {
+            timeouts,
+            limits,
+            retry,
+            websocket,
+            error_pages,
+            ambiguous_paths,
+            criticality,
+            access_log,
+            extensions,
+        }
     }
 }
 
@@ -79,6 +102,7 @@ impl<'a> RouteSettings<'a> {
     fn of(layers: Vec<Layer<'a>>) -> Self {
         let timeouts = layers.iter().fold(RouteTimeouts::default(), |all, layer| all.or(layer.timeouts));
         let retry = layers.iter().fold(Retry::default(), |all, layer| all.or(layer.retry));
+        let websocket = layers.iter().fold(WebSocket::default(), |all, layer| all.or(layer.websocket));
         let limits = RouteLimits { body: layers.iter().find_map(|layer| layer.limits.body) };
         let ambiguous_paths =
             layers.iter().find_map(|layer| layer.ambiguous_paths).unwrap_or(AmbiguousPaths::Compare);
@@ -88,6 +112,7 @@ impl<'a> RouteSettings<'a> {
             timeouts,
             limits,
             retry,
+            websocket,
             ambiguous_paths,
             criticality,
             access_log,

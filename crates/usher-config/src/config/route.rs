@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Endpoint, ErrorPages, Mirror, Retry, RouteLimits, RouteLog, RouteTimeouts, Shift, ValuePattern};
+use super::{
+    Endpoint, ErrorPages, Mirror, Retry, RouteLimits, RouteLog, RouteTimeouts, Shift, ValuePattern, WebSocket,
+};
 use crate::decode::{Named, OneOrMany, Spanned};
 use crate::value::Cidr;
 
@@ -61,6 +63,8 @@ crate::section! {
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// When a request is sent again: a list of conditions, or a table.
         pub retry: Retry = Retry::default(),
+        /// How WebSockets are kept and closed.
+        pub websocket: WebSocket = WebSocket::default(),
         ..
         /// Filters: what happens to requests and responses on the way. Their order in the file does not matter.
         extensions
@@ -85,6 +89,8 @@ crate::section! {
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// When a request is sent again: a list of conditions, or a table.
         pub retry: Retry = Retry::default(),
+        /// How WebSockets are kept and closed.
+        pub websocket: WebSocket = WebSocket::default(),
         ..
         /// Filters. A route that sets the same filter has its own; `"off"` there takes the filter away.
         extensions

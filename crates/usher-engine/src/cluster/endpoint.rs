@@ -160,6 +160,11 @@ impl<S: Transport> Endpoint<S> {
         self.standing.reasons().eq([Out::Draining])
     }
 
+    /// Whether an administrator wants it to get nothing, or nothing new.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.standing.is(Out::Draining) || self.standing.is(Out::Disabled)
+    }
+
     /// A pooled connection that is still open, the most recently used first (its caches are warm, and the oldest can
     /// time out).
     pub fn take_idle(&self) -> Option<Box<Connection<Secured<S>>>> {

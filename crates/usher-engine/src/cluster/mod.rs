@@ -218,6 +218,11 @@ impl<S: Transport> Cluster<S> {
         self.state.borrow_mut().forgotten(&self.spec, lease);
     }
 
+    /// Whether there is an endpoint at the same address now.
+    pub(crate) fn has(&self, endpoint: &Endpoint<S>) -> bool {
+        self.state.borrow().endpoints.iter().any(|own| own.resolved.address == endpoint.resolved.address)
+    }
+
     /// Closes the connections that are kept: the cluster is in the config no more.
     pub fn retire(&self) {
         self.state.borrow().endpoints.iter().for_each(|endpoint| endpoint.retire());

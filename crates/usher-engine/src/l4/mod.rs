@@ -114,6 +114,7 @@ fn failure(end: End) -> Option<Error> {
     match end {
         End::Done => None,
         End::Idle => Some(Error::new(Side::Proxy, ErrorKind::IdleTimeout)),
+        End::Cut => Some(Error::new(Side::Proxy, ErrorKind::Draining)),
         End::Broken(Side::Downstream, _) => {
             Some(Error::new(Side::Downstream, ErrorKind::Disconnected).detail("by the client"))
         }

@@ -26,6 +26,8 @@ pub(super) enum End {
     Broken(Side, io::Error),
     /// Nothing was said for too long.
     Idle,
+    /// The process ends.
+    Cut,
 }
 
 /// What became of a connection.
@@ -72,6 +74,11 @@ impl<D: Dialer> Relay<'_, D> {
             // Who has been told that this was all has it all: a reset could take the last of it away.
             End::Broken(Side::Downstream, _) if !ways.forth.is_done() => up.abort(),
             End::Broken(Side::Upstream, _) if !ways.back.is_done() => down.abort(),
+            // Nobody shall take what came for the whole.
+            End::Cut => {
+                up.abort();
+                down.abort();
+            }
             End::Broken(..) | End::Done => {}
             End::Idle => {
                 down.announce_end();
@@ -101,6 +108,9 @@ impl<D: Dialer> Relay<'_, D> {
             }
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Done),
             _ => {}
+        }
+        if self.worker.is_cut() {
+            return Poll::Ready(End::Cut);
         }
         loop {
             ready!(self.deadline.poll(cx));

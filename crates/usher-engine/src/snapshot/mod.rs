@@ -9,8 +9,9 @@ mod onward;
 mod retry;
 mod routes;
 mod split;
-mod zone;
 mod udp;
+mod websocket;
+mod zone;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -43,8 +44,9 @@ pub use mirror::Mirror;
 pub use onward::{Onward, Passthrough};
 pub use retry::RetryPolicy;
 pub use split::ShiftPlan;
-pub use zone::Zone;
 pub use udp::{Datagrams, Ration};
+pub use websocket::WebSocketPolicy;
+pub use zone::Zone;
 
 /// All that is needed to serve requests.
 pub struct Snapshot {
@@ -240,6 +242,8 @@ pub struct Route {
     pub tunnel_idle: Option<Duration>,
     /// When its requests are sent again.
     pub retry: RetryPolicy,
+    /// How its WebSockets are kept and closed.
+    pub websocket: WebSocketPolicy,
 }
 
 /// A filter of a route.

@@ -53,6 +53,7 @@ impl<'a> Building<'a> {
             write_stall: settings.timeouts.write_stall,
             tunnel_idle: settings.timeouts.tunnel_idle,
             retry: super::RetryPolicy::default(),
+            websocket: super::WebSocketPolicy::default(),
             to_https: false,
             max_body: None,
             buffer_body: None,
@@ -90,6 +91,7 @@ impl<'a> Building<'a> {
             write_stall: timeouts.write_stall,
             tunnel_idle: timeouts.tunnel_idle,
             retry: (&settings.retry).into(),
+            websocket: (&settings.websocket).into(),
         }
     }
 

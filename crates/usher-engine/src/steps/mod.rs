@@ -11,3 +11,4 @@ pub(crate) mod reply;
 pub(crate) mod route;
 pub(crate) mod sanitize;
 pub(crate) mod shed;
+pub(crate) mod tunnel;

@@ -7,9 +7,8 @@ use std::time::Duration;
 use usher_api::{Error, ErrorKind, Side};
 use usher_net::Dialer;
 use usher_wire::pump::{Pump, PumpError};
-use usher_wire::{Change, Downstream, Held, MaybeChanged, Sink, Source, Upstream, WireError};
+use usher_wire::{Change, Downstream, Held, MaybeChanged, Upstream, WireError};
 
-use crate::deadline::Deadline;
 use crate::path::Visit;
 use crate::steps::forward::Payload;
 use crate::steps::patience;
@@ -122,75 +121,6 @@ pub(crate) async fn response<D: Dialer>(
     })
     .await;
     (pump.moved(), outcome)
-}
-
-/// Bytes both ways after 101, each direction ended as its sender ends it. Returns bytes to the client and to the
-/// endpoint.
-pub(crate) async fn tunnel<D: Dialer>(
-    visit: &Visit<'_, D>,
-    down: &mut impl Downstream,
-    up: &mut impl Upstream,
-    idle: Duration,
-) -> (u64, u64) {
-    down.begin_tunnel();
-    up.begin_tunnel();
-    both_ways(visit.deadline, down, up, idle).await
-}
-
-async fn both_ways(
-    deadline: &Deadline,
-    down: &mut (impl Source + Sink),
-    up: &mut (impl Source + Sink),
-    idle: Duration,
-) -> (u64, u64) {
-    let (mut forth, mut back) = (Direction::default(), Direction::default());
-    deadline.set(idle);
-    let mut moved = 0;
-    poll_fn(|cx| {
-        let ended = (forth.poll(cx, down, up), back.poll(cx, up, down));
-        let now = forth.pump.moved() + back.pump.moved();
-        if now != moved {
-            moved = now;
-            deadline.set(idle);
-        }
-        match ended {
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(()),
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
-            _ => deadline.poll(cx).map(|_| ()),
-        }
-    })
-    .await;
-    (back.pump.moved(), forth.pump.moved())
-}
-
-/// One direction of a tunnel: its bytes, then its end.
-struct Direction {
-    pump: Pump,
-    ended: bool,
-}
-
-impl Default for Direction {
-    fn default() -> Self {
-        // A tunnel lives long and says little: two pipes each would cost more than they save.
-        Self { pump: Pump::without_splice(), ended: false }
-    }
-}
-
-impl Direction {
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: &mut impl Source,
-        sink: &mut impl Sink,
-    ) -> Poll<Result<(), ()>> {
-        if self.ended {
-            return Poll::Ready(Ok(()));
-        }
-        ready!(self.pump.poll(cx, source, sink)).map_err(|_| ())?;
-        ready!(sink.poll_end(cx)).map_err(|_| ())?;
-        self.ended = true;
-        Poll::Ready(Ok(()))
-    }
 }
 
 fn stalled(waits_for_client: bool, cut: bool) -> Error {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
-use usher_engine::Command;
 use usher_engine::snapshot::ResolvedEndpoint;
+use usher_engine::{Command, Drain};
 
 use crate::client::{Client, about, endpoints, get, take};
 use crate::world::{Reception, World, run};
@@ -133,7 +133,7 @@ fn a_draining_worker_finishes_and_closes() {
         by(&mut idle).await;
         let mut busy_again = begin(&world).await;
         let begun = Instant::now();
-        world.worker.apply(Command::Drain);
+        world.worker.apply(Command::Drain(Drain { patience: Duration::from_secs(30), succeeded: false }));
         let waits = spawn_local(async move {
             idle.ended().await;
             begun.elapsed()

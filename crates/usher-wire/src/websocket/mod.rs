@@ -166,8 +166,7 @@ impl Frames {
         match self.opcode() {
             CLOSE => self.state = State::Closed,
             PING => self.pings += 1,
-            CONTROL.. => {}
-            _ if self.first & FIN != 0 => self.state = State::Between,
+            _ if !self.is_control() && self.first & FIN != 0 => self.state = State::Between,
             _ => {}
         }
     }

@@ -24,8 +24,10 @@ fn frame(first: u8, masked: bool, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Frames in a row, and after which of them no message is under way.
-fn rows() -> Vec<(&'static str, Vec<(u8, usize)>, Vec<usize>)> {
+/// What they are; frames in a row by first byte and length; and after which of them no message is under way.
+type Row = (&'static str, Vec<(u8, usize)>, Vec<usize>);
+
+fn rows() -> Vec<Row> {
     vec![
         ("a message", vec![(0x81, 5)], vec![0]),
         ("an empty one", vec![(0x82, 0), (0x82, 1)], vec![0, 1]),

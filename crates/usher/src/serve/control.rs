@@ -47,6 +47,8 @@ pub(crate) struct Control {
     pub(super) upgrade: Option<Upgrade>,
     /// To the process that has taken over, which hears in it how long this one still lives.
     pub(super) successor: Option<Channel>,
+    /// The process that this one has taken over from lives still.
+    pub(super) has_elder: bool,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) heard: mpsc::Receiver<Event>,
 }
@@ -77,6 +79,7 @@ impl Control {
                 Event::Sessions(sessions) => self.take_over_sessions(sessions),
                 Event::Passed => self.tell_all(|| Order::Alone),
                 Event::Alone => {
+                    self.has_elder = false;
                     self.tell_all(|| Order::Alone);
                     self.sockets.retire();
                 }

@@ -3,6 +3,10 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
+use usher_api::ErrorKind;
+use usher_api::metrics::Totals;
+use usher_engine::Drain;
+
 use super::control::Control;
 use super::event::Event;
 use super::upgrade::Upgrade;
@@ -26,10 +30,12 @@ impl Control {
         self.watch = None;
         self.shifts.suspend(true);
         self.sockets.let_go();
-        self.tell_all(|| Order::Drain);
+        let drain = Drain { patience, succeeded: self.successor.is_some() };
+        let before = Ended::of(&self.registry.read().totals);
+        self.tell_all(|| Order::Drain(drain));
         let deadline = Instant::now() + patience;
         let (mut running, mut in_order) = (self.workers.len(), true);
-        while running > 0 {
+        while running > 0 || self.outlives_elder() {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left) {
                 Ok(Event::WorkerEnded { in_order: well, .. }) => {
@@ -56,15 +62,11 @@ impl Control {
                         let _ = answer.send(());
                     });
                 }
-                Ok(
-                    Event::Resolved(_)
-                    | Event::Upgraded(_)
-                    | Event::Sessions(_)
-                    | Event::Passed
-                    | Event::Alone,
-                ) => {}
-                Ok(Event::Terminate(signal)) => return self.give_up(&format!("{signal} again")),
-                Err(RecvTimeoutError::Timeout) => return self.give_up("the time for that is over"),
+                Ok(Event::Alone) => self.has_elder = false,
+                Ok(Event::Resolved(_) | Event::Upgraded(_) | Event::Sessions(_) | Event::Passed) => {}
+                Ok(Event::Terminate(signal)) => return self.give_up(&format!("{signal} again"), before),
+                Err(RecvTimeoutError::Timeout) if running == 0 => break,
+                Err(RecvTimeoutError::Timeout) => return self.give_up("the time for that is over", before),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -73,11 +75,37 @@ impl Control {
         if !in_order {
             return Err(Failure::Message("a worker ended by a defect; its connections are lost".to_owned()));
         }
+        let cut = self.tell_of_tunnels(before);
+        if cut > 0 {
+            log::warn(format_args!("ended; what was left when the time was over is cut off"));
+            return Err(Failure::Said);
+        }
         log::info(format_args!("ended; every connection was finished"));
         Ok(())
     }
 
-    fn give_up(&mut self, reason: &str) -> Result<(), Failure> {
+    /// Whether to stay although nothing is left to do: with the end of this process, its successor gives up the connections
+    /// of HTTP/3 of all that were before, and the one before this still serves some.
+    fn outlives_elder(&self) -> bool {
+        self.has_elder && self.successor.is_some()
+    }
+
+    /// Says what became of that which lasts; how much of it was cut off.
+    fn tell_of_tunnels(&self, before: Ended) -> u64 {
+        let now = Ended::of(&self.registry.read().totals);
+        let (closed, late) = (now.closed - before.closed, now.late - before.late);
+        let (tunnels, passed) = (now.tunnels - before.tunnels, now.passed - before.passed);
+        if closed + tunnels + passed > 0 {
+            log::info(format_args!(
+                "{closed} WebSockets were closed at the end of a message, {late} of them while another one was on its way; \
+                 {tunnels} tunnels and {passed} TCP connections were cut off"
+            ));
+        }
+        tunnels + passed
+    }
+
+    fn give_up(&mut self, reason: &str, before: Ended) -> Result<(), Failure> {
+        self.tell_of_tunnels(before);
         let open = self.registry.read().totals.connections.active.get();
         let cut = if open == 1 { "1 connection is".to_owned() } else { format!("{open} connections are") };
         log::warn(format_args!("{reason}: ending now; {cut} cut off"));
@@ -101,5 +129,23 @@ impl Control {
         if let Some(admin) = self.admin.take() {
             admin.end();
         }
+    }
+}
+
+/// Tunnels and TCP connections that were ended, so far.
+#[derive(Clone, Copy)]
+struct Ended {
+    closed: u64,
+    late: u64,
+    tunnels: u64,
+    passed: u64,
+}
+
+impl Ended {
+    fn of(totals: &Totals) -> Self {
+        let (tunnels, passed) = (&totals.tunnels, &totals.passed);
+        let passed = passed.by_reason.of(ErrorKind::Draining.as_str()).get();
+        let late = tunnels.late.get();
+        Self { closed: tunnels.drained.get() + late, late, tunnels: tunnels.cut.get(), passed }
     }
 }

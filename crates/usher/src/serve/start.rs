@@ -108,6 +108,7 @@ pub(super) fn start_on(
         notify: Notify::find(),
         upgrade: None,
         successor: None,
+        has_elder: false,
         events,
         heard,
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -16,7 +16,7 @@ use usher_engine::accept::{self, Stop};
 use usher_engine::connection::IdleConnections;
 use usher_engine::snapshot::{ListenerSpec, ResolvedEndpoint};
 use usher_engine::udp::{PassedSession, Port};
-use usher_engine::{Command, Snapshot, Worker};
+use usher_engine::{Command, Drain, Snapshot, Worker};
 use usher_net::datagrams::{self, BoundDatagrams};
 use usher_net::quic::{BoundUdp, QuicListener, QuicOptions};
 use usher_net::{Accepted, BoundSocket, Listener, SystemDialer, pin_to_core};
@@ -32,6 +32,10 @@ const EVENT_INTERVAL: u32 = 61;
 const ORDER_INTERVAL: u32 = 61;
 /// How often a draining worker looks whether its last connection is gone.
 const DRAIN_CHECK: Duration = Duration::from_millis(5);
+
+/// How long before the end of `timeouts.drain` a worker ends what has not ended, so that there is a record of it: a tenth
+/// of that time, and this at most.
+const CUT_AHEAD: Duration = Duration::from_millis(500);
 
 /// What a worker is told.
 pub(super) enum Order {
@@ -55,7 +59,7 @@ pub(super) enum Order {
     /// Say that you are there.
     Ping(mpsc::Sender<()>),
     /// Finish what is under way and end.
-    Drain,
+    Drain(Drain),
 }
 
 /// Sessions of UDP on one socket.
@@ -212,6 +216,8 @@ struct Serving {
 impl Serving {
     /// Does what it is told until it has drained.
     async fn obey(&self, mut told: UnboundedReceiver<Order>) {
+        // Without anybody who could say more, there is no time either.
+        let mut drain = Drain { patience: Duration::ZERO, succeeded: false };
         while let Some(order) = told.recv().await {
             match order {
                 Order::Change { snapshot, open, close } => {
@@ -241,7 +247,7 @@ impl Serving {
                 Order::Drain => break,
             }
         }
-        self.drain().await;
+        self.drain(drain).await;
     }
 
     /// Listeners of UDP that are still there.
@@ -353,12 +359,18 @@ impl Serving {
 
     /// Closes the doors, waits until nobody can come in, then until everybody has left. The control thread limits how
     /// long that may take.
-    async fn drain(&self) {
+    async fn drain(&self, drain: Drain) {
         self.doors.borrow().iter().for_each(|(_, stop)| stop.stop());
+        let last = Instant::now() + (drain.patience - CUT_AHEAD.min(drain.patience / 10));
+        let mut cut = false;
         // Who comes in from now on is served once, and told that the connection ends.
-        self.worker.apply(Command::Drain);
+        self.worker.apply(Command::Drain(drain));
         while !self.doors.borrow().is_empty() || self.worker.connections() > 0 {
             tokio::time::sleep(DRAIN_CHECK).await;
+            if !cut && Instant::now() >= last {
+                cut = true;
+                self.worker.apply(Command::Cut);
+            }
         }
     }
 }

@@ -299,13 +299,17 @@ fn what_is_open_outlives_a_reload_and_has_time_at_the_end() {
 #[test]
 fn the_end_waits_only_so_long() {
     let far = Far::start();
-    let config = format!("[timeouts]\ndrain = \"100ms\"\n{}", listener("to = \"$ENDPOINT[far]\""));
+    let head = "access_log = \"access.log\"\n[timeouts]\ndrain = \"100ms\"";
+    let config = format!("{head}\n{}", listener("to = \"$ENDPOINT[far]\""));
     let mut usher = start(&far, &config);
     let _client = connect(&usher, b"one");
     let _endpoint = far.take(b"one");
     usher.signal(Signal::Term).unwrap();
     assert_eq!(usher.wait_exit(PATIENCE).unwrap().code(), Some(1), "{}", usher.output());
-    assert!(usher.output().contains("cut off"), "{}", usher.output());
+    let told = "0 tunnels and 1 TCP connections were cut off";
+    assert!(usher.output().contains(told), "{}", usher.output());
+    let log = std::fs::read_to_string(usher.dir().join("access.log")).unwrap();
+    assert!(log.contains("\"reason\":\"draining\""), "{log}");
 }
 
 #[test]

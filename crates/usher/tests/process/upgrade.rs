@@ -14,7 +14,7 @@ use crate::harness::{Done, PATIENCE, Running, binary, run, status, until, usher}
 
 /// A process and those that take over from it, one after another; all of them end with it, also when a test fails.
 pub(crate) struct Line {
-    usher: Usher,
+    pub(crate) usher: Usher,
 }
 
 impl Line {

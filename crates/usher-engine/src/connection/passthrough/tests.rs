@@ -13,7 +13,7 @@ use usher_net::{Address, Dialer, MemoryStream};
 
 use crate::connection::{self, Door};
 use crate::snapshot::{Builder, Built};
-use crate::worker::{Command, Worker};
+use crate::worker::{Command, Drain, Worker};
 
 mod tcp;
 

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 
 use tokio::time::Instant;
-use usher_api::{Error, Exchange, Side};
+use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::{FieldId, Framing, Version};
 use usher_net::Dialer;
 use usher_wire::{Change, Downstream};
@@ -11,6 +11,7 @@ use usher_wire::{Change, Downstream};
 use super::{begin, broken, filter, route, stall_limit, write_stall};
 use crate::path::{End, Visit};
 use crate::steps::forward::Forwarded;
+use crate::steps::tunnel::{self, Kind};
 use crate::steps::{choose, patience, relay};
 
 pub(super) async fn send<D: Dialer>(
@@ -135,11 +136,31 @@ async fn send_tunnel<D: Dialer>(
         forwarded.cluster.release(&forwarded.lease, None);
         return broken(exchange, &error);
     }
-    let idle = patience::tunnel_idle(visit, Some(route(visit, exchange)));
-    visit.worker.metrics.tunnels.opened();
-    let (back, _) = relay::tunnel(visit, down, &mut forwarded.connection, idle).await;
-    visit.worker.metrics.tunnels.closed();
+    let route = route(visit, exchange);
+    let kind = Kind::of(exchange, visit.upgrade, route.websocket);
+    let idle = patience::tunnel_idle(visit, Some(route));
+    let tunnels = &visit.worker.metrics.tunnels;
+    tunnels.opened();
+    let (back, end) = tunnel::run(visit, down, forwarded, (kind, idle)).await;
+    tunnels.closed();
     exchange.record.body_sent = back;
+    exchange.record.reason = match end {
+        tunnel::End::Done => "",
+        tunnel::End::Idle => "tunnel_idle",
+        tunnel::End::Drained => {
+            tunnels.drained.increment();
+            "drained"
+        }
+        tunnel::End::Late => {
+            tunnels.late.increment();
+            exchange.record.detail = "something was said after the end";
+            "drained"
+        }
+        tunnel::End::Cut => {
+            tunnels.cut.increment();
+            ErrorKind::Draining.as_str()
+        }
+    };
     forwarded.cluster.release(&forwarded.lease, Some(forwarded.first_byte_micros));
-    End::Close
+    if end == tunnel::End::Cut { End::Abort } else { End::Close }
 }

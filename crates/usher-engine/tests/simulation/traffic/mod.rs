@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::task::spawn_local;
 use tokio::time::sleep;
-use usher_engine::Command;
+use usher_engine::{Command, Drain};
 
 use crate::message::Reader;
 use crate::net::{self, SimStream};
@@ -115,7 +115,7 @@ async fn play(seed: u64) -> HashMap<&'static str, usize> {
         }
     }
     if drained {
-        world.worker.apply(Command::Drain);
+        world.worker.apply(Command::Drain(Drain { patience: Duration::from_secs(30), succeeded: false }));
     }
     for visitor in visitors {
         visitor.await.expect("a client panicked");

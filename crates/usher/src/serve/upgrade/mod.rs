@@ -149,7 +149,8 @@ impl Control {
     }
 
     /// Hears when the process that this one has taken over from is gone.
-    pub(super) fn wait_for_end_of(&self, predecessor: Predecessor) {
+    pub(super) fn wait_for_end_of(&mut self, predecessor: Predecessor) {
+        self.has_elder = true;
         let (channel, events) = (predecessor.into_channel(), self.events.clone());
         let wait = move || {
             let _ = channel.limit(None);

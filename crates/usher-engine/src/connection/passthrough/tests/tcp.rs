@@ -211,7 +211,7 @@ fn a_reload_leaves_what_is_open_and_sends_new_ones_elsewhere() {
         let (_new, _task) = world.connect();
         assert_eq!(world.dialed().await.map(|(port, _)| port), Some(3));
         // Draining waits for them.
-        world.worker.apply(Command::Drain);
+        world.worker.apply(Command::Drain(Drain { patience: Duration::from_secs(30), succeeded: false }));
         endpoint.write_all(b"still").await.unwrap();
         assert_eq!(read(&mut client, 5).await, b"still");
     });

@@ -1,0 +1,100 @@
+use super::*;
+use crate::steps::tunnel::plan::{Plan, Receiver, Talk};
+use crate::worker::Drain;
+
+fn plan(random: u64, succeeded: bool) -> Plan {
+    Plan::for_drain((1000, Drain { patience: Duration::from_secs(30), succeeded }), random)
+}
+
+fn talk(spoke: u64, between: bool) -> Talk {
+    Talk { spoke: Some(spoke), pause: 1000, between }
+}
+
+#[test]
+fn moments_are_spread_over_the_first_half() {
+    let silent = Talk { spoke: None, pause: 0, between: true };
+    for (random, at) in [(0, 1000), (u64::MAX / 2, 8500), (u64::MAX, 16_000)] {
+        let plan = plan(random, false);
+        assert_eq!(plan.first(at - 2, silent, silent), None, "{random}");
+        assert_eq!(plan.first(at, silent, silent), Some(Receiver::Endpoint), "{random}");
+        assert_eq!((plan.end, plan.code), (31_000, 1001));
+    }
+    assert_eq!(plan(0, true).code, 1012);
+}
+
+#[test]
+fn whoever_was_told_nothing_for_a_while_is_told_first() {
+    use Receiver::{Client, Endpoint};
+    // Its own moment is 1000, and any is good enough from 6000 on.
+    let plan = plan(0, false);
+    let never = Talk { spoke: None, pause: 0, between: true };
+    let always = |now: u64| Talk { pause: 50, ..talk(now, true) };
+    let cases = [
+        ("the client never spoke", 2000, never, talk(1999, true), Some(Endpoint)),
+        ("in the middle of the endpoint's message", 2000, never, talk(1999, false), None),
+        ("the endpoint never spoke", 2000, talk(2000, true), never, Some(Client)),
+        (
+            "the silent one is within a message",
+            2000,
+            talk(1999, true),
+            Talk { between: false, ..never },
+            None,
+        ),
+        ("both speak", 2000, talk(1900, true), talk(1000, true), None),
+        ("behind the client's message", 2000, talk(2000, true), talk(1950, true), Some(Endpoint)),
+        ("within it", 2000, talk(2000, false), talk(1950, true), None),
+        ("it speaks all the time", 2000, always(2000), talk(1950, true), None),
+        ("later, a short silence will do", 4000, talk(3500, true), talk(3500, true), Some(Endpoint)),
+        ("the client may be about to answer", 4000, talk(3500, true), talk(3999, true), None),
+        ("so may the endpoint", 4000, always(3900), talk(3500, true), None),
+        ("at last anybody", 6000, Talk { between: false, ..always(6000) }, talk(5990, false), Some(Client)),
+        ("at last anybody", 6000, talk(5990, false), talk(6000, false), Some(Endpoint)),
+    ];
+    for (what, now, client, endpoint, first) in cases {
+        assert_eq!(plan.first(now, client, endpoint), first, "{what}");
+    }
+}
+
+#[test]
+fn it_is_looked_again_when_something_can_be_otherwise() {
+    let never = Talk { spoke: None, pause: 0, between: false };
+    let plan = plan(0, false);
+    let looks = [
+        (500, talk(400, true), never, 1000),
+        (2000, never, never, 6000),
+        (2000, talk(1900, true), talk(1000, true), 3500),
+        (3500, talk(3400, true), talk(3300, true), 3900),
+        (5900, talk(5800, true), never, 6000),
+        (6000, talk(5900, true), never, 6400),
+    ];
+    for (now, client, endpoint, next) in looks {
+        assert_eq!(plan.next_look(now, client, endpoint), next, "{now}");
+    }
+}
+
+#[test]
+fn without_time_it_is_now() {
+    let drain = Drain { patience: Duration::ZERO, succeeded: false };
+    for plan in [Plan::for_drain((1000, drain), u64::MAX), Plan::at_once(1000)] {
+        assert!(plan.first(1000, talk(1000, false), talk(1000, false)).is_some());
+        assert!(plan.echo(1000) >= 1000);
+    }
+}
+
+#[test]
+fn what_is_a_websocket() {
+    for (answered, asked, is_one) in [
+        (Some(&b"websocket"[..]), &b"websocket"[..], true),
+        (Some(b"WebSocket"), b"x, websocket", true),
+        (Some(b"x"), b"x, websocket", false),
+        (None, b"websocket", true),
+        (None, b"x", false),
+    ] {
+        let mut exchange = Exchange::default();
+        if let Some(protocol) = answered {
+            exchange.response.fields.add(b"Upgrade", protocol).unwrap();
+        }
+        let kind = Kind::of(&exchange, asked, WebSocketPolicy::default());
+        assert_eq!(matches!(kind, Kind::WebSocket(_)), is_one, "{answered:?} {asked:?}");
+    }
+}

@@ -1,0 +1,412 @@
+//! WebSockets that are closed by the proxy: where messages end, spread over the time, and with nothing lost.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{Instant, sleep};
+use usher_api::standing::Out;
+use usher_engine::{Command, Drain};
+
+use crate::client::{Client, endpoints};
+use crate::message::{Framing, Reader};
+use crate::net::WriteEnd;
+use crate::rng::Rng;
+use crate::world::{Reception, World, run};
+
+const TEXT: u8 = 1;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const FIN: u8 = 0x80;
+
+/// What a side does beside reading and answering a Close.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Habit {
+    Silent,
+    /// Sends back each message.
+    Echo,
+    /// Sends a numbered message every so many milliseconds.
+    Stream(u64),
+    /// The same, and one more when it hears a Close.
+    Talkative(u64),
+    /// Sends the first half of a message at once, and the other after so many milliseconds.
+    Slow(u64),
+    Ping(u64),
+    /// Answers nothing, not even a Close.
+    Deaf,
+    /// The same, and leaves a message incomplete.
+    Stuck,
+}
+
+/// What became of a side.
+#[derive(Debug, Default)]
+struct Heard {
+    messages: Vec<Vec<u8>>,
+    sent: Vec<Vec<u8>>,
+    close: Option<u16>,
+    closed_after: Duration,
+}
+
+fn frame(first: u8, payload: &[u8], mask: bool) -> Vec<u8> {
+    let bit = if mask { 0x80 } else { 0 };
+    let mut bytes = vec![first];
+    if payload.len() < 126 {
+        bytes.push(bit | payload.len() as u8);
+    } else {
+        bytes.push(bit | 126);
+        bytes.extend((payload.len() as u16).to_be_bytes());
+    }
+    let key = [7, 1, 9, 200];
+    if mask {
+        bytes.extend(key);
+        bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    } else {
+        bytes.extend(payload);
+    }
+    bytes
+}
+
+async fn exactly(reader: &mut Reader, len: usize) -> Option<Vec<u8>> {
+    reader.body(Framing::Length(len)).await.ok().map(|(bytes, _)| bytes)
+}
+
+/// A frame, unmasked; none at the end. A side that is masked to hears nothing else, and the other way round.
+async fn read_frame(reader: &mut Reader, masked: bool) -> Option<(u8, Vec<u8>)> {
+    let head = exactly(reader, 2).await?;
+    assert_eq!(head[1] & 0x80 != 0, masked, "masked: {masked}");
+    let len = match head[1] & 0x7f {
+        126 => {
+            let len = exactly(reader, 2).await?;
+            usize::from(u16::from_be_bytes([len[0], len[1]]))
+        }
+        127 => panic!("nobody sends such a long one"),
+        short => usize::from(short),
+    };
+    let key = if masked { exactly(reader, 4).await? } else { vec![0; 4] };
+    let payload = exactly(reader, len).await?;
+    Some((head[0], payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()))
+}
+
+fn frames(mut reader: Reader, masked: bool) -> UnboundedReceiver<(u8, Vec<u8>)> {
+    let (tell, heard) = unbounded_channel();
+    spawn_local(async move {
+        while let Some(frame) = read_frame(&mut reader, masked).await {
+            if tell.send(frame).is_err() {
+                return;
+            }
+        }
+    });
+    heard
+}
+
+/// One side, to the end of its connection. `begun` is what times are counted from.
+async fn side((reader, mut writer): (Reader, WriteEnd), masks: bool, habit: Habit, begun: Instant) -> Heard {
+    let mut frames = frames(reader, !masks);
+    let (mut heard, mut message, mut number) = (Heard::default(), Vec::new(), 0);
+    let every = match habit {
+        Habit::Stream(millis) | Habit::Talkative(millis) | Habit::Ping(millis) | Habit::Slow(millis) => {
+            Duration::from_millis(millis)
+        }
+        _ => Duration::from_secs(1 << 20),
+    };
+    let mut next = Instant::now() + every;
+    let slow = frame(FIN, &[b'b'; 300], masks);
+    if matches!(habit, Habit::Slow(_) | Habit::Stuck) {
+        heard.sent.push([vec![b'a'; 300], vec![b'b'; 300]].concat());
+        let first = [&frame(TEXT, &[b'a'; 300], masks)[..], &slow[..9]].concat();
+        writer.write(&first).await.expect("taken");
+    }
+    loop {
+        let got = tokio::select! {
+            got = frames.recv() => got,
+            () = tokio::time::sleep_until(next) => {
+                next += every;
+                number += 1;
+                let bytes = match habit {
+                    Habit::Stream(_) | Habit::Talkative(_) => {
+                        heard.sent.push(format!("{number}").into_bytes());
+                        frame(FIN | TEXT, format!("{number}").as_bytes(), masks)
+                    }
+                    Habit::Slow(_) if number == 1 => slow[9..].to_vec(),
+                    Habit::Ping(_) => frame(FIN | PING, b"", masks),
+                    _ => continue,
+                };
+                if writer.write(&bytes).await.is_err() {
+                    return heard;
+                }
+                continue;
+            }
+        };
+        let Some((first, payload)) = got else { return heard };
+        match first & 15 {
+            CLOSE => {
+                assert!(heard.close.is_none(), "closed twice");
+                heard.close = Some(u16::from_be_bytes([payload[0], payload[1]]));
+                heard.closed_after = begun.elapsed();
+                if matches!(habit, Habit::Slow(_)) && number == 0 {
+                    // A message is not broken off.
+                    number = 1;
+                    let _ = writer.write(&slow[9..]).await;
+                }
+                if matches!(habit, Habit::Talkative(_)) {
+                    heard.sent.push(b"last".to_vec());
+                    let _ = writer.write(&frame(FIN | TEXT, b"last", masks)).await;
+                }
+                if !matches!(habit, Habit::Deaf | Habit::Stuck) {
+                    let _ = writer.write(&frame(FIN | CLOSE, &payload, masks)).await;
+                }
+            }
+            PING | 10 => {}
+            _ => {
+                assert!(heard.close.is_none(), "something follows the Close");
+                message.extend(payload);
+                if first & FIN != 0 {
+                    let message = std::mem::take(&mut message);
+                    if habit == Habit::Echo {
+                        heard.sent.push(message.clone());
+                        let _ = writer.write(&frame(FIN | TEXT, &message, masks)).await;
+                    }
+                    heard.messages.push(message);
+                }
+            }
+        }
+    }
+}
+
+type Servers = Rc<RefCell<Vec<JoinHandle<Heard>>>>;
+
+fn serving(habit: Habit, servers: &Servers, begun: Instant) -> Reception {
+    let servers = servers.clone();
+    endpoints(move |_, _, mut reader, mut writer| {
+        let servers = servers.clone();
+        async move {
+            reader.head().await.expect("a request");
+            let switch =
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+            writer.write(switch).await.expect("taken");
+            servers.borrow_mut().push(spawn_local(side((reader, writer), false, habit, begun)));
+        }
+    })
+}
+
+fn config(websocket: &str) -> String {
+    format!(
+        "[[listener]]\nbind = \"127.0.0.1:8080\"\n[timeouts]\ntunnel_idle = \"10s\"\n\
+         [[route]]\ncluster = \"app\"\nwebsocket = {{ {websocket} }}\n[cluster.app]\nendpoints = [\"127.0.0.1:9001\"]\n"
+    )
+}
+
+/// WebSockets through a proxy.
+struct Scene {
+    world: Rc<World>,
+    clients: Vec<JoinHandle<Heard>>,
+    servers: Servers,
+}
+
+/// So many of them; their bytes come in random pieces if there is a seed.
+async fn open(
+    (client, server): (Habit, Habit),
+    websocket: &str,
+    (count, seed): (usize, Option<u64>),
+) -> Scene {
+    let (servers, begun) = (Servers::default(), Instant::now());
+    let world = World::new(&config(websocket), 1, serving(server, &servers, begun));
+    let mut clients = Vec::new();
+    for number in 0..count {
+        let chaos = seed.map(|seed| Rng::new(seed + number as u64));
+        let Client { mut reader, mut writer, .. } = Client::over(world.connect(64 << 10, chaos));
+        let ask = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        writer.write(ask.as_bytes()).await.expect("taken");
+        assert_eq!(reader.head().await.expect("a response").status(), 101);
+        clients.push(spawn_local(side((reader, writer), true, client, begun)));
+    }
+    Scene { world, clients, servers }
+}
+
+impl Scene {
+    /// What became of all, pair by pair: the proxy asks the endpoint in the order in which clients come.
+    async fn end(self) -> (Vec<(Heard, Heard)>, u64, u64) {
+        self.world.all_ended(Duration::from_secs(60)).await;
+        let mut pairs = Vec::new();
+        let servers = std::mem::take(&mut *self.servers.borrow_mut());
+        for (client, server) in self.clients.into_iter().zip(servers) {
+            pairs.push((client.await.expect("no panic"), server.await.expect("no panic")));
+        }
+        assert_eq!(self.world.in_flight(), 0);
+        let totals = self.world.registry.read().totals;
+        assert_eq!(totals.tunnels.late.get(), 0, "{pairs:?}");
+        (pairs, totals.tunnels.drained.get(), totals.tunnels.cut.get())
+    }
+
+    fn drain(&self, seconds: u64, succeeded: bool) {
+        self.world.worker.apply(Command::Drain(Drain { patience: Duration::from_secs(seconds), succeeded }));
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_the_process_ends() {
+    const SOCKETS: usize = 8;
+    use Habit::{Echo, Silent, Slow, Stream, Talkative};
+    let habits = [
+        (Silent, Silent),
+        (Silent, Talkative(100)),
+        (Silent, Talkative(10)),
+        (Talkative(100), Silent),
+        (Talkative(10), Silent),
+        // Not with the ticks of the clock: what is said in the very moment of the Close is lost.
+        (Stream(2013), Echo),
+        (Echo, Stream(2013)),
+        (Slow(4013), Silent),
+        (Silent, Slow(4013)),
+    ];
+    for pair in habits {
+        for seed in [None, Some(1), Some(50)] {
+            run(async || {
+                let scene = open(pair, "", (SOCKETS, seed)).await;
+                sleep(Duration::from_millis(2500)).await;
+                scene.drain(12, seed.is_some());
+                let (all, drained, cut) = scene.end().await;
+                assert_eq!((drained, cut), (SOCKETS as u64, 0), "{pair:?} {seed:?}");
+                for (client, server) in all {
+                    let code = if seed.is_some() { 1012 } else { 1001 };
+                    assert_eq!((client.close, server.close), (Some(code), Some(code)), "{pair:?} {seed:?}");
+                    assert_eq!(client.messages, server.sent, "{pair:?} {seed:?}");
+                    assert_eq!(server.messages, client.sent, "{pair:?} {seed:?}");
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn they_do_not_go_all_at_once() {
+    run(async || {
+        let scene = open((Habit::Silent, Habit::Silent), "", (400, None)).await;
+        scene.drain(30, true);
+        let (all, drained, _) = scene.end().await;
+        assert_eq!(drained, 400);
+        // Spread over 15 seconds: 27 a second, and some by chance.
+        let mut seconds = [0; 30];
+        all.iter().for_each(|(client, _)| seconds[client.closed_after.as_secs() as usize] += 1);
+        assert!(seconds[..15].iter().all(|count| (8..55).contains(count)), "{seconds:?}");
+        assert!(seconds[16..].iter().all(|count| *count == 0), "{seconds:?}");
+    });
+}
+
+#[test]
+fn who_never_comes_to_an_end_is_cut_off_in_time() {
+    for pair in [(Habit::Stuck, Habit::Silent), (Habit::Silent, Habit::Stuck)] {
+        run(async || {
+            let begun = Instant::now();
+            let scene = open(pair, "", (5, None)).await;
+            scene.drain(10, false);
+            let (all, drained, cut) = scene.end().await;
+            assert_eq!((drained, cut), (0, 5), "{pair:?}");
+            assert!(begun.elapsed() < Duration::from_secs(11), "{pair:?}");
+            assert!(
+                all.iter().all(|(client, server)| client.messages.is_empty() && server.messages.is_empty())
+            );
+        });
+    }
+}
+
+#[test]
+fn who_does_not_answer_is_not_waited_for_long() {
+    for pair in [(Habit::Deaf, Habit::Silent), (Habit::Silent, Habit::Deaf), (Habit::Deaf, Habit::Deaf)] {
+        run(async || {
+            let scene = open(pair, "", (5, None)).await;
+            scene.drain(60, false);
+            let (all, drained, cut) = scene.end().await;
+            assert_eq!((drained, cut), (5, 0), "{pair:?}");
+            assert!(
+                all.iter().all(|(client, server)| client.close == Some(1001) && server.close == Some(1001))
+            );
+        });
+    }
+}
+
+#[test]
+fn what_is_to_wait_is_left_alone_until_the_end() {
+    run(async || {
+        let scene = open((Habit::Ping(1000), Habit::Silent), "drain = \"wait\"", (2, None)).await;
+        scene.drain(60, false);
+        sleep(Duration::from_secs(50)).await;
+        assert!(scene.clients.iter().all(|client| !client.is_finished()));
+        scene.world.worker.apply(Command::Cut);
+        let (all, drained, cut) = scene.end().await;
+        assert_eq!((drained, cut), (0, 2));
+        assert!(all.iter().all(|(client, server)| client.close.is_none() && server.close.is_none()));
+    });
+}
+
+#[test]
+fn pings_keep_one_open_if_they_shall() {
+    for (habit, websocket, open_still) in [
+        (Habit::Silent, "", false),
+        (Habit::Ping(3000), "", true),
+        (Habit::Ping(3000), "pings = false", false),
+        (Habit::Stream(3000), "pings = false", true),
+    ] {
+        run(async || {
+            let scene = open((habit, Habit::Silent), websocket, (1, None)).await;
+            sleep(Duration::from_secs(30)).await;
+            assert_eq!(!scene.clients[0].is_finished(), open_still, "{habit:?} {websocket}");
+            if open_still {
+                scene.drain(10, false);
+            }
+            let (all, drained, cut) = scene.end().await;
+            assert_eq!((drained, cut), (u64::from(open_still), 0));
+            assert!(
+                all.iter().all(|(client, server)| client.close == Some(1001) && server.close == Some(1001))
+            );
+        });
+    }
+}
+
+/// Whether sockets are still open some time after something was done to their endpoint.
+fn after(websocket: &'static str, change: impl Fn(&World)) -> bool {
+    run(async || {
+        let scene = open((Habit::Ping(3000), Habit::Silent), websocket, (5, None)).await;
+        sleep(Duration::from_secs(5)).await;
+        change(&scene.world);
+        sleep(Duration::from_secs(25)).await;
+        let is_open = scene.clients.iter().any(|client| !client.is_finished());
+        if is_open {
+            scene.drain(10, false);
+        }
+        let (all, drained, cut) = scene.end().await;
+        assert_eq!((drained, cut), (5, 0));
+        let code = if is_open { 1001 } else { 1012 };
+        assert!(all.iter().all(|(client, _)| client.close == Some(code)));
+        is_open
+    })
+}
+
+#[test]
+fn one_stays_at_an_endpoint_that_goes_unless_it_shall_not() {
+    let standing = |why: Out, holds: &'static [bool]| {
+        move |world: &World| {
+            let standings = &world.worker.local().shared.clusters[0].standings;
+            let endpoint = standings.of("127.0.0.1:9001");
+            for holds in holds {
+                standings.set(&endpoint, why, *holds, 1);
+            }
+        }
+    };
+    let reload = |from: &'static str, to: &'static str| {
+        move |world: &World| world.reload(&config("stay = \"20s\"").replace(from, to))
+    };
+    let stay = "stay = \"20s\"";
+    for why in [Out::Draining, Out::Disabled] {
+        assert!(!after(stay, standing(why, &[true])), "{why:?}");
+        assert!(after("", standing(why, &[true])), "{why:?}: it stays");
+        assert!(after(stay, standing(why, &[true, false])), "{why:?}: it is taken back");
+    }
+    assert!(after(stay, standing(Out::Unhealthy, &[true])), "it may get well");
+    assert!(!after(stay, reload("9001", "9002")), "another endpoint");
+    assert!(!after(stay, reload("app", "other")), "another cluster");
+    assert!(after(stay, reload("[[route]]", "[[route]]\npath = \"/other\"")), "another route");
+    assert!(after(stay, reload("drain", "drain")), "nothing");
+}
