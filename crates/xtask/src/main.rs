@@ -1,6 +1,7 @@
 //! `cargo xtask`: the repository's chores. Each is a file of this folder; `test.rs` names what is tested, in order.
 
 mod bench;
+mod changes;
 mod count;
 mod generate;
 mod invariants;
@@ -35,6 +36,10 @@ cargo xtask: the repository's chores
   cargo xtask simulate
       Draws the pictures of docs/balancing.md: the balancers among simulated endpoints, always from the same seed.
 
+  cargo xtask changes
+      100 reloads and 3 upgrades under load with 1,000 WebSockets open, and what came of it: the table of
+      docs/upgrade.md. Takes some minutes, and 5,000 open files.
+
   cargo xtask bench [--only NAME…] [--rounds N] [--quick] [--proxies A,B] …
       CPU per request of Usher, nginx, HAProxy, Caddy, interleaved: bench/README.md. Installs the peers, builds, runs;
       `cargo xtask bench --help` lists every option.
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "invariants" => no_more(rest).and_then(|()| invariants::main()),
         Some((first, rest)) if first == "generate" => generate::main(rest),
         Some((first, rest)) if first == "simulate" => no_more(rest).and_then(|()| simulate::main()),
+        Some((first, rest)) if first == "changes" => no_more(rest).and_then(|()| changes::main()),
         Some((first, rest)) if first == "bench" => bench::main(rest),
         Some((first, rest)) if first == "slow-clients" => slow::main(rest),
         Some((first, _)) if ["help", "--help", "-h"].contains(&first.as_str()) => {

@@ -9,6 +9,7 @@
 
 mod access_log;
 mod avoid;
+mod changes;
 mod check;
 mod demo;
 mod end;

@@ -187,6 +187,43 @@ fn http3_passes_through_udp() {
 }
 
 #[test]
+fn the_eldest_of_three_generations_is_served_to_the_end() {
+    // Too long to be sent without hearing from the client.
+    const LENGTH: usize = 4 << 20;
+    let (answer, told) = channel::<()>();
+    let told = Mutex::new(told);
+    let endpoint = Endpoint::raw(move |connection, _| {
+        connection.set_timeout(PATIENCE);
+        connection.read_request()?;
+        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"))?;
+        let _ = told.lock().unwrap().recv_timeout(PATIENCE);
+        connection.send("x".repeat(LENGTH))
+    });
+    let endpoint = endpoint.unwrap();
+    let authority = Authority::new("generations").unwrap();
+    let leaf = authority.server(&["localhost", "127.0.0.1"]).unwrap();
+    let builder = usher(CONFIG).endpoint(&endpoint).file("cert.pem", leaf.cert).file("key.pem", leaf.key);
+    let line = Line::start(builder);
+    let (address, ca, eldest) = (line.listen(), authority.pem(), line.pid());
+    local(async {
+        let old = Visitor::connect(address, &ca).await;
+        let slow = old.ask("/slow").await;
+        assert_eq!(line.upgrade().code, Some(0));
+        let second = line.pid();
+        assert_eq!(line.upgrade().code, Some(0));
+        // It has nothing to do, and would end.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!has_ended(eldest) && !has_ended(second));
+        answer.send(()).unwrap();
+        assert_eq!(body(slow).await.len(), LENGTH);
+        drop(old);
+        while !has_ended(eldest) || !has_ended(second) {
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+}
+
+#[test]
 fn a_reload_that_opens_sockets_anew_loses_nobody_either() {
     let endpoint = Endpoint::start(|_| Reply::ok("hello")).unwrap();
     let authority = Authority::new("reloads").unwrap();
