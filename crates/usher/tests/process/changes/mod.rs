@@ -212,13 +212,10 @@ fn play(scale: &Scale) {
     table(scale, [&begun, &reloaded, &upgraded], (&told, sum));
     assert!(asked.failures().is_empty(), "{:?}", asked.failures());
     assert!(talked.failures().is_empty(), "{:?}", talked.failures());
-    let ends = talked.ends();
-    assert_eq!(ends.into_iter().collect::<Vec<_>>(), [(1012, (scale.sockets * scale.upgrades) as u64)]);
-    assert_eq!(
-        told.iter().map(|told| told.closed).sum::<usize>(),
-        scale.sockets * scale.upgrades,
-        "{told:?}"
-    );
+    // Who comes to the old process in its last moment is sent away once more.
+    let (ends, closed) = (talked.ends(), told.iter().map(|told| told.closed as u64).sum::<u64>());
+    assert!(closed >= (scale.sockets * scale.upgrades) as u64, "{told:?}");
+    assert_eq!(ends.into_iter().collect::<Vec<_>>(), [(1012, closed)]);
     assert!(told.iter().all(|told| told.cut == 0), "{told:?}");
     // A side may speak while it is being told; Usher knows of each.
     let log = std::fs::read_to_string(line.usher.dir().join("access.log")).unwrap();
