@@ -244,7 +244,10 @@ impl Serving {
                     }
                 }
                 Order::Alone => self.ports().iter().for_each(|(.., port)| port.open()),
-                Order::Drain => break,
+                Order::Drain(how) => {
+                    drain = how;
+                    break;
+                }
             }
         }
         self.drain(drain).await;
