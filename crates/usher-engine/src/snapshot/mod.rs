@@ -336,8 +336,7 @@ pub struct Care {
     pub spill_over: Percent,
     /// When no more than this share of all is well, everybody is asked.
     pub panic: PanicThreshold,
-    /// Endpoints of the own zone are preferred, where this is set: others are asked too when less than this share of
-    /// those is well.
+    /// Where set, the own zone is preferred, and others are asked too when less than this share of it is well.
     pub locality: Option<Percent>,
 }
 
