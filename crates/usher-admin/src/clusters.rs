@@ -2,10 +2,10 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value};
-use usher_api::clusters::{EndpointChange, Wanted};
+use serde_json::{Map, Value, json};
+use usher_api::clusters::{Edit, EditKind, EndpointChange, Refused, Versioned, Wanted};
 
 use crate::pages::{Site, lines, off_thread};
 
@@ -28,11 +28,15 @@ pub(crate) async fn change(State(site): State<Site>, Path(name): Path<String>, b
     };
     let changed = move || match site.registry.clusters() {
         Some(clusters) => clusters.change(&name, &changes),
-        None => Err("there are no clusters".to_owned()),
+        None => Err(Refused::Unknown("there are no clusters".to_owned())),
     };
     match off_thread(changed).await {
         Ok(Ok(done)) => lines(done).into_response(),
-        Ok(Err(why)) => (StatusCode::NOT_FOUND, lines(why)).into_response(),
+        Ok(Err(Refused::Busy(why))) => (StatusCode::SERVICE_UNAVAILABLE, lines(why)).into_response(),
+        Ok(Err(Refused::Unknown(why) | Refused::Changed(why))) => {
+            (StatusCode::NOT_FOUND, lines(why)).into_response()
+        }
+        Ok(Err(why @ Refused::Wrong(_))) => refused(why),
         Err(failed) => failed.into_response(),
     }
 }
@@ -53,6 +57,19 @@ pub(crate) async fn hold(State(site): State<Site>, Path(name): Path<String>, bod
     }
 }
 
+pub(crate) async fn endpoints(State(site): State<Site>, Path(name): Path<String>) -> Response {
+    let found = move || site.registry.clusters().and_then(|clusters| clusters.endpoints(&name)).ok_or(name);
+    match off_thread(found).await {
+        Ok(Ok(Versioned { text, version })) => {
+            let fields =
+                [(header::CONTENT_TYPE, "application/json".to_owned()), (header::ETAG, quoted(&version))];
+            (fields, text).into_response()
+        }
+        Ok(Err(name)) => refused(Refused::Unknown(format!("there is no cluster `{name}`"))),
+        Err(failed) => failed.into_response(),
+    }
+}
+
 /// How a circuit is to be: open, closed, or, with None, as requests go.
 fn parse_hold(body: &[u8]) -> Result<Option<bool>, String> {
     const FORM: &str = r#"write {"state": "open"}, "closed" or "auto""#;
@@ -65,6 +82,65 @@ fn parse_hold(body: &[u8]) -> Result<Option<bool>, String> {
         Some("auto") => Ok(None),
         _ => Err(format!("not a state of a circuit; {FORM}")),
     }
+}
+
+pub(crate) async fn edit(
+    State(site): State<Site>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    (kind, body): (EditKind, Bytes),
+) -> Response {
+    let edit = Edit { kind, body: body.to_vec(), expected: expected(&headers) };
+    let edited = move || match site.registry.clusters() {
+        Some(clusters) => clusters.edit(&name, edit),
+        None => Err(Refused::Unknown("there are no clusters".to_owned())),
+    };
+    match off_thread(edited).await {
+        Ok(Ok(Versioned { text, version })) => {
+            ([(header::ETAG, quoted(&version))], lines(text)).into_response()
+        }
+        Ok(Err(why)) => refused(why),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+/// The version that `If-Match` names; `*` means any (RFC 9110, section 13.1.1).
+fn expected(headers: &HeaderMap) -> Option<String> {
+    let named = headers.get(header::IF_MATCH)?.to_str().unwrap_or_default().trim();
+    (named != "*").then(|| named.trim_matches('"').to_owned())
+}
+
+fn quoted(version: &str) -> String {
+    format!("\"{version}\"")
+}
+
+/// As RFC 9457 has it, with all mistakes.
+fn refused(why: Refused) -> Response {
+    let mut etag = None;
+    let (status, title, errors) = match why {
+        Refused::Unknown(text) => (StatusCode::NOT_FOUND, text, Vec::new()),
+        Refused::Wrong(errors) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "nothing was changed: the document is wrong".to_owned(),
+            errors,
+        ),
+        Refused::Changed(version) => {
+            let text =
+                format!("nothing was changed: somebody else has changed the endpoints; now `{version}`");
+            etag = Some(quoted(&version));
+            (StatusCode::PRECONDITION_FAILED, text, Vec::new())
+        }
+        Refused::Busy(text) => (StatusCode::SERVICE_UNAVAILABLE, text, Vec::new()),
+    };
+    let errors: Vec<Value> =
+        errors.iter().map(|(pointer, detail)| json!({ "pointer": pointer, "detail": detail })).collect();
+    let problem = json!({ "status": status.as_u16(), "title": title, "errors": errors });
+    let mut response =
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response();
+    if let Some(etag) = etag.and_then(|etag| etag.parse().ok()) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
 }
 
 /// What is wanted of each endpoint.

@@ -8,6 +8,8 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
+
+use usher_api::clusters::EditKind;
 use usher_api::metrics::Registry;
 
 use crate::guard::Guard;
@@ -26,6 +28,12 @@ PATCH /clusters/NAME  changes endpoints at run time, all of them or none, by JSO
 GET  /shifts  splits that move by themselves, as JSON: what the new target takes, the numbers of both sides
 POST /shifts/ROUTE/ORDER  pause, resume, advance, promote, abort or restart
 PUT  /clusters/NAME/breaker  holds its circuit: {\"state\": \"open\"} or \"closed\", or lets its requests decide: \"auto\"
+GET   /clusters/NAME/endpoints  the same of one cluster; its version is the ETag
+PATCH /clusters/NAME/endpoints  adds, removes and changes endpoints, all of them or none, by JSON such as
+               {\"add\": [{\"address\": \"10.0.0.9:3000\", \"weight\": 2}], \"remove\": [\"10.0.0.1:3000\"],
+               \"set\": {\"10.0.0.2:3000\": {\"state\": \"drain\"}}}; with If-Match only if nobody did meanwhile
+PUT   /clusters/NAME/endpoints  makes {\"endpoints\": […]} all that there are
+POST  /clusters/NAME/endpoints  adds one
 POST /reload   reads the config anew: 200, or 422 and what is wrong with it
 POST /upgrade  lets another process of the binary on disk take over: 200, or 422 and why it did not
                (send `X-Usher-Admin: 1`, which keeps web pages from doing so)
@@ -54,6 +62,17 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/shifts", get(shifts::all))
         .route("/shifts/{route}/{order}", post(shifts::order))
         .route("/clusters/{name}/breaker", put(clusters::hold))
+        .route(
+            "/clusters/{name}/endpoints",
+            get(clusters::endpoints)
+                .patch(|site, name, headers, body| {
+                    clusters::edit(site, name, headers, (EditKind::Patch, body))
+                })
+                .put(|site, name, headers, body| {
+                    clusters::edit(site, name, headers, (EditKind::Replace, body))
+                })
+                .post(|site, name, headers, body| clusters::edit(site, name, headers, (EditKind::Add, body))),
+        )
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page; / lists those that exist\n") })
         .layer(middleware::from_fn_with_state(site.clone(), check))
         .with_state(site)

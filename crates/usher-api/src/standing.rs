@@ -180,6 +180,16 @@ impl Standings {
     /// Sets whether a reason holds; true if that is news. An endpoint whose last reason goes is fresh from `now` on
     /// ([`Standings::millis`]).
     pub fn set(&self, standing: &Standing, why: Out, holds: bool, now: u64) -> bool {
+        let is_news = self.set_silently(standing, why, holds, now);
+        if is_news {
+            self.changed();
+        }
+        is_news
+    }
+
+    /// The same, where workers are about to be told more than that: they look when something is told to have
+    /// [`changed`](Self::changed).
+    pub fn set_silently(&self, standing: &Standing, why: Out, holds: bool, now: u64) -> bool {
         let bit = why as u32;
         let before = if holds {
             standing.out.fetch_or(bit, Ordering::Relaxed)
@@ -190,16 +200,25 @@ impl Standings {
             return false;
         }
         if !holds && before == bit {
-            standing.fresh_since.store(now.max(1), Ordering::Relaxed);
+            self.freshen(standing, now);
         }
-        self.changed();
         true
+    }
+
+    /// An endpoint takes requests from `now` on ([`Standings::millis`]): it has joined others, or comes back.
+    pub fn freshen(&self, standing: &Standing, now: u64) {
+        standing.fresh_since.store(now.max(1), Ordering::Relaxed);
     }
 
     /// Sets the weight in place of the configured one, or takes that back.
     pub fn set_weight(&self, standing: &Standing, weight: Option<u32>) {
-        standing.weight.store(weight.unwrap_or(NO_WEIGHT), Ordering::Relaxed);
+        self.set_weight_silently(standing, weight);
         self.changed();
+    }
+
+    /// The same, as [`set_silently`](Self::set_silently).
+    pub fn set_weight_silently(&self, standing: &Standing, weight: Option<u32>) {
+        standing.weight.store(weight.unwrap_or(NO_WEIGHT), Ordering::Relaxed);
     }
 
     /// Keeps a line for the log; [`MAX_NEWS`] at most wait.

@@ -1,5 +1,6 @@
 //! What can be typed. The texts here are the `--help`, the man pages and the completions.
 
+mod endpoints;
 mod shift;
 
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use usher_config::{BindAddress, EndpointUrl, Format, ValueError};
 
+pub(crate) use self::endpoints::{AskArgs, EndpointsArgs, EndpointsCommand, SetArgs};
 pub(crate) use self::shift::ShiftArgs;
 use crate::known;
 
@@ -84,8 +86,8 @@ pub(crate) enum Command {
     Certs(CertsArgs),
     /// Show the endpoints of a running usher and how they stand, or change them at run time.
     ///
-    /// What is changed here outlives reloads, not restarts.
-    #[command(after_long_help = ENDPOINTS_EXAMPLES)]
+    /// What is changed here outlives reloads and upgrades, not restarts.
+    #[command(after_long_help = endpoints::EXAMPLES)]
     Endpoints(EndpointsArgs),
     /// Show the shifts of a running usher, splits that move by themselves, or tell one what to do.
     ///
@@ -192,36 +194,6 @@ pub(crate) struct CertsArgs {
     /// Obtain a new certificate for this name now.
     #[arg(long, value_name = "NAME")]
     pub(crate) renew: Option<String>,
-    /// The admin listener of the process, where it is not the one of the config.
-    #[arg(long, value_name = "ADDR", value_parser = bind)]
-    pub(crate) admin: Option<BindAddress>,
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-}
-
-/// `usher endpoints`
-#[derive(Debug, Args)]
-pub(crate) struct EndpointsArgs {
-    /// The cluster whose endpoints are shown or changed; all are shown without it.
-    pub(crate) cluster: Option<String>,
-    /// The endpoints to change, by address or by name; all of them or none.
-    #[arg(value_name = "ENDPOINT")]
-    pub(crate) endpoints: Vec<String>,
-    /// `ready`: takes requests; `drain`: finishes what it has, and serves visitors that are bound to it; `disable`: gets
-    /// nothing more.
-    #[arg(long, value_parser = ["ready", "drain", "disable"], requires = "endpoints")]
-    pub(crate) state: Option<String>,
-    /// Its weight from now on, or `config` for the one of the config.
-    #[arg(long, value_name = "N", requires = "endpoints")]
-    pub(crate) weight: Option<String>,
-    /// Hold the circuit of the cluster's breaker open, so that it gets no requests, or closed, whatever becomes of them; or
-    /// let them decide again (`auto`).
-    #[arg(long, value_name = "STATE", value_parser = ["open", "closed", "auto"], requires = "cluster",
-          conflicts_with = "endpoints")]
-    pub(crate) breaker: Option<String>,
-    /// Print all that is known, as JSON.
-    #[arg(long, conflicts_with_all = ["endpoints", "breaker"])]
-    pub(crate) json: bool,
     /// The admin listener of the process, where it is not the one of the config.
     #[arg(long, value_name = "ADDR", value_parser = bind)]
     pub(crate) admin: Option<BindAddress>,
@@ -390,12 +362,6 @@ Examples:
   cp usher-new /usr/bin/usher.new && mv /usr/bin/usher.new /usr/bin/usher && usher upgrade
   usher upgrade --admin unix:/run/usher/admin.sock
   usher upgrade --pid-file /run/usher/usher.pid";
-
-const ENDPOINTS_EXAMPLES: &str = "\
-Examples:
-  usher endpoints                                             Who is in, who is out, and why
-  usher endpoints api 10.0.0.1:3000 --state drain             Before the endpoint is taken down
-  usher endpoints api 10.0.0.1:3000 --state ready --weight 2  It is back, with twice the share";
 
 const CERTS_EXAMPLES: &str = "\
 Examples:

@@ -16,6 +16,7 @@ mod cli;
 mod clusters;
 mod commands;
 mod demo;
+mod discovery;
 mod effective;
 mod health;
 mod known;

@@ -1,6 +1,7 @@
 //! The numbers as Prometheus text (exposition format 0.0.4).
 
 mod clusters;
+mod discovery;
 mod exposition;
 mod families;
 mod moving;
@@ -35,6 +36,7 @@ pub fn render(registry: &Registry) -> String {
     moving::shifts(&mut out, registry);
     shortage::render(&mut out);
     clusters::all(&mut out, registry);
+    discovery::render(&mut out, registry);
     process::render(&mut out);
     out.finish()
 }

@@ -47,7 +47,7 @@ pub(super) fn all(config: &Config, document: &Document, known_filters: &[&str], 
     super::l4::all(config, document, cx);
     secure::all(config, cx);
     binds(config, cx);
-    clusters(config, &names, cx);
+    clusters(config, (&names, document), cx);
 }
 
 /// The names that others refer to.
@@ -261,8 +261,22 @@ fn clashing(again: &Spanned<crate::BindAddress>, first: &Spanned<crate::BindAddr
     error.help("`:PORT` and `[::]:PORT` take IPv4 too; set `ipv6_only = true` or keep one of the two")
 }
 
-fn clusters(config: &Config, names: &Names<'_>, cx: &mut Context<'_>) {
+/// Those that could not be read have been reported.
+fn no_endpoints(key: &Key, cluster: Option<&Node>, cx: &mut Context<'_>) {
+    let has = |name: &str| cluster.is_some_and(|node| node.get(name).is_some());
+    if !has("endpoints") && !has("endpoints_file") {
+        let error = Diagnostic::error("the key `endpoints` is required");
+        let place = cluster.map_or(key.span, |node| node.span);
+        cx.push(error.at(place, "neither `endpoints` nor `endpoints_file` is here"));
+    }
+}
+
+fn clusters(config: &Config, (names, document): (&Names<'_>, &Document), cx: &mut Context<'_>) {
+    let written = document.root.get("cluster");
     for (key, cluster) in &config.clusters {
+        if cluster.endpoints.is_empty() && cluster.endpoints_file.is_none() {
+            no_endpoints(key, written.and_then(|all| all.get(&key.name)), cx);
+        }
         if cluster.dns.min_ttl > cluster.dns.max_ttl {
             let message =
                 format!("in the cluster `{}`, `dns.min_ttl` is longer than `dns.max_ttl`", key.name);

@@ -1,6 +1,7 @@
 //! `[cluster.NAME]`
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -18,8 +19,12 @@ use crate::value::{EndpointUrl, Percent, ValueError};
 crate::section! {
     /// A group of endpoints that serve the same thing.
     pub struct Cluster {
-        /// The endpoints: addresses, or tables with more about each.
-        pub endpoints: OneOrMany<Spanned<Endpoint>>,
+        /// The endpoints: addresses, or tables with more about each. Required where there is no `endpoints_file`.
+        pub endpoints: OneOrMany<Spanned<Endpoint>> = OneOrMany::default(),
+        /// A file with further endpoints, which is read again whenever it changes, without a reload: `endpoints = […]` in
+        /// TOML, YAML or JSON, with all that an endpoint has here; or, in a file with another ending, an address in each
+        /// line.
+        pub endpoints_file: Option<Spanned<PathBuf>>,
         /// How an endpoint is chosen: the name of a balancer, or a table with the name as `policy` and its options.
         /// Without it, requests go round all endpoints by weight.
         pub balance: Option<Node>,
@@ -71,7 +76,8 @@ crate::section! {
     #[bare(address)]
     pub struct Endpoint {
         /// Where it is: `10.0.0.1:3000`, `[2001:db8::1]:3000`, `name:3000` or `unix:/run/app.sock`. A name stands for
-        /// all addresses that it resolves to. `https://name:3000` speaks TLS, `h2c://name:3000` HTTP/2 without it.
+        /// all addresses that it resolves to, `srv:_web._tcp.name` for all hosts and ports that its SRV records name.
+        /// `https://name:3000` speaks TLS, `h2c://name:3000` HTTP/2 without it.
         pub address: Spanned<EndpointUrl>,
         /// Its share of the requests, compared with the others'. `0` takes no new requests.
         #[range(0..=65_535)]

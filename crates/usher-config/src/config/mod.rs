@@ -7,6 +7,7 @@ mod breaker;
 mod check;
 mod cluster;
 mod cluster_limits;
+mod endpoints_file;
 mod error_page;
 mod health;
 mod l4;
@@ -37,6 +38,7 @@ pub use automatic::{
 pub use breaker::{Breaker, FailedStatus};
 pub use cluster::{Cluster, DnsRefresh, Endpoint, HostPolicy, PanicThreshold, Pool};
 pub use cluster_limits::{Adaptive, ClusterLimits};
+pub use endpoints_file::{EndpointsFile, MAX_ENDPOINTS_FILE};
 pub use error_page::{ErrorPage, ErrorPages, PageContent, StatusPattern};
 pub use health::Health;
 pub use l4::{Carries, ProxyVersion};

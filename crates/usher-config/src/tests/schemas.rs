@@ -93,5 +93,5 @@ fn bounds_and_defaults_are_told() {
     let schema = json_schema(&Known::default());
     assert_eq!(schema["properties"]["workers"]["anyOf"][0]["maximum"], 256);
     assert_eq!(schema["$defs"]["Timeouts"]["properties"]["head"]["default"], "15s");
-    assert_eq!(schema["$defs"]["Cluster"]["required"][0], "endpoints");
+    assert_eq!(schema["$defs"]["Endpoint"]["required"][0], "address");
 }

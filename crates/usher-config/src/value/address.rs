@@ -38,12 +38,36 @@ pub enum EndpointAddress {
         /// The port.
         port: u16,
     },
+    /// A service whose SRV records (RFC 2782) name hosts and ports.
+    Service {
+        /// The name of the records, in lower case.
+        name: String,
+    },
     /// A Unix socket.
     Unix(PathBuf),
 }
 
 fn is_port(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+/// What stands behind `srv:`, unless it is the port of a host of that name.
+fn behind_srv(text: &str) -> Option<&str> {
+    text.strip_prefix("srv:").filter(|rest| !is_port(rest))
+}
+
+fn service(text: &str) -> Result<EndpointAddress, ValueError> {
+    let name = text.trim_start_matches("//").trim_end_matches('/');
+    if is_host_name(name) && name == text {
+        return Ok(EndpointAddress::Service { name: name.to_ascii_lowercase() });
+    }
+    let error = ValueError::new(format!("`{text}` is not the name of SRV records"));
+    let help = match name.split_once([':', '/']) {
+        Some((name, _)) if is_host_name(name) => format!("the records have the port: write `srv:{name}`"),
+        _ if is_host_name(name) => format!("write `srv:{name}`"),
+        _ => "write it like `srv:_web._tcp.app.internal`".to_owned(),
+    };
+    Err(error.help(help))
 }
 
 fn unix(path: &str) -> Result<PathBuf, ValueError> {
@@ -191,7 +215,7 @@ impl std::str::FromStr for EndpointUrl {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let Some((scheme, rest)) = text.split_once("://") else {
+        let Some((scheme, rest)) = text.split_once("://").filter(|_| behind_srv(text).is_none()) else {
             return text.parse().map(|address| Self { scheme: Scheme::Http, address });
         };
         let (scheme, port) = match scheme.to_ascii_lowercase().as_str() {
@@ -200,15 +224,29 @@ impl std::str::FromStr for EndpointUrl {
             "h2c" => (Scheme::H2c, 80),
             _ => {
                 let error = ValueError::new(format!("`{scheme}://` is not a scheme of an endpoint"));
+                if let Some(repair) = as_service(scheme, rest) {
+                    return Err(error.help(format!("for SRV records, write `{repair}`")));
+                }
                 return Err(error.help("write `host:port`, `https://host:port` or `h2c://host:port`"));
             }
         };
-        let address = match rest.strip_prefix("unix:") {
-            Some(path) => EndpointAddress::Unix(unix(path)?),
-            None => host_and_port(without_path(rest)?, Some(port))?,
+        let address = match (rest.strip_prefix("unix:"), behind_srv(rest)) {
+            (Some(path), _) => EndpointAddress::Unix(unix(path)?),
+            (_, Some(name)) => service(name)?,
+            _ => host_and_port(without_path(rest)?, Some(port))?,
         };
         Ok(Self { scheme, address })
     }
+}
+
+/// What others write for SRV records (`srv://…`, `srv+http://…`, `dns+srv://…`), as it is written here.
+fn as_service(scheme: &str, rest: &str) -> Option<String> {
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = rest.trim_end_matches('/');
+    let mut parts = scheme.split('+');
+    let is_secure = parts.clone().any(|part| part == "https");
+    let is_service = parts.any(|part| part == "srv") && is_host_name(rest);
+    is_service.then(|| format!("{}srv:{rest}", if is_secure { "https://" } else { "" }))
 }
 
 impl std::fmt::Display for EndpointUrl {
@@ -226,9 +264,10 @@ impl std::str::FromStr for EndpointAddress {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        match text.strip_prefix("unix:") {
-            Some(path) => unix(path).map(Self::Unix),
-            None => host_and_port(text, None),
+        match (text.strip_prefix("unix:"), behind_srv(text)) {
+            (Some(path), _) => unix(path).map(Self::Unix),
+            (_, Some(name)) => service(name),
+            _ => host_and_port(text, None),
         }
     }
 }
@@ -277,7 +316,11 @@ fn host_and_port(text: &str, default_port: Option<u16>) -> Result<EndpointAddres
             fault().help("write it like `10.0.0.1:3000`, `[::1]:3000`, `name:3000` or `unix:/run/app.sock`")
         );
     }
-    let port = port.ok_or_else(|| fault().help(format!("add the port: `{host}:80`")))?;
+    let no_port = || match host.starts_with('_') {
+        true => fault().help(format!("write `srv:{host}` for its SRV records, or add a port")),
+        false => fault().help(format!("add the port: `{host}:80`")),
+    };
+    let port = port.ok_or_else(no_port)?;
     Ok(EndpointAddress::Name { host: host.to_ascii_lowercase(), port })
 }
 
@@ -298,6 +341,7 @@ impl std::fmt::Display for EndpointAddress {
         match self {
             Self::Socket(address) => write!(f, "{address}"),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
+            Self::Service { name } => write!(f, "srv:{name}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -341,6 +385,7 @@ impl Decode for EndpointUrl {
         Schema::text("address")
             .example("10.0.0.1:3000")
             .example("https://name:3000")
+            .example("srv:_web._tcp.app.internal")
             .example("unix:/run/app.sock")
     }
 

@@ -179,6 +179,23 @@ fn addresses_of_endpoints() {
         ("HTTPS://10.0.0.1:8443/", "https://10.0.0.1:8443"),
         ("h2c://name:50051", "h2c://name:50051"),
         ("https://unix:/run/app.sock", "https://unix:/run/app.sock"),
+        ("srv:_Web._tcp.app.internal", "srv:_web._tcp.app.internal"),
+        ("https://srv:web.service.consul", "https://srv:web.service.consul"),
+        ("http://srv:_web._tcp.app.internal", "srv:_web._tcp.app.internal"),
+        ("srv:3000", "srv:3000"),
+        ("https://srv:8443", "https://srv:8443"),
+        (
+            "srv+https://_web._tcp.app.internal",
+            "`srv+https://` is not a scheme of an endpoint | for SRV records, write `https://srv:_web._tcp.app.internal`",
+        ),
+        (
+            "srv:_web._tcp.app.internal:80",
+            "`_web._tcp.app.internal:80` is not the name of SRV records | the records have the port: write `srv:_web._tcp.app.internal`",
+        ),
+        (
+            "_web._tcp.app.internal",
+            "`_web._tcp.app.internal` is not the address of an endpoint | write `srv:_web._tcp.app.internal` for its SRV records, or add a port",
+        ),
         (
             "ftp://name",
             "`ftp://` is not a scheme of an endpoint | write `host:port`, `https://host:port` or `h2c://host:port`",
@@ -190,9 +207,23 @@ fn addresses_of_endpoints() {
     ] {
         assert_eq!(shown::<EndpointUrl>(text), expected);
     }
-    for text in
-        ["", ":", ":80", "a:0", "10.0.0.1:0", "a b:80", "a..b:80", "-a:80", "1.2.3:80", "a:80:80", "a@b:80"]
-    {
+    for text in [
+        "",
+        ":",
+        ":80",
+        "a:0",
+        "srv:",
+        "srv:a b",
+        "srv:0.1",
+        "srv://a/b",
+        "10.0.0.1:0",
+        "a b:80",
+        "a..b:80",
+        "-a:80",
+        "1.2.3:80",
+        "a:80:80",
+        "a@b:80",
+    ] {
         assert!(text.parse::<EndpointUrl>().is_err(), "{text}");
     }
 }

@@ -23,10 +23,12 @@ use crate::snapshot::ResolvedEndpoint;
 
 /// An endpoint.
 pub struct Endpoint<S> {
-    /// Where it is and what it is called. Its weight is that of the time when it was first seen.
+    /// Where it is and what it is called. Its weight and group are those of the time when it was first seen.
     pub resolved: ResolvedEndpoint,
     /// Its share as configured now.
     weight: Cell<u32>,
+    /// Its group now.
+    priority: Cell<u8>,
     /// What all workers know of it.
     pub(super) standing: Arc<Standing>,
     /// Its counters.
@@ -68,6 +70,7 @@ impl<S: Transport> Endpoint<S> {
         let (in_flight, max_idle) = (Cell::new(0), Cell::new(0));
         Self {
             weight: Cell::new(resolved.weight),
+            priority: Cell::new(resolved.priority),
             standing,
             resolved,
             metrics,
@@ -81,16 +84,18 @@ impl<S: Transport> Endpoint<S> {
         }
     }
 
-    /// Whether this is the same endpoint, whatever its share.
+    /// Whether this is the same endpoint, whatever its share, its group, and who names it.
     pub(super) fn is_same(&self, other: &ResolvedEndpoint) -> bool {
-        let ResolvedEndpoint { address, weight: _, priority, label, host, speech, zone } = &self.resolved;
-        (address, priority, label, host, speech, zone)
-            == (&other.address, &other.priority, &other.label, &other.host, &other.speech, &other.zone)
+        let ResolvedEndpoint { address, weight: _, priority: _, label, host, speech, zone, origin: _ } =
+            &self.resolved;
+        (address, label, host, speech, zone)
+            == (&other.address, &other.label, &other.host, &other.speech, &other.zone)
     }
 
-    /// Goes on with the share that a new config gives it.
-    pub(super) fn weigh(&self, weight: u32) {
+    /// Goes on with the share and the group that it is given now.
+    pub(super) fn weigh(&self, weight: u32, priority: u8) {
         self.weight.set(weight);
+        self.priority.set(priority);
     }
 
     /// Takes a place in a new list of candidates, and its settings.
@@ -145,7 +150,7 @@ impl<S: Transport> Endpoint<S> {
         Member {
             askable: self.share() > 0 && !standing.is(Out::Draining) && !standing.is(Out::Disabled),
             well: !standing.is(Out::Unhealthy) && !standing.is(Out::Ejected),
-            priority: self.resolved.priority,
+            priority: self.priority.get(),
             elsewhere: self.resolved.zone.elsewhere,
         }
     }

@@ -319,7 +319,7 @@ impl<'a, S: Transport> Known<'a, S> {
         let there = self.0.get_mut(&wanted.address)?;
         let same = there.iter().position(|endpoint| endpoint.is_same(wanted))?;
         let endpoint = there.remove(same).clone();
-        endpoint.weigh(wanted.weight);
+        endpoint.weigh(wanted.weight, wanted.priority);
         Some(endpoint)
     }
 

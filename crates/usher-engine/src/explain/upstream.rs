@@ -72,7 +72,7 @@ fn besides(visit: &Visit<'_, Nowhere>, route: &Route) -> Vec<String> {
 }
 
 fn is_name(endpoint: &crate::snapshot::EndpointSpec) -> bool {
-    matches!(endpoint.address, EndpointAddress::Name { .. })
+    matches!(endpoint.address, EndpointAddress::Name { .. } | EndpointAddress::Service { .. })
 }
 
 /// Names are resolved while serving only. Here each name that is not resolved stands for one endpoint, so that the

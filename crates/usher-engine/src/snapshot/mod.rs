@@ -1,9 +1,11 @@
 //! What a config became: live objects, immutable, shared by all workers and swapped whole.
 
 mod build;
+mod endpoint;
 mod filters;
 mod habits;
 mod health;
+mod manner;
 mod mirror;
 mod onward;
 mod retry;
@@ -13,8 +15,9 @@ mod udp;
 mod websocket;
 mod zone;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -24,22 +27,24 @@ use usher_api::{
     AccessSink, Balance, Error, ErrorKind, Filter, HttpChallenges, OnDemand, Phase, Reply, Side, Template,
 };
 use usher_config::config::{
-    AmbiguousPaths, ClusterLimits, Criticality, HostPolicy, Outliers, PanicThreshold, Pool, ProxyVersion,
-    RetryBudget, StatusPattern, UpstreamProtocol, UpstreamTimeouts,
+    AmbiguousPaths, ClusterLimits, Criticality, HostPolicy, Outliers, PanicThreshold, Pool, RetryBudget,
+    StatusPattern, UpstreamTimeouts,
 };
-use usher_config::value::{BindAddress, EndpointAddress, Percent, TrustedPeer};
+use usher_config::value::{BindAddress, Percent, TrustedPeer};
 use usher_http::Framing;
 use usher_http::parse::HeadLimits;
 use usher_net::quic::QuicKeys;
 use usher_net::tls::{Certificates, QuicTls, TlsAcceptor, TlsConnector};
-use usher_net::{Address, ListenOptions, SocketOptions};
+use usher_net::{ListenOptions, SocketOptions};
 use usher_route::Router;
 use usher_wire::NotTrailers;
 
 use crate::cluster::{Circuit, Crowd};
 
 pub use build::{Builder, Built};
+pub use endpoint::{EndpointSpec, Origin, ResolvedEndpoint, Speech};
 pub use health::HealthSpec;
+pub use manner::Manner;
 pub use mirror::Mirror;
 pub use onward::{Onward, Passthrough};
 pub use retry::RetryPolicy;
@@ -293,8 +298,14 @@ pub struct Destination {
 pub struct ClusterSpec {
     /// For logs, metrics and explanations.
     pub name: Arc<str>,
-    /// Its endpoints.
+    /// Its endpoints, as far as they are in the config.
     pub endpoints: Vec<EndpointSpec>,
+    /// The file that names more.
+    pub endpoints_file: Option<PathBuf>,
+    /// The cluster that it is a part of, if it is one.
+    pub part: Option<Part>,
+    /// How its endpoints are spoken to.
+    pub manner: Manner,
     /// How an endpoint is chosen.
     pub balance: Arc<dyn Balance>,
     /// The balancer's name.
@@ -325,6 +336,15 @@ pub struct ClusterSpec {
     pub outliers: Option<Outliers>,
     /// The endpoints by address, as far as they are known when the snapshot is built.
     pub resolved: Vec<ResolvedEndpoint>,
+}
+
+/// Endpoints of a cluster that have some labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The cluster.
+    pub whole: Arc<str>,
+    /// The labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Who is asked while endpoints are not well, or are fresh.
@@ -362,53 +382,6 @@ pub struct Connectors {
     pub bare: Option<Arc<TlsConnector>>,
 }
 
-/// An endpoint as it is configured.
-#[derive(Clone, Debug)]
-pub struct EndpointSpec {
-    /// Where it is; perhaps a name.
-    pub address: EndpointAddress,
-    /// How it is spoken to.
-    pub speech: Speech,
-    /// Its share; 0 takes no new requests.
-    pub weight: u32,
-    /// Its group; a lower one goes first.
-    pub priority: u8,
-    /// For logs and metrics.
-    pub label: Arc<str>,
-    /// Where it is.
-    pub zone: Zone,
-}
-
-/// How an endpoint is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Speech {
-    /// Over TLS, under this name; none for plain connections.
-    pub tls: Option<Arc<str>>,
-    /// The version of HTTP.
-    pub protocol: UpstreamProtocol,
-    /// The PROXY header that each connection begins with.
-    pub proxy: Option<ProxyVersion>,
-}
-
-/// An endpoint by address. A name stands for all addresses that it resolves to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResolvedEndpoint {
-    /// Where it is.
-    pub address: Address,
-    /// Its share.
-    pub weight: u32,
-    /// Its group; a lower one goes first.
-    pub priority: u8,
-    /// For logs and metrics.
-    pub label: Arc<str>,
-    /// What it is called in a Host field, under the policy `endpoint`.
-    pub host: Arc<str>,
-    /// How it is spoken to.
-    pub speech: Speech,
-    /// Where it is, among zones.
-    pub zone: Zone,
-}
-
 impl ClusterSpec {
     /// What an endpoint sees as Host; `authority` is what the client asked for.
     pub fn host_for<'a>(&'a self, authority: &'a str, endpoint: &'a ResolvedEndpoint) -> &'a str {
@@ -417,29 +390,6 @@ impl ClusterSpec {
             HostPolicy::Endpoint => &endpoint.host,
             HostPolicy::Literal(host) => host,
         }
-    }
-}
-
-impl EndpointSpec {
-    /// The endpoints that are known without resolving a name.
-    pub fn fixed(&self) -> Option<ResolvedEndpoint> {
-        let address = match &self.address {
-            EndpointAddress::Socket(address) => Address::Ip(*address),
-            EndpointAddress::Unix(path) => Address::Unix(path.clone()),
-            EndpointAddress::Name { .. } => return None,
-        };
-        Some(self.at(address))
-    }
-
-    /// This endpoint at an address that its name resolved to.
-    pub fn at(&self, address: Address) -> ResolvedEndpoint {
-        let host = match &self.address {
-            EndpointAddress::Name { host, port } => format!("{host}:{port}").into(),
-            EndpointAddress::Socket(address) => address.to_string().into(),
-            EndpointAddress::Unix(_) => "localhost".into(),
-        };
-        let (label, speech, zone) = (self.label.clone(), self.speech.clone(), self.zone.clone());
-        ResolvedEndpoint { address, weight: self.weight, priority: self.priority, label, host, speech, zone }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::assemble;
 use crate::cli::CheckArgs;
+use crate::discovery;
 use crate::effective;
 use crate::origin::Origin;
 use crate::terminal::{Failure, print, say, warn};
@@ -14,6 +15,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     warn(&loaded.warnings, &loaded.sources);
     warn(&built.warnings, &loaded.sources);
     let snapshot = &built.snapshot;
+    let faults = discovery::check(&snapshot.clusters);
+    faults.iter().for_each(|(fault, _)| say(fault));
+    if faults.iter().any(|(_, is_error)| *is_error) {
+        return Err(Failure::Said);
+    }
     let counts = [
         count(snapshot.listeners.len(), "listener"),
         count(snapshot.routes.len(), "route"),

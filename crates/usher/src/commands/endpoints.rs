@@ -3,26 +3,55 @@
 use serde_json::{Map, Value, json};
 
 use super::admin_client::Asked;
-use crate::cli::EndpointsArgs;
+use crate::cli::{AskArgs, EndpointsArgs, EndpointsCommand, SetArgs};
 use crate::terminal::{Failure, print, say};
 
 pub(super) fn run(args: &EndpointsArgs) -> Result<(), Failure> {
-    let asked = || match &args.admin {
+    if let (Some(cluster), Some(state)) = (&args.set.cluster, &args.breaker) {
+        let target = format!("/clusters/{}/breaker", escaped(cluster));
+        return change(&asked(&args.set.ask)?, ("PUT", &target), &json!({ "state": state }));
+    }
+    match &args.command {
+        None if args.set.cluster.is_none() => show(&asked(&args.set.ask)?, args.json),
+        None => set(&args.set),
+        Some(EndpointsCommand::Set(args)) => set(args),
+        Some(EndpointsCommand::Add(args)) => {
+            let labels: Map<String, Value> =
+                args.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            let one = |address: &String| {
+                let mut one = json!({ "address": address, "weight": args.weight, "priority": args.priority });
+                if let Some(one) = one.as_object_mut() {
+                    one.retain(|_, value| !value.is_null());
+                    if !labels.is_empty() {
+                        one.insert("labels".to_owned(), Value::Object(labels.clone()));
+                    }
+                }
+                one
+            };
+            let all: Vec<Value> = args.endpoints.iter().map(one).collect();
+            edit(&asked(&args.ask)?, &args.cluster, &json!({ "add": all }))
+        }
+        Some(EndpointsCommand::Remove(args)) => {
+            edit(&asked(&args.ask)?, &args.cluster, &json!({ "remove": args.endpoints }))
+        }
+    }
+}
+
+fn asked(args: &AskArgs) -> Result<Asked, Failure> {
+    match &args.admin {
         Some(address) => Ok(Asked::named(address.clone())),
         None => Asked::configured(&args.config),
-    };
-    let Some(cluster) = &args.cluster else { return show(&asked()?, args.json) };
-    if let Some(state) = &args.breaker {
-        let target = format!("/clusters/{}/breaker", escaped(cluster));
-        return change(&asked()?, ("PUT", &target), &json!({ "state": state }));
     }
-    if args.endpoints.is_empty() {
+}
+
+fn set(args: &SetArgs) -> Result<(), Failure> {
+    let Some(cluster) = args.cluster.as_deref().filter(|_| !args.endpoints.is_empty()) else {
         return Err(Failure::with_help("nothing is to be changed", "name endpoints, or add `--breaker`"));
-    }
+    };
     let wanted = wanted(args)?;
     let all: Map<String, Value> = args.endpoints.iter().map(|one| (one.clone(), wanted.clone())).collect();
     let target = format!("/clusters/{}", escaped(cluster));
-    change(&asked()?, ("PATCH", &target), &Value::Object(all))
+    change(&asked(&args.ask)?, ("PATCH", &target), &Value::Object(all))
 }
 
 fn change(asked: &Asked, (method, target): (&str, &str), body: &Value) -> Result<(), Failure> {
@@ -34,8 +63,29 @@ fn change(asked: &Asked, (method, target): (&str, &str), body: &Value) -> Result
     Err(Failure::Said)
 }
 
+/// Adds or removes endpoints.
+fn edit(asked: &Asked, cluster: &str, patch: &Value) -> Result<(), Failure> {
+    let target = format!("/clusters/{}/endpoints", escaped(cluster));
+    let (status, report) = asked.send("PATCH", &target, &patch.to_string())?;
+    if status == 200 {
+        return print(&report);
+    }
+    say(&problem(&report));
+    Err(Failure::Said)
+}
+
+/// What a refusal says, for people.
+fn problem(report: &str) -> String {
+    let Ok(problem) = serde_json::from_str::<Value>(report) else { return report.to_owned() };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut out: String = errors.iter().map(|one| format!("error: {}\n", text(&one["detail"]))).collect();
+    out += &format!("{}\n", text(&problem["title"]));
+    out
+}
+
 /// What each endpoint shall be.
-fn wanted(args: &EndpointsArgs) -> Result<Value, Failure> {
+fn wanted(args: &SetArgs) -> Result<Value, Failure> {
     let mut wanted = Map::new();
     if let Some(state) = &args.state {
         wanted.insert("state".to_owned(), json!(state));
@@ -122,7 +172,15 @@ fn table(cluster: &Value) -> String {
         if let Some(zone) = endpoint["zone"].as_str() {
             line += &format!(", zone {zone}");
         }
+        match endpoint["source"].as_str() {
+            Some("hand") => line += ", added by hand",
+            Some("file") => line += ", from the file",
+            _ => {}
+        }
         out += &(line + "\n");
+    }
+    for removed in cluster["removed"].as_array().into_iter().flatten() {
+        out += &format!("    {:<40} removed by hand\n", text(removed));
     }
     out
 }

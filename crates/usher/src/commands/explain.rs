@@ -2,11 +2,12 @@
 
 use usher_engine::Snapshot;
 use usher_engine::explain::{Question, explain};
-use usher_engine::snapshot::{ClusterSpec, ResolvedEndpoint};
+use usher_engine::snapshot::{ClusterSpec, EndpointSpec, ResolvedEndpoint};
 use usher_net::Address;
 
 use crate::assemble;
 use crate::cli::ExplainArgs;
+use crate::discovery;
 use crate::origin::Origin;
 use crate::terminal::{Failure, print, say, warn};
 
@@ -34,7 +35,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 /// Endpoints without asking for names: a dry run sends nothing. Nobody dials the addresses that stand in for them.
 fn as_if_resolved(cluster: &ClusterSpec) -> Vec<ResolvedEndpoint> {
     let nowhere = || Address::Unix(std::path::PathBuf::new());
-    cluster.endpoints.iter().map(|one| one.fixed().unwrap_or_else(|| one.at(nowhere()))).collect()
+    let path = cluster.endpoints_file.as_deref();
+    let from_file = path.and_then(|path| discovery::read(cluster, path).ok()).unwrap_or_default();
+    let is_part = |one: &&EndpointSpec| cluster.part.as_ref().is_none_or(|part| one.has(&part.labels));
+    let all = cluster.endpoints.iter().chain(from_file.iter().filter(is_part));
+    all.map(|one| one.fixed().unwrap_or_else(|| one.at(nowhere()))).collect()
 }
 
 /// The listener on the URL's port, if there is one.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::read_system_conf;
@@ -16,14 +17,15 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, LocalSet};
 
+use super::question::{Found, Question};
 use super::table::Table;
-use super::{Bounds, Changed, Wanted};
+use super::{Bounds, Changed, Wanted, service};
 use crate::log;
 
 /// Names that are asked for at once.
 const AT_ONCE: usize = 64;
 /// After a failure: not more often than this, whatever the bounds say.
-const MIN_RETRY: Duration = Duration::from_millis(500);
+pub(super) const MIN_RETRY: Duration = Duration::from_millis(500);
 /// How long one question may take, all servers and tries together.
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 
@@ -31,7 +33,7 @@ const ONE_ANSWER: Duration = Duration::from_secs(10);
 type Settings = (ResolverConfig, ResolverOpts);
 
 /// What all tasks of the thread share.
-struct Shared {
+pub(super) struct Shared {
     settings: RefCell<Settings>,
     permits: Semaphore,
     table: Table,
@@ -55,36 +57,43 @@ pub(super) async fn run(mut wanted: UnboundedReceiver<Wanted>, table: Table, cha
 }
 
 /// Starts and ends tasks so that exactly the wanted names are followed.
-fn change(shared: &Rc<Shared>, followed: &mut BTreeMap<String, (Bounds, AbortHandle)>, order: Wanted) {
-    let Wanted { hosts, first } = order;
-    followed.retain(|host, (bounds, task)| {
-        let stays = hosts.get(host) == Some(bounds);
+fn change(shared: &Rc<Shared>, followed: &mut BTreeMap<Question, (Bounds, AbortHandle)>, order: Wanted) {
+    let Wanted { questions, first } = order;
+    followed.retain(|question, (bounds, task)| {
+        let stays = questions.get(question) == Some(bounds);
         if !stays {
             task.abort();
         }
         stays
     });
-    shared.table.keep(|host| hosts.contains_key(host));
-    for (host, bounds) in hosts {
-        if followed.contains_key(&host) {
+    shared.table.keep(|question| questions.contains_key(question));
+    for (question, bounds) in questions {
+        if followed.contains_key(&question) {
             continue;
         }
         // A name that is known already is not waited for.
-        let first = (!shared.table.knows(&host)).then(|| first.clone());
-        let task = tokio::task::spawn_local(follow(shared.clone(), host.clone(), bounds, first));
-        followed.insert(host, (bounds, task.abort_handle()));
+        let first = (!shared.table.knows(&question)).then(|| first.clone());
+        let task = tokio::task::spawn_local(follow(shared.clone(), question.clone(), bounds, first));
+        followed.insert(question, (bounds, task.abort_handle()));
     }
 }
 
-async fn follow(shared: Rc<Shared>, host: String, bounds: Bounds, mut first: Option<mpsc::Sender<()>>) {
+async fn follow(shared: Rc<Shared>, question: Question, bounds: Bounds, mut first: Option<mpsc::Sender<()>>) {
+    let mut memory = service::Memory::default();
     loop {
-        let (found, ttl) = shared.ask(&host).await;
+        let (found, ttl) = match &question {
+            Question::Host(host) => {
+                let (found, ttl) = shared.ask(host).await;
+                (found.map(|all| all.into_iter().map(Found::from).collect()), ttl)
+            }
+            Question::Service(name) => service::ask(&shared, name, (&mut memory, bounds)).await,
+        };
         let wait = match &found {
             Ok(_) => clamp(ttl, bounds),
             Err(_) => bounds.min.max(MIN_RETRY),
         };
-        if shared.table.note(&host, found) {
-            (shared.changed)(host.clone());
+        if shared.table.note(&question, found) {
+            (shared.changed)(question.clone());
         }
         first.take();
         tokio::time::sleep(wait).await;
@@ -97,8 +106,21 @@ pub(super) fn clamp(ttl: Duration, bounds: Bounds) -> Duration {
 }
 
 impl Shared {
+    /// The records of a service.
+    pub(super) async fn lookup_service(&self, name: &str) -> Result<Lookup, String> {
+        let Ok(_permit) = self.permits.acquire().await else { return Err("the process ends".to_owned()) };
+        let resolver = resolver(self.settings.borrow().clone()).map_err(|error| error.to_string())?;
+        match tokio::time::timeout(ONE_ANSWER, resolver.srv_lookup(name)).await {
+            Ok(Err(error)) if error.is_no_records_found() && !error.is_nx_domain() => {
+                Err("it has no SRV record".to_owned())
+            }
+            Ok(answer) => answer.map_err(|error| reason(&error)),
+            Err(_) => Err("no answer in time".to_owned()),
+        }
+    }
+
     /// The addresses of a host and how long they hold.
-    async fn ask(&self, host: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
+    pub(super) async fn ask(&self, host: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
         let Ok(_permit) = self.permits.acquire().await else { return failed("the process ends") };
         if is_this_machine(host) {
             return this_machine(host).await;

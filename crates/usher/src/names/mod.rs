@@ -5,6 +5,8 @@
 //! only them.
 
 mod follow;
+mod question;
+mod service;
 mod table;
 
 #[cfg(test)]
@@ -17,11 +19,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use usher_config::EndpointAddress;
-use usher_engine::Snapshot;
-use usher_engine::snapshot::{ClusterSpec, ResolvedEndpoint};
+use usher_engine::snapshot::{EndpointSpec, ResolvedEndpoint};
 use usher_net::Address;
 
-use table::Table;
+pub(crate) use question::Question;
+pub(crate) use table::Table;
 
 /// How long a start or a reload waits for names that were never asked for.
 pub(crate) const FIRST_ANSWER: Duration = Duration::from_secs(2);
@@ -35,14 +37,14 @@ struct Bounds {
 
 /// The names to follow from now on; `first` is dropped when each has had an answer, good or bad.
 struct Wanted {
-    hosts: BTreeMap<String, Bounds>,
+    questions: BTreeMap<Question, Bounds>,
     first: mpsc::Sender<()>,
 }
 
-/// Is told of every host whose addresses change.
-type Changed = Box<dyn Fn(String) + Send>;
+/// Is told of every question whose answer changes.
+type Changed = Box<dyn Fn(Question) + Send>;
 
-/// Follows the names of the snapshot that serves.
+/// Follows the names of what serves.
 pub(crate) struct Names {
     table: Table,
     /// Until the thread takes it.
@@ -51,66 +53,61 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Follows nothing yet. `changed` is told of hosts whose addresses change later.
-    pub(crate) fn new(changed: impl Fn(String) + Send + 'static) -> Self {
+    /// Follows nothing yet. `changed` is told of answers that change later.
+    pub(crate) fn new(changed: impl Fn(Question) + Send + 'static) -> Self {
         Self { table: Table::default(), changed: Some(Box::new(changed)), thread: None }
     }
 
-    /// Follows exactly the names of these clusters and waits, for at most [`FIRST_ANSWER`], for those that are new.
-    pub(crate) fn follow(&mut self, clusters: &[std::sync::Arc<ClusterSpec>]) -> std::io::Result<()> {
-        let hosts = hosts(clusters);
-        if let Some(changed) = self.changed.take_if(|_| !hosts.is_empty()) {
+    /// Follows exactly the names of these endpoints, each with the bounds of its cluster, and waits, for at most
+    /// [`FIRST_ANSWER`], for those that are new.
+    pub(crate) fn follow<'a>(
+        &mut self,
+        endpoints: impl Iterator<Item = (&'a EndpointAddress, &'a (Duration, Duration))>,
+    ) -> std::io::Result<()> {
+        let questions = questions(endpoints);
+        if let Some(changed) = self.changed.take_if(|_| !questions.is_empty()) {
             self.thread = Some(start(self.table.clone(), changed)?);
         }
         let Some(orders) = &self.thread else { return Ok(()) };
         let (first, answered) = mpsc::channel();
-        let _ = orders.send(Wanted { hosts, first });
+        let _ = orders.send(Wanted { questions, first });
         // Nothing is ever sent: the wait ends when the last follower has dropped its end.
         let _ = answered.recv_timeout(FIRST_ANSWER);
         Ok(())
     }
 
-    /// The cluster's endpoints by address, as far as they are known.
-    pub(crate) fn endpoints(&self, cluster: &ClusterSpec) -> Vec<ResolvedEndpoint> {
-        let mut resolved = Vec::new();
-        for endpoint in &cluster.endpoints {
-            match &endpoint.address {
-                EndpointAddress::Name { host, port } => {
-                    let at = |ip| endpoint.at(Address::Ip((ip, *port).into()));
-                    resolved.extend(self.table.addresses(host).into_iter().map(at));
-                }
-                _ => resolved.extend(endpoint.fixed()),
+    /// An endpoint by address, as far as its name is known.
+    pub(crate) fn endpoints(&self, endpoint: &EndpointSpec) -> Vec<ResolvedEndpoint> {
+        let Some(question) = Question::of(&endpoint.address) else {
+            return endpoint.fixed().into_iter().collect();
+        };
+        let found = self.table.found(&question);
+        match &endpoint.address {
+            EndpointAddress::Name { port, .. } => {
+                let at = |one: &question::Found| endpoint.at(Address::Ip((one.address, *port).into()));
+                found.iter().map(at).collect()
             }
+            _ => service::endpoints(endpoint, &found),
         }
-        resolved
     }
 
-    /// The clusters that have an endpoint of this name.
-    pub(crate) fn users<'a>(snapshot: &'a Snapshot, host: &str) -> impl Iterator<Item = &'a ClusterSpec> {
-        let uses = move |cluster: &&ClusterSpec| names(cluster).any(|name| name == host);
-        snapshot.clusters.iter().map(|cluster| &**cluster).filter(uses)
+    /// What is known of each name.
+    pub(crate) fn table(&self) -> Table {
+        self.table.clone()
     }
 }
 
-/// The names in a cluster.
-fn names(cluster: &ClusterSpec) -> impl Iterator<Item = &str> {
-    cluster.endpoints.iter().filter_map(|endpoint| match &endpoint.address {
-        EndpointAddress::Name { host, .. } => Some(host.as_str()),
-        _ => None,
-    })
-}
-
-/// All names; one that several clusters have is asked for as often as the most curious of them wants.
-fn hosts(clusters: &[std::sync::Arc<ClusterSpec>]) -> BTreeMap<String, Bounds> {
-    let mut hosts: BTreeMap<String, Bounds> = BTreeMap::new();
-    for cluster in clusters {
-        let (min, max) = cluster.dns;
-        for name in names(cluster) {
-            let bounds = hosts.entry(name.to_owned()).or_insert(Bounds { min, max });
-            *bounds = Bounds { min: bounds.min.min(min), max: bounds.max.min(max) };
-        }
+/// All questions; one that several clusters have is asked as often as the most curious of them wants.
+fn questions<'a>(
+    endpoints: impl Iterator<Item = (&'a EndpointAddress, &'a (Duration, Duration))>,
+) -> BTreeMap<Question, Bounds> {
+    let mut questions: BTreeMap<Question, Bounds> = BTreeMap::new();
+    for (address, &(min, max)) in endpoints {
+        let Some(question) = Question::of(address) else { continue };
+        let bounds = questions.entry(question).or_insert(Bounds { min, max });
+        *bounds = Bounds { min: bounds.min.min(min), max: bounds.max.min(max) };
     }
-    hosts
+    questions
 }
 
 fn start(table: Table, changed: Changed) -> std::io::Result<UnboundedSender<Wanted>> {

@@ -1,77 +1,93 @@
 //! What is known of each name.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::question::{Found, Question};
 use crate::log;
 
 /// The last answers. Read by the control thread, written by the thread that asks.
 #[derive(Clone, Default)]
-pub(super) struct Table(Arc<Mutex<HashMap<String, Answer>>>);
+pub(crate) struct Table(Arc<Mutex<HashMap<Question, Answer>>>);
 
 #[derive(Default)]
 struct Answer {
     /// The last good answer, in order.
-    addresses: Vec<IpAddr>,
+    found: Vec<Found>,
     /// Whether the last try failed.
     failed: bool,
+    /// How many did.
+    failures: u64,
 }
 
 impl Table {
-    /// The addresses of the last good answer.
-    pub(super) fn addresses(&self, host: &str) -> Vec<IpAddr> {
-        self.lock().get(host).map(|answer| answer.addresses.clone()).unwrap_or_default()
+    /// The last good answer.
+    pub(super) fn found(&self, question: &Question) -> Vec<Found> {
+        self.lock().get(question).map(|answer| answer.found.clone()).unwrap_or_default()
     }
 
     /// Whether there was ever an answer.
-    pub(super) fn knows(&self, host: &str) -> bool {
-        self.lock().contains_key(host)
+    pub(super) fn knows(&self, question: &Question) -> bool {
+        self.lock().contains_key(question)
     }
 
-    /// Notes an answer; true if the addresses are others now. What changes is logged once.
-    pub(super) fn note(&self, host: &str, found: Result<Vec<IpAddr>, String>) -> bool {
+    /// Notes an answer; true if it is another one now. Whether there is one is logged once.
+    pub(super) fn note(&self, question: &Question, found: Result<Vec<Found>, String>) -> bool {
         let mut table = self.lock();
-        let is_new = !table.contains_key(host);
-        let answer = table.entry(host.to_owned()).or_default();
+        let answer = table.entry(question.clone()).or_default();
         match found {
-            Ok(mut addresses) => {
-                addresses.sort_unstable();
-                addresses.dedup();
+            Ok(mut found) => {
+                found.sort_unstable();
+                found.dedup();
                 if std::mem::take(&mut answer.failed) {
-                    let again = if answer.addresses.is_empty() { "now" } else { "again" };
-                    log::info(format_args!("`{host}` resolves {again}"));
+                    let again = if answer.found.is_empty() { "now" } else { "again" };
+                    log::info(format_args!("`{question}` resolves {again}"));
                 }
-                let changed = answer.addresses != addresses;
-                if changed && !is_new {
-                    log::info(format_args!("`{host}` is at {} now", list(&addresses)));
-                }
-                answer.addresses = addresses;
+                let changed = answer.found != found;
+                answer.found = found;
                 changed
             }
             Err(reason) => {
+                answer.failures += 1;
                 if !std::mem::replace(&mut answer.failed, true) {
-                    let consequence = match answer.addresses.is_empty() {
+                    let consequence = match answer.found.is_empty() {
                         true => "clusters have no endpoint from it until it resolves".to_owned(),
-                        false => format!("going on with {}", list(&answer.addresses)),
+                        false => format!("going on with {}", list(&answer.found)),
                     };
-                    log::warn(format_args!("cannot resolve `{host}`: {reason}; {consequence}"));
+                    log::warn(format_args!("cannot resolve `{question}`: {reason}; {consequence}"));
                 }
                 false
             }
         }
     }
 
-    /// Forgets names that nobody wants any more.
-    pub(super) fn keep(&self, wanted: impl Fn(&str) -> bool) {
-        self.lock().retain(|host, _| wanted(host));
+    /// What was asked, how many questions failed, and whether the last one did.
+    pub(crate) fn reading(&self) -> Vec<(String, u64, bool)> {
+        let table = self.lock();
+        let read =
+            |(question, answer): (&Question, &Answer)| (question.to_string(), answer.failures, answer.failed);
+        let mut all: Vec<_> = table.iter().map(read).collect();
+        all.sort();
+        all
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Answer>> {
+    /// Forgets names that nobody wants any more.
+    pub(super) fn keep(&self, wanted: impl Fn(&Question) -> bool) {
+        self.lock().retain(|question, _| wanted(question));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Question, Answer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn list(addresses: &[IpAddr]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// Addresses that a message lists.
+const MAX_LISTED: usize = 8;
+
+fn list(found: &[Found]) -> String {
+    let shown: Vec<String> = found.iter().take(MAX_LISTED).map(ToString::to_string).collect();
+    match found.len().saturating_sub(MAX_LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

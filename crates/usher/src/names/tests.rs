@@ -1,27 +1,30 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::Bounds;
 use super::follow::{clamp, is_this_machine};
+use super::question::Found;
 use super::table::Table;
+use super::{Bounds, Question};
 
-fn ip(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 0, 0, last).into()
+fn ip(last: u8) -> Found {
+    IpAddr::from(Ipv4Addr::new(10, 0, 0, last)).into()
 }
 
 #[test]
 fn a_failure_keeps_the_last_good_answer() {
-    let table = Table::default();
-    assert!(!table.knows("a"));
-    assert!(!table.note("a", Err("no".into())), "nothing changed yet");
-    assert!(table.knows("a"));
-    assert!(table.note("a", Ok(vec![ip(2), ip(1)])));
-    assert!(!table.note("a", Ok(vec![ip(1), ip(2), ip(1)])), "the order does not count");
-    assert!(!table.note("a", Err("no".into())));
-    assert_eq!(table.addresses("a"), [ip(1), ip(2)]);
-    assert!(table.note("a", Ok(vec![ip(3)])));
-    table.keep(|host| host != "a");
-    assert!(!table.knows("a"));
+    let (table, a) = (Table::default(), Question::Host("a".to_owned()));
+    assert!(!table.knows(&a));
+    assert!(!table.note(&a, Err("no".into())), "nothing changed yet");
+    assert!(table.knows(&a));
+    assert!(table.note(&a, Ok(vec![ip(2), ip(1)])));
+    assert!(!table.note(&a, Ok(vec![ip(1), ip(2), ip(1)])), "the order does not count");
+    assert_eq!(table.reading(), [("a".to_owned(), 1, false)]);
+    assert!(!table.note(&a, Err("no".into())));
+    assert_eq!(table.reading(), [("a".to_owned(), 2, true)]);
+    assert_eq!(table.found(&a), [ip(1), ip(2)]);
+    assert!(table.note(&a, Ok(vec![ip(3)])));
+    table.keep(|question| *question != a);
+    assert!(!table.knows(&a));
 }
 
 #[test]

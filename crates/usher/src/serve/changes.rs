@@ -26,6 +26,16 @@ fn names<T>(all: &[T], name: impl Fn(&T) -> &Arc<str>) -> BTreeSet<&str> {
     all.iter().map(|one| &**name(one)).collect()
 }
 
+/// `4 endpoints (+10.0.0.4:80)`
+pub(crate) fn came_and_went(what: &str, before: &BTreeSet<String>, after: &BTreeSet<String>) -> String {
+    let told = kind(what, &texts(before), &texts(after));
+    if before == after { format!("{told}, with other weights") } else { told }
+}
+
+fn texts(all: &BTreeSet<String>) -> BTreeSet<&str> {
+    all.iter().map(String::as_str).collect()
+}
+
 fn kind(what: &str, before: &BTreeSet<&str>, after: &BTreeSet<&str>) -> String {
     let mut text = format!("{} {what}{}", after.len(), if after.len() == 1 { "" } else { "s" });
     let (added, removed) = (list('+', after.difference(before)), list('-', before.difference(after)));

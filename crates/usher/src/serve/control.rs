@@ -19,9 +19,9 @@ use super::worker::{Hand, Order};
 use crate::assemble::OpenLog;
 use crate::certificates::Keeper;
 use crate::clusters::Clusters;
+use crate::discovery::Discovery;
 use crate::health::Health;
 use crate::log;
-use crate::names::Names;
 use crate::origin::Origin;
 use crate::shifts::Shifts;
 use crate::terminal::Failure;
@@ -35,13 +35,15 @@ pub(crate) struct Control {
     pub(super) registry: Arc<Registry>,
     pub(super) workers: Vec<Hand>,
     pub(super) sockets: Sockets,
-    pub(super) names: Names,
+    pub(super) discovery: Discovery,
     pub(super) clusters: Clusters,
     pub(super) health: Health,
     pub(super) shifts: Shifts,
     pub(super) keeper: Option<Keeper>,
     pub(super) admin: Option<AdminServer>,
     pub(super) watch: Option<Watch>,
+    /// Of files that name endpoints.
+    pub(super) endpoints_watch: Option<Watch>,
     pub(super) pid_file: Option<PidFile>,
     pub(super) notify: Notify,
     pub(super) upgrade: Option<Upgrade>,
@@ -88,7 +90,11 @@ impl Control {
                     let _ = answer.send(());
                 }
                 Event::Reopen => self.reopen(),
-                Event::Resolved(host) => self.resolved(&host),
+                Event::Resolved(question) => self.resolved(&question),
+                Event::EndpointFiles => self.read_endpoint_files(),
+                Event::Edit { cluster, edit, answer } => {
+                    let _ = answer.send(self.edit(&cluster, &edit));
+                }
                 Event::Terminate(signal) => return self.drain(signal),
                 Event::WorkerEnded { index, .. } => {
                     let message =
@@ -118,20 +124,5 @@ impl Control {
             }
             None => log::info(format_args!("there is no log to open again")),
         }
-    }
-
-    /// Probes the endpoints that serve, as far as they are known.
-    pub(super) fn probe(&mut self) {
-        let Self { built, names, health, .. } = self;
-        health.follow(built.snapshot.clusters.iter().map(|cluster| (&**cluster, names.endpoints(cluster))));
-    }
-
-    fn resolved(&mut self, host: &str) {
-        for cluster in Names::users(&self.built.snapshot, host) {
-            let endpoints = Arc::new(self.names.endpoints(cluster));
-            self.clusters.update(&cluster.name, &endpoints);
-            self.tell_all(|| Order::Endpoints(cluster.name.clone(), endpoints.clone()));
-        }
-        self.probe();
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use usher_api::ErrorKind;
 use usher_api::metrics::Totals;
 use usher_engine::Drain;
+use usher_api::clusters::Refused;
 
 use super::control::Control;
 use super::event::Event;
@@ -27,7 +28,7 @@ impl Control {
         }
         self.notify.stopping("finishing what is under way");
         self.upgrade.take().into_iter().for_each(Upgrade::abandon);
-        self.watch = None;
+        (self.watch, self.endpoints_watch) = (None, None);
         self.shifts.suspend(true);
         self.sockets.let_go();
         let drain = Drain { patience, succeeded: self.successor.is_some() };
@@ -62,8 +63,17 @@ impl Control {
                         let _ = answer.send(());
                     });
                 }
+                Ok(Event::Edit { answer, .. }) => {
+                    let _ = answer.send(Err(Refused::Busy("the process is ending".to_owned())));
+                }
                 Ok(Event::Alone) => self.has_elder = false,
-                Ok(Event::Resolved(_) | Event::Upgraded(_) | Event::Sessions(_) | Event::Passed) => {}
+                Ok(
+                    Event::Resolved(_)
+                    | Event::EndpointFiles
+                    | Event::Upgraded(_)
+                    | Event::Sessions(_)
+                    | Event::Passed,
+                ) => {}
                 Ok(Event::Terminate(signal)) => return self.give_up(&format!("{signal} again"), before),
                 Err(RecvTimeoutError::Timeout) if running == 0 => break,
                 Err(RecvTimeoutError::Timeout) => return self.give_up("the time for that is over", before),

@@ -5,8 +5,11 @@ use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+use usher_api::clusters::Edit;
 
+use super::endpoints::EditAnswer;
 use super::upgrade::{Outcome, PassedSessions};
+use crate::names::Question;
 use crate::terminal::Failure;
 
 /// What became of a reload: a line for people, or a report of everything that is wrong.
@@ -43,7 +46,18 @@ pub(super) enum Event {
     /// Finish; the second time, end.
     Terminate(&'static str),
     /// A name has other addresses now.
-    Resolved(String),
+    Resolved(Question),
+    /// Files of endpoints may have changed.
+    EndpointFiles,
+    /// Change which endpoints a cluster has.
+    Edit {
+        /// The cluster.
+        cluster: String,
+        /// What is wanted.
+        edit: Edit,
+        /// Who waits for the answer.
+        answer: EditAnswer,
+    },
     /// A worker has ended: after draining, or because of a defect.
     WorkerEnded {
         /// Which.

@@ -1,4 +1,5 @@
-//! Sockets that were there before this process: those of the process that it takes over from, or systemd's.
+//! What was there before this process: the sockets of the process that it takes over from, and what its administrators
+//! wanted; or systemd's sockets.
 
 use std::cell::RefCell;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
@@ -19,6 +20,7 @@ pub(super) struct Inheritance {
     udp: RefCell<Vec<Inherited>>,
     /// Labels of what was taken.
     taken: RefCell<Vec<String>>,
+    by_hand: Vec<serde_json::Value>,
     is_systemds: bool,
     is_predecessors: bool,
 }
@@ -28,15 +30,21 @@ impl Inheritance {
     pub(super) fn of_predecessor(
         streams: Vec<Inherited>,
         datagrams: Vec<UdpGroup>,
-        udp: Vec<Inherited>,
+        (udp, by_hand): (Vec<Inherited>, Vec<serde_json::Value>),
     ) -> Self {
         Self {
             streams: streams.into(),
             udp: udp.into(),
             datagrams: datagrams.into(),
+            by_hand,
             is_predecessors: true,
             ..Self::default()
         }
+    }
+
+    /// What administrators of the process before wanted of endpoints.
+    pub(super) fn by_hand(&self) -> Vec<serde_json::Value> {
+        self.by_hand.clone()
     }
 
     /// Whether another process still serves on them.
@@ -169,7 +177,7 @@ mod tests {
             inherited(four, "IPv4 only"),
             Inherited::new(unix.into(), "fourth", true).unwrap(),
         ];
-        let inheritance = Inheritance::of_predecessor(all, Vec::new(), Vec::new());
+        let inheritance = Inheritance::of_predecessor(all, Vec::new(), Default::default());
         let take = |label: &str, bind: &str| {
             let bind: BindAddress = bind.parse().unwrap();
             let taken = inheritance.streams(label, &bind);

@@ -8,6 +8,7 @@ mod banner;
 mod changes;
 mod control;
 mod drain;
+mod endpoints;
 mod event;
 mod inheritance;
 mod notify;
@@ -24,6 +25,7 @@ use crate::terminal::Failure;
 use inheritance::Inheritance;
 use upgrade::Predecessor;
 
+pub(crate) use changes::came_and_went;
 pub(crate) use start::start;
 
 /// Serves until a signal says otherwise.

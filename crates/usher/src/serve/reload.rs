@@ -11,7 +11,7 @@ use usher_engine::snapshot::Built;
 
 use super::changes::describe;
 use super::control::Control;
-use super::event::ReloadAnswer;
+use super::event::{Event, ReloadAnswer};
 use super::start::bind_failure;
 use super::watch::{Fingerprint, Watch};
 use super::worker::Order;
@@ -77,10 +77,11 @@ impl Control {
         let mut warnings = self.restart_needed(&loaded.config);
         warnings.extend(plan.warnings.iter().cloned());
         warnings.extend(texts(&loaded, &built.warnings));
-        self.names
+        let files_seen = Fingerprint::of(&endpoint_files(&built));
+        self.discovery
             .follow(&built.snapshot.clusters)
             .map_err(|error| Failure::of("cannot start resolving names", error))?;
-        built.resolve(|cluster| Some(self.names.endpoints(cluster)));
+        built.resolve(|cluster| Some(self.discovery.endpoints(cluster)));
         // From here on nothing can fail.
         let changes = describe(&self.built.snapshot, &built.snapshot);
         self.shifts.follow(&built.snapshot, Store::of(&self.origin, &loaded.config));
@@ -92,7 +93,7 @@ impl Control {
         self.registry.process.serving(built.snapshot.generation);
         self.registry
             .use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
-        self.clusters.follow(&built.snapshot.clusters, |spec| self.names.endpoints(spec));
+        self.clusters.follow(&built.snapshot.clusters, &self.discovery);
         if loaded.config.memory != self.loaded.config.memory {
             log::info(format_args!("memory: {} from now on", shortage::follow(&loaded.config)));
         }
@@ -100,6 +101,7 @@ impl Control {
         self.probe();
         warnings.extend(self.update_certificates());
         warnings.extend(self.rewatch(seen));
+        warnings.extend(self.watch_endpoint_files(files_seen));
         Ok(Done { changes, warnings })
     }
 
@@ -143,7 +145,8 @@ impl Control {
         if !self.loaded.config.watch {
             self.watch = None;
         } else if !self.watch.as_ref().is_some_and(|watch| watch.covers(&files)) {
-            match Watch::start(&files, seen, self.events.clone()) {
+            let changed = || Event::Reload { cause: "a changed file", answer: None };
+            match Watch::start(&files, seen, (self.events.clone(), changed)) {
                 Ok(watch) => self.watch = Some(watch),
                 Err(error) => {
                     return Some(format!(
@@ -164,6 +167,11 @@ impl Control {
 /// Every file that was read for a snapshot.
 pub(super) fn files(loaded: &Loaded, built: &Built) -> Vec<PathBuf> {
     [&loaded.files[..], &built.files].concat()
+}
+
+/// The files that name endpoints, which are no part of the config.
+pub(super) fn endpoint_files(built: &Built) -> Vec<PathBuf> {
+    built.snapshot.clusters.iter().filter_map(|cluster| cluster.endpoints_file.clone()).collect()
 }
 
 /// What a reload did.

@@ -14,11 +14,12 @@ use usher_net::{allowed_cores, raise_open_files};
 use super::admin::BoundAdmin;
 use super::banner;
 use super::control::Control;
+use super::endpoints::editor;
 use super::event::{self, Event};
 use super::inheritance::Inheritance;
 use super::notify::Notify;
 use super::pid_file::PidFile;
-use super::reload::files;
+use super::reload::{endpoint_files, files};
 use super::sockets::Sockets;
 use super::watch::Fingerprint;
 use super::worker::{self, Hand, Order, Seat};
@@ -26,9 +27,9 @@ use crate::assemble::{self, Assembled};
 use crate::certificates::Keeper;
 use crate::clusters::Clusters;
 use crate::demo::Demo;
+use crate::discovery::Discovery;
 use crate::health::Health;
 use crate::log;
-use crate::names::Names;
 use crate::origin::Origin;
 use crate::shifts::{Shifts, Store};
 use crate::shortage;
@@ -65,7 +66,8 @@ pub(super) fn start_on(
     let count = worker_count(&loaded, cores.len());
     let mut sockets = Sockets::with(inheritance);
     let admin = BoundAdmin::bind(&loaded.config.admin, &sockets.inheritance)?;
-    let (names, clusters) = find_endpoints(&mut built, &events)?;
+    let files_seen = Fingerprint::of(&endpoint_files(&built));
+    let (discovery, clusters) = find_endpoints(&mut built, &events, &sockets.inheritance.by_hand())?;
     registry.use_clusters(clusters.board());
     let mut shifts = Shifts::default();
     registry.use_shifts(shifts.board());
@@ -97,13 +99,14 @@ pub(super) fn start_on(
         registry,
         workers,
         sockets,
-        names,
+        discovery,
         clusters,
         health: Health::default(),
         shifts,
         keeper,
         admin: None,
         watch: None,
+        endpoints_watch: None,
         pid_file,
         notify: Notify::find(),
         upgrade: None,
@@ -112,7 +115,8 @@ pub(super) fn start_on(
         events,
         heard,
     };
-    if let Some(warning) = control.rewatch(seen) {
+    let warnings = [control.rewatch(seen), control.watch_endpoint_files(files_seen)];
+    for warning in warnings.into_iter().flatten() {
         log::warn(format_args!("{warning}"));
     }
     // Not before: another process may answer on the same socket, and says that it is ready.
@@ -123,16 +127,23 @@ pub(super) fn start_on(
     Ok(control)
 }
 
-/// Resolves the names of endpoints, for a bounded time, and begins to look after those that are known.
-fn find_endpoints(built: &mut Built, events: &mpsc::Sender<Event>) -> Result<(Names, Clusters), Failure> {
+/// Finds endpoints, waiting for names for a bounded time, and begins to look after those that are known. `by_hand` is what
+/// administrators of the process before wanted.
+fn find_endpoints(
+    built: &mut Built,
+    events: &mpsc::Sender<Event>,
+    by_hand: &[serde_json::Value],
+) -> Result<(Discovery, Clusters), Failure> {
     let changed = events.clone();
-    let mut names = Names::new(move |host| drop(changed.send(Event::Resolved(host))));
-    let followed = names.follow(&built.snapshot.clusters);
+    let mut discovery = Discovery::new(move |question| drop(changed.send(Event::Resolved(question))));
+    discovery.inherit(by_hand);
+    let followed = discovery.follow(&built.snapshot.clusters);
     followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
-    built.resolve(|cluster| Some(names.endpoints(cluster)));
-    let mut clusters = Clusters::default();
-    clusters.follow(&built.snapshot.clusters, |spec| names.endpoints(spec));
-    Ok((names, clusters))
+    built.resolve(|cluster| Some(discovery.endpoints(cluster)));
+    let mut clusters = Clusters::new(editor(events.clone()), discovery.names());
+    clusters.inherit(&built.snapshot.clusters, by_hand);
+    clusters.follow(&built.snapshot.clusters, &discovery);
+    Ok((discovery, clusters))
 }
 
 /// What this process leaves outside of itself.

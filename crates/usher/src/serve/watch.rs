@@ -1,4 +1,4 @@
-//! `watch = true`: a reload when one of the config's files changes.
+//! `watch = true`: a reload when one of the config's files changes. Files that name endpoints are watched in the same way.
 //!
 //! Folders are watched rather than files, as editors and config management replace files. What the system reports is
 //! only a hint to look: a change is a different fingerprint of the files, so that reading them, or a log file beside
@@ -24,6 +24,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Files of a folder that are looked at; a config may include new ones by a pattern.
 const MAX_LISTED: usize = 10_000;
 
+/// Who hears of a change, and what.
+pub(super) type Told = (mpsc::Sender<Event>, fn() -> Event);
+
 /// Watches until it is dropped.
 pub(super) struct Watch {
     _watcher: RecommendedWatcher,
@@ -35,11 +38,7 @@ impl Watch {
     ///
     /// # Errors
     /// The system cannot watch, often because the user watches too much already.
-    pub(super) fn start(
-        files: &[PathBuf],
-        seen: Fingerprint,
-        events: mpsc::Sender<Event>,
-    ) -> Result<Self, notify::Error> {
+    pub(super) fn start(files: &[PathBuf], seen: Fingerprint, told: Told) -> Result<Self, notify::Error> {
         let (hints, hinted) = mpsc::sync_channel(1);
         let hint = move |event: notify::Result<notify::Event>| {
             // Reading is no change. A full channel holds a hint already.
@@ -53,7 +52,7 @@ impl Watch {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
         let looked_at = place.clone();
-        let look = move || looked_at.look(seen, &hinted, &events);
+        let look = move || looked_at.look(seen, &hinted, &told);
         thread::Builder::new().name("watch".to_owned()).spawn(look)?;
         Ok(Self { _watcher: watcher, place })
     }
@@ -118,12 +117,12 @@ impl Place {
     }
 
     /// Looks now and after each hint, until the watcher is gone.
-    fn look(&self, mut seen: Fingerprint, hinted: &Receiver<()>, events: &mpsc::Sender<Event>) {
+    fn look(&self, mut seen: Fingerprint, hinted: &Receiver<()>, (events, changed): &Told) {
         loop {
             let now = self.fingerprint();
             if now != seen {
                 seen = now;
-                if events.send(Event::Reload { cause: "a changed file", answer: None }).is_err() {
+                if events.send(changed()).is_err() {
                     return;
                 }
             }

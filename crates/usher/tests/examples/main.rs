@@ -39,6 +39,7 @@ examples! {
     automatic_https = "automatic-https.toml",
     balancing = "balancing.toml",
     behind_load_balancer = "behind-load-balancer.toml",
+    discovery = "discovery.toml",
     gradual_release = "gradual-release.toml",
     progressive_shift = "progressive-shift.toml",
     grpc = "grpc.toml",

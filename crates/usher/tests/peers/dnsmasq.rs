@@ -81,6 +81,12 @@ fn config() -> String {
 
 #[test]
 fn answers_are_followed_while_requests_come() {
+    in_a_network("dnsmasq::answers_are_followed_while_requests_come", inside);
+}
+
+/// Runs a part of a test, which has this name, in a network of its own; gives it dnsmasq, and the file that is
+/// `/etc/resolv.conf` there.
+pub(crate) fn in_a_network(test: &str, inside: fn(&Path, &Path)) {
     let (Some(dnsmasq), Some(ip)) = (find("dnsmasq", "dnsmasq-base"), find("ip", "iproute2")) else { return };
     if find("nginx", "nginx").is_none() {
         return;
@@ -101,7 +107,7 @@ fn answers_are_followed_while_requests_come() {
         ip.display(),
         resolv.display(),
         executable.display(),
-        "dnsmasq::answers_are_followed_while_requests_come"
+        test
     );
     let mut command = Command::new("unshare");
     // Of their own are the network, what `/etc/resolv.conf` is, and the processes, all of which end with the first.
@@ -161,14 +167,14 @@ impl Names {
 }
 
 /// Asks again and again, on kept and on new connections, and counts what is not 200.
-struct Load<'a> {
-    stop: &'a AtomicBool,
-    served: &'a AtomicU64,
-    failed: &'a AtomicU64,
+pub(crate) struct Load<'a> {
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) served: &'a AtomicU64,
+    pub(crate) failed: &'a AtomicU64,
 }
 
 impl Load<'_> {
-    fn run(&self, address: SocketAddr) {
+    pub(crate) fn run(&self, address: SocketAddr) {
         while !self.stop.load(Ordering::Relaxed) {
             let Ok(mut client) = Client::connect(address) else { return };
             for _ in 0..10 {
@@ -277,7 +283,7 @@ fn absence(names: &mut Names, usher: &Usher, resolv: &Path) {
 }
 
 /// Waits until the endpoints that answer are these.
-fn becomes(address: SocketAddr, target: &str, expected: &[&str]) {
+pub(crate) fn becomes(address: SocketAddr, target: &str, expected: &[&str]) {
     until(&format!("{expected:?} for {target}"), || {
         answers(address, target).is_ok_and(|seen| seen == expected)
     });

@@ -40,6 +40,7 @@ mod revoked;
 mod rsyslog;
 mod secure;
 mod self_signed;
+mod services;
 mod stapled;
 mod testssl;
 mod tunnel;

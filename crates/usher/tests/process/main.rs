@@ -12,6 +12,7 @@ mod avoid;
 mod changes;
 mod check;
 mod demo;
+mod discovery;
 mod end;
 mod endpoints;
 mod explain;

@@ -43,6 +43,14 @@ impl Line {
         self.usher.output()
     }
 
+    pub(crate) fn dir(&self) -> std::path::PathBuf {
+        self.usher.dir().to_owned()
+    }
+
+    pub(crate) fn admin(&self) -> String {
+        self.usher.admin().unwrap().to_string()
+    }
+
     /// `usher upgrade`
     pub(crate) fn upgrade(&self) -> Done {
         let admin = self.usher.admin().unwrap().to_string();

@@ -1,6 +1,7 @@
 //! Clusters: those with a name, and those that routes write as `to`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use usher_api::Balance;
@@ -11,9 +12,9 @@ use usher_config::config::{
 };
 use usher_config::{Diagnostic, EndpointUrl, Node, OneOrMany, Span, Spanned, closest};
 
-use super::{Building, Names, connectors};
+use super::{Building, Names};
 use crate::cluster::{Breaker, Circuit, Crowd};
-use crate::snapshot::{Care, ClusterSpec, EndpointSpec, Zone};
+use crate::snapshot::{Care, ClusterSpec, EndpointSpec, Manner, Origin, Part};
 
 /// Addresses that the name of a cluster without a name tells.
 const NAMED_AFTER: usize = 3;
@@ -55,6 +56,14 @@ pub(super) struct Draft<'a> {
     limits: ClusterLimits,
     breaker: Option<config::Breaker>,
     outliers: Option<Outliers>,
+    file: Option<&'a Spanned<PathBuf>>,
+}
+
+impl Draft<'_> {
+    /// How its endpoints are spoken to.
+    pub(super) fn manner(&self) -> Manner {
+        Manner::new(&self.tls, (self.protocol, self.proxy), self.care.locality.is_some())
+    }
 }
 
 impl Clusters {
@@ -112,6 +121,7 @@ impl Building<'_> {
                 outliers: cluster.outliers.on().cloned(),
                 retry_budget: cluster.retry_budget.clone(),
                 health: cluster.health.on().map(|value| Spanned { value, span: cluster.health.span }),
+                file: cluster.endpoints_file.as_ref(),
             };
             if let Some(spec) = self.cluster(draft) {
                 let index = clusters.add(spec);
@@ -120,13 +130,6 @@ impl Building<'_> {
         }
         clusters.find_fallbacks();
         clusters
-    }
-
-    /// Where an endpoint is.
-    fn zone(&self, endpoint: &config::Endpoint, care: Care) -> Zone {
-        let name = endpoint.labels.get("zone").map(String::as_str);
-        let own = self.loaded.config.zone.as_ref().map(|zone| zone.value.as_str());
-        Zone { name: name.map(Arc::from), elsewhere: care.locality.is_some() && name != own }
     }
 
     fn circuit(&mut self, settings: config::Breaker, cluster: &str) -> Circuit {
@@ -147,14 +150,10 @@ impl Building<'_> {
         if let Some(index) = clusters.subsets.get(&key) {
             return *index;
         }
-        let config = self.loaded.config.clusters.get(name)?;
-        let has_all = |one: &config::Endpoint| {
-            labels.value.iter().all(|(label, value)| one.labels.get(label) == Some(value))
-        };
         let whole = clusters.specs.get(whole as usize)?.clone();
-        let chosen = config.endpoints.iter().zip(&whole.endpoints).filter(|(one, _)| has_all(one));
-        let endpoints: Vec<EndpointSpec> = chosen.map(|(_, spec)| spec.clone()).collect();
-        let index = if endpoints.is_empty() {
+        let chosen = whole.endpoints.iter().filter(|one| one.has(&labels.value));
+        let endpoints: Vec<EndpointSpec> = chosen.cloned().collect();
+        let index = if endpoints.is_empty() && whole.endpoints_file.is_none() {
             let error = Diagnostic::error(format!("no endpoint of the cluster `{name}` has these labels"));
             let help = "write `labels = { … }` at its endpoints, as here";
             self.push(error.at(labels.span, "").help(help));
@@ -170,8 +169,10 @@ impl Building<'_> {
                 Circuit { fallback: of_whole.fallback, ..own }
             });
             // Probed with the whole, with which it shares what is known of its endpoints.
+            let part = Some(Part { whole: whole.name.clone(), labels: labels.value.clone() });
             let name = name.into();
-            let spec = ClusterSpec { name, endpoints, resolved, circuit, health: None, ..(*whole).clone() };
+            let spec =
+                ClusterSpec { name, endpoints, resolved, circuit, part, health: None, ..(*whole).clone() };
             Some(clusters.add(spec))
         };
         clusters.subsets.insert(key, index);
@@ -209,6 +210,7 @@ impl Building<'_> {
             limits: ClusterLimits::default(),
             breaker: None,
             outliers: None,
+            file: None,
         };
         let index = self.cluster(draft).map(|spec| clusters.add(spec));
         clusters.unnamed.insert(key, index);
@@ -219,14 +221,9 @@ impl Building<'_> {
         self.look_at_endpoints(&draft);
         let (balance_name, balance) = self.balance(&draft)?;
         let tls = self.connector(&draft)?;
-        let spec = |one: &Spanned<config::Endpoint>| EndpointSpec {
-            address: one.address.value.address.clone(),
-            speech: connectors::speech(&draft, &one.address.value),
-            weight: one.weight,
-            priority: one.priority,
-            label: label(one).into(),
-            zone: self.zone(one, draft.care),
-        };
+        let own = self.loaded.config.zone.as_ref().map(|zone| zone.value.as_str().into());
+        let manner = Manner { zone: own, ..draft.manner() };
+        let spec = |one: &Spanned<config::Endpoint>| EndpointSpec::new(one, &manner, Origin::Config);
         let endpoints: Vec<EndpointSpec> = draft.endpoints.iter().map(spec).collect();
         let standings = self.carry.keep(format!("standings of cluster {}", draft.name), Standings::default);
         let crowd = self.carry.keep(format!("crowd of cluster {}", draft.name), Crowd::default);
@@ -243,6 +240,9 @@ impl Building<'_> {
             outliers: draft.outliers,
             resolved: endpoints.iter().filter_map(EndpointSpec::fixed).collect(),
             endpoints,
+            endpoints_file: draft.file.map(|file| file.value.clone()),
+            part: None,
+            manner,
             name: draft.name.into(),
             balance,
             balance_name,
@@ -263,7 +263,7 @@ impl Building<'_> {
                 self.push(warning.help("keep one; for a larger share, give it a `weight`"));
             }
         }
-        if draft.endpoints.iter().all(|one| one.weight == 0) {
+        if draft.file.is_none() && draft.endpoints.iter().all(|one| one.weight == 0) {
             let warning =
                 Diagnostic::warning(format!("all endpoints of the cluster `{}` have weight 0", draft.name));
             self.push(warning.at(draft.place, "its requests are answered with 503"));
@@ -332,10 +332,6 @@ fn unknown<'n>(
     let list = format!("known here: {}", list.join(", "));
     let help = closest(name, known).map_or(list.clone(), |near| format!("did you mean `{near}`? {list}"));
     Diagnostic::error(format!("there is no balancer `{}`", name.value)).at(name.span, "").help(help)
-}
-
-fn label(endpoint: &config::Endpoint) -> String {
-    endpoint.name.as_ref().map_or_else(|| endpoint.address.address.to_string(), |name| name.value.clone())
 }
 
 fn name_after(to: &[Spanned<config::Endpoint>]) -> String {

@@ -5,40 +5,15 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use usher_config::config::{Carries, ClusterTls, Listener, TlsPolicy, UpstreamProtocol};
-use usher_config::{Diagnostic, EndpointAddress, EndpointUrl, Scheme, Span, Spanned};
+use usher_config::config::{Carries, ClusterTls, Endpoint, Listener, TlsPolicy, UpstreamProtocol};
+use usher_config::{Diagnostic, Scheme, Span, Spanned};
 use usher_net::tls::{Certificate, ConnectorOptions, Policy, TlsConnector};
 use usher_route::HostPattern;
 
 use super::Building;
 use super::clusters::Draft;
 use super::secrets::read;
-use crate::snapshot::{Connectors, Speech};
-
-/// How an endpoint is spoken to, by its address and its cluster.
-pub(super) fn speech(draft: &Draft<'_>, url: &EndpointUrl) -> Speech {
-    let Draft { tls, protocol, proxy, .. } = draft;
-    let (protocol, proxy) = (*protocol, *proxy);
-    let protocol = match (protocol, url.scheme) {
-        (UpstreamProtocol::Auto, Scheme::H2c) => UpstreamProtocol::H2,
-        (chosen, _) => chosen,
-    };
-    let secure = url.scheme == Scheme::Https || tls.on().is_some() && url.scheme == Scheme::Http;
-    let named = tls.on().and_then(|tls| tls.server_name.as_ref()).map(|name| name.value.as_str());
-    let host = || match &url.address {
-        EndpointAddress::Name { host, .. } => host.trim_end_matches('.').into(),
-        EndpointAddress::Socket(address) => address.ip().to_string().into(),
-        EndpointAddress::Unix(_) => "localhost".into(),
-    };
-    let tls = secure.then(|| named.map_or_else(host, Arc::from));
-    let protocol = match (protocol, &tls) {
-        // Nothing is negotiated without TLS; and behind a PROXY header there are requests of one client only.
-        (UpstreamProtocol::Auto, None) => UpstreamProtocol::H1,
-        (UpstreamProtocol::Auto, _) if proxy.is_some() => UpstreamProtocol::H1,
-        (chosen, _) => chosen,
-    };
-    Speech { tls, protocol, proxy }
-}
+use crate::snapshot::Connectors;
 
 /// The policy as the TLS stack knows it.
 pub(super) fn policy(policy: TlsPolicy) -> Policy {
@@ -60,7 +35,10 @@ fn identity(options: &ConnectorOptions) -> u64 {
 impl Building<'_> {
     /// What a cluster's endpoints are connected to with, if some of them speak TLS; none if it cannot be built.
     pub(super) fn connector(&mut self, draft: &Draft<'_>) -> Option<Option<Connectors>> {
-        let secure = draft.endpoints.iter().any(|one| speech(draft, &one.address).tls.is_some());
+        let manner = draft.manner();
+        // Endpoints that are found later may speak it too.
+        let secure =
+            manner.secure || draft.endpoints.iter().any(|one| manner.speech(&one.address).tls.is_some());
         self.fit_together(draft);
         if draft.protocol == UpstreamProtocol::H3 && !secure {
             let error = Diagnostic::error("HTTP/3 needs TLS").at(draft.place, "endpoints without it");
@@ -103,31 +81,13 @@ impl Building<'_> {
 
     /// Each endpoint must speak what its cluster does.
     fn fit_together(&mut self, draft: &Draft<'_>) {
+        let manner = draft.manner();
+        let is_https = |one: &Spanned<Endpoint>| one.address.scheme == Scheme::Https;
+        let some_secure = manner.secure || draft.endpoints.iter().any(is_https);
         for one in draft.endpoints {
-            let url = &one.address;
-            let is_clear = url.scheme == Scheme::H2c;
-            let is_unix = matches!(url.address, EndpointAddress::Unix(_));
-            let plain = speech(draft, url).tls.is_none();
-            let some_secure = || {
-                draft.tls.on().is_some()
-                    || draft.endpoints.iter().any(|one| one.address.scheme == Scheme::Https)
-            };
-            let (found, help) = match draft.protocol {
-                UpstreamProtocol::H3 if is_unix => (
-                    "HTTP/3 needs UDP, which a Unix socket has not",
-                    "write an address or a name, or set another `protocol`",
-                ),
-                UpstreamProtocol::H3 if plain && some_secure() => ("HTTP/3 needs TLS", "write `https://…`"),
-                UpstreamProtocol::H1 if is_clear => {
-                    ("`h2c://` is HTTP/2, and `protocol` says HTTP/1.1", "leave out one of them")
-                }
-                _ if is_clear && draft.tls.on().is_some() => (
-                    "`h2c://` has no TLS, and the cluster has `tls`",
-                    "write `https://…`, or leave out `tls`",
-                ),
-                _ => continue,
-            };
-            self.push(Diagnostic::error(found).at(url.span, "").help(help));
+            if let Some((found, help)) = manner.misfit(&one.address, some_secure) {
+                self.push(Diagnostic::error(found).at(one.address.span, "").help(help));
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 //! | old | `listener own LABEL`, `listener foreign LABEL` | sockets of one address; whether a Unix file goes with them |
 //! | old | `datagrams BUSY LABEL` | sockets of one [bank](usher_net::quic::UdpGroup) of an address of HTTP/3 |
 //! | old | `udp - LABEL` | sockets of a listener of UDP, in their order |
+//! | old | `hand JSON` | what an administrator wants of an endpoint |
 //! | old | `end` | |
 //! | new | `took LABEL` | |
 //! | new | `ready`, or `failed TEXT` | |
@@ -68,13 +69,19 @@ impl Upgrade {
 impl Control {
     /// Starts the other process; [`upgraded`](Self::upgraded) hears what became of it.
     pub(super) fn upgrade(&mut self, cause: &str, answer: Option<mpsc::Sender<ReloadAnswer>>) {
+        let others = self.upgrade.is_some();
+        // What is wanted of endpoints from now on would be lost with this process.
+        self.clusters.freeze(true);
         match self.begin_upgrade() {
             Ok((process, channel)) => {
                 log::info(format_args!("{cause}: process {process} is started, to take over"));
                 self.upgrade = Some(Upgrade { channel, answer });
                 self.shifts.suspend(true);
             }
-            Err(why) => refused(&format!("cannot upgrade: {why}"), answer),
+            Err(why) => {
+                self.clusters.freeze(others);
+                refused(&format!("cannot upgrade: {why}"), answer);
+            }
         }
     }
 
@@ -91,7 +98,14 @@ impl Control {
         let failed = |error: std::io::Error| format!("cannot pass the sockets on: {error}");
         let mut all = self.sockets.bequeath().map_err(failed)?;
         all.extend(self.admin.as_ref().map(|admin| admin.bequeath()).transpose().map_err(failed)?);
+        all.extend(self.by_hand());
         successor::start(all, self.events.clone()).map_err(|error| format!("cannot start it: {error}"))
+    }
+
+    /// What administrators want of endpoints, a message each.
+    fn by_hand(&self) -> Vec<Message> {
+        let all = self.discovery.bequeath().into_iter().chain(self.clusters.bequeath());
+        all.map(|message| (format!("hand {message}"), Vec::new())).collect()
     }
 
     /// The other process is ready, or it failed. Gives why to drain now, if so.
@@ -119,6 +133,7 @@ impl Control {
                 if let Some(pid_file) = &self.pid_file {
                     pid_file.restore();
                 }
+                self.clusters.freeze(false);
                 // It may have told the kernel of its own sockets, which are closed.
                 self.sockets.steer_again();
                 refused(&format!("upgrade refused, nothing has changed: {}", why.trim_end()), answer);

@@ -116,6 +116,9 @@ fn hand_over(channel: &Channel, all: &[Message]) -> io::Result<()> {
     let result = channel.send(HELLO, &[]).and_then(|()| {
         for (text, descriptors) in all {
             let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(OwnedFd::as_fd).collect();
+            if descriptors.is_empty() {
+                channel.send(text, &[])?;
+            }
             for some in descriptors.chunks(MAX_DESCRIPTORS) {
                 channel.send(text, some)?;
             }

@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use usher_api::clusters::{ClusterControl as _, EndpointChange, Refused, Wanted};
+use usher_api::standing::Out;
+use usher_config::{Format, Input, LoadOptions, load};
+use usher_engine::snapshot::ClusterSpec;
+
+use super::board::Board;
+use crate::assemble;
+use crate::discovery::Discovery;
+
+const CONFIG: &str = "[[route]]\ncluster = 'app'\n[cluster.app]\nslow_start = '10s'\nendpoints = ";
+
+fn clusters(endpoints: &str) -> Vec<Arc<ClusterSpec>> {
+    let options = LoadOptions { format: Some(Format::Toml), env: &|_| None, known_filters: &[] };
+    let bytes = format!("{CONFIG}{endpoints}").into_bytes();
+    let loaded = load(Input::Text { name: "test".to_owned(), bytes }, &options).unwrap();
+    assemble::dry(&loaded).unwrap_or_else(|report| panic!("{report}")).snapshot.clusters.clone()
+}
+
+fn board(clusters: &[Arc<ClusterSpec>]) -> (Board, Discovery) {
+    let mut discovery = Discovery::new(|_| {});
+    discovery.follow(clusters).unwrap();
+    let board = Board::new(Box::new(|_, _| Err(Refused::Busy(String::new()))), discovery.names());
+    board.show(clusters, &discovery);
+    (board, discovery)
+}
+
+fn change(endpoint: &str, state: Wanted, weight: Option<u32>) -> EndpointChange {
+    EndpointChange { endpoint: endpoint.to_owned(), state: Some(state), weight: Some(weight) }
+}
+
+#[test]
+fn who_joins_begins_slowly() {
+    let all = clusters("['10.0.0.1:80', '10.0.0.2:80']");
+    let (board, discovery) = board(&all);
+    let standings = &all[0].standings;
+    let is_fresh = |address: &str| standings.of(address).fresh_since().is_some();
+    assert!(!is_fresh("10.0.0.1:80") && !is_fresh("10.0.0.2:80"), "all begin together");
+    let more = clusters("['10.0.0.2:80', '10.0.0.3:80']");
+    let endpoints = discovery.endpoints(&more[0]);
+    let told = board.update("app", (&endpoints, Vec::new()));
+    assert_eq!(told.as_deref(), Some("2 endpoints (+10.0.0.3:80, -10.0.0.1:80)"));
+    assert!(is_fresh("10.0.0.3:80") && !is_fresh("10.0.0.2:80"));
+    assert_eq!(board.update("app", (&endpoints, Vec::new())), None);
+    assert_eq!(board.reading().clusters[0].updates.0, 1);
+    assert!(board.update("app", (&[], Vec::new())).is_some());
+    board.update("app", (&endpoints, Vec::new()));
+    assert!(!is_fresh("10.0.0.2:80"), "after nobody, all begin together");
+}
+
+#[test]
+fn what_was_wanted_goes_to_the_next_process() {
+    let all = clusters("['10.0.0.1:80', '10.0.0.2:80']");
+    let (board, _) = self::board(&all);
+    let first = board.endpoints("app").unwrap().version;
+    board.change("app", &[change("10.0.0.1:80", Wanted::Drain, Some(7))]).unwrap();
+    board.change("app", &[change("10.0.0.2:80", Wanted::Disable, None)]).unwrap();
+    assert!(matches!(board.compare("app", Some(&first)), Err(Refused::Changed(_))));
+    board.lock().frozen = true;
+    let refused = board.change("app", &[change("10.0.0.2:80", Wanted::Ready, None)]);
+    assert!(matches!(refused, Err(Refused::Busy(_))), "it would be lost");
+
+    let others = clusters("['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80']");
+    let (next, _) = self::board(&others);
+    let mut messages = board.bequeath();
+    messages.push(serde_json::json!({ "cluster": "gone", "endpoint": "10.0.0.1:80", "state": "draining" }));
+    messages.push(serde_json::json!("of a later version"));
+    next.inherit(&others, &messages);
+    let standing = |address: &str| others[0].standings.of(address);
+    assert!(standing("10.0.0.1:80").is(Out::Draining) && standing("10.0.0.2:80").is(Out::Disabled));
+    assert_eq!((standing("10.0.0.1:80").weight(), standing("10.0.0.2:80").weight()), (Some(7), None));
+    assert!(standing("10.0.0.3:80").is_in());
+    let version = board.endpoints("app").unwrap().version;
+    assert_eq!(next.endpoints("app").unwrap().version, version, "who knows the version may go on");
+}

@@ -1,0 +1,173 @@
+//! Which endpoints clusters have: those of the config, those of `endpoints_file`, and those that an administrator added,
+//! without those that one removed; and where their names say that they are.
+//!
+//! The control thread asks here after the start and a reload, and whenever one of the sources has something new; what comes
+//! out goes to all workers as one set.
+
+mod document;
+mod files;
+mod hand;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use usher_api::clusters::{Edit, EndpointChange};
+use usher_engine::snapshot::{ClusterSpec, EndpointSpec, Origin, ResolvedEndpoint};
+
+use crate::names::{Names, Question, Table};
+use files::Files;
+pub(crate) use files::{check, read};
+use hand::{Changes, Hand};
+
+/// All sources of endpoints.
+pub(crate) struct Discovery {
+    names: Names,
+    files: Files,
+    hand: Hand,
+}
+
+/// What an administrator wants, after it was found to be possible.
+pub(crate) struct Plan {
+    changes: Changes,
+    /// How endpoints shall stand.
+    pub(crate) settings: Vec<EndpointChange>,
+}
+
+impl Discovery {
+    /// Knows nothing yet. `changed` is told of answers of name servers that change.
+    pub(crate) fn new(changed: impl Fn(Question) + Send + 'static) -> Self {
+        Self { names: Names::new(changed), files: Files::default(), hand: Hand::default() }
+    }
+
+    /// Looks after exactly these clusters from now on: reads their files, and waits for names that are new.
+    pub(crate) fn follow(&mut self, clusters: &[Arc<ClusterSpec>]) -> io::Result<()> {
+        self.files.follow(clusters);
+        let Self { hand, files, .. } = self;
+        hand.follow(clusters, |cluster| files.of(&cluster.name));
+        self.follow_names(clusters)
+    }
+
+    /// Reads the files again; the clusters whose files say something else now.
+    pub(crate) fn read_files(&mut self, clusters: &[Arc<ClusterSpec>]) -> io::Result<Vec<Arc<str>>> {
+        let changed = self.files.look(clusters);
+        if !changed.is_empty() {
+            let Self { hand, files, .. } = self;
+            hand.follow(clusters, |cluster| files.of(&cluster.name));
+            self.follow_names(clusters)?;
+        }
+        Ok(changed)
+    }
+
+    fn follow_names(&mut self, clusters: &[Arc<ClusterSpec>]) -> io::Result<()> {
+        let all: Vec<_> = clusters.iter().map(|cluster| (self.written(cluster), &cluster.dns)).collect();
+        let endpoints = all.iter().flat_map(|(written, dns)| written.iter().map(|one| (&one.address, *dns)));
+        self.names.follow(endpoints)
+    }
+
+    /// The endpoints of a cluster as somebody wrote them.
+    fn written<'c>(&self, cluster: &'c ClusterSpec) -> Cow<'c, [EndpointSpec]> {
+        let (file, changes) = (self.files.of(whole(cluster)), self.hand.of(whole(cluster)));
+        if file.is_empty() && changes.is_nothing() {
+            return Cow::Borrowed(&cluster.endpoints);
+        }
+        let is_part = |one: &EndpointSpec| cluster.part.as_ref().is_none_or(|part| one.has(&part.labels));
+        let declared = cluster.endpoints.iter().chain(file.iter().filter(|one| is_part(one))).cloned();
+        let added = changes.added.values().filter_map(|one| cluster.endpoint(one, Origin::Hand).ok());
+        let mut seen = HashSet::new();
+        let mut written = Vec::new();
+        for one in declared.chain(added.filter(is_part)) {
+            let address = one.address.to_string();
+            let is_removed = changes.removed.contains(&address);
+            // What the config says twice counts twice.
+            let is_first = seen.insert(address) || one.origin == Origin::Config;
+            if is_first && !is_removed {
+                written.push(one);
+            }
+        }
+        Cow::Owned(written)
+    }
+
+    /// The cluster's endpoints by address, as far as they are known.
+    pub(crate) fn endpoints(&self, cluster: &ClusterSpec) -> Vec<ResolvedEndpoint> {
+        let removed = &self.hand.of(whole(cluster)).removed;
+        let is_there =
+            |one: &ResolvedEndpoint| removed.is_empty() || !removed.contains(&one.address.to_string());
+        let written = self.written(cluster);
+        written.iter().flat_map(|endpoint| self.names.endpoints(endpoint)).filter(is_there).collect()
+    }
+
+    /// Whether the answer to a question matters to a cluster.
+    pub(crate) fn asks(&self, cluster: &ClusterSpec, question: &Question) -> bool {
+        self.written(cluster).iter().any(|one| Question::of(&one.address).as_ref() == Some(question))
+    }
+
+    /// What was taken out of a cluster by hand.
+    pub(crate) fn removed(&self, cluster: &ClusterSpec) -> Vec<String> {
+        self.hand.of(whole(cluster)).removed.iter().cloned().collect()
+    }
+
+    /// The files that are read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.files.paths()
+    }
+
+    /// By cluster: how often its file could not be used, and whether it cannot now.
+    pub(crate) fn file_reading(&self) -> Vec<(String, u64, bool)> {
+        self.files.reading()
+    }
+
+    /// What is known of names.
+    pub(crate) fn names(&self) -> Table {
+        self.names.table()
+    }
+
+    /// What an edit comes to; nothing is changed yet.
+    ///
+    /// # Errors
+    /// All mistakes, each with its place.
+    pub(crate) fn plan(&self, cluster: &ClusterSpec, edit: &Edit) -> Result<Plan, Vec<(String, String)>> {
+        let known = plan::Known {
+            cluster,
+            written: self.written(cluster).into_owned(),
+            resolved: self.endpoints(cluster),
+            changes: self.hand.of(&cluster.name).clone(),
+        };
+        plan::plan(known, edit)
+    }
+
+    /// Does what was planned.
+    pub(crate) fn apply(
+        &mut self,
+        cluster: &str,
+        plan: Plan,
+        clusters: &[Arc<ClusterSpec>],
+    ) -> io::Result<()> {
+        self.hand.set(cluster, plan.changes);
+        self.follow_names(clusters)
+    }
+
+    /// What the process that takes over could not find out: what administrators added and removed, and what files said that
+    /// cannot be used now. A message each.
+    pub(crate) fn bequeath(&self) -> Vec<Value> {
+        let mut all = self.hand.bequeath();
+        all.extend(self.files.bequeath());
+        all
+    }
+
+    /// Goes on with what the process before knew.
+    pub(crate) fn inherit(&mut self, messages: &[Value]) {
+        self.hand.inherit(messages);
+        self.files.inherit(messages);
+    }
+}
+
+fn whole(cluster: &ClusterSpec) -> &str {
+    cluster.part.as_ref().map_or(&cluster.name, |part| &part.whole)
+}
