@@ -86,18 +86,45 @@ complete -c usher -n "__fish_usher_using_subcommand certs" -s c -l config -d 'Th
 complete -c usher -n "__fish_usher_using_subcommand certs" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
 complete -c usher -n "__fish_usher_using_subcommand certs" -l json -d 'Print all that is known, as JSON'
 complete -c usher -n "__fish_usher_using_subcommand certs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -l state -d '`ready`: takes requests; `drain`: finishes what it has, and serves visitors that are bound to it; `disable`: gets nothing more' -r -f -a "ready\t''
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -l state -d '`ready`: takes requests; `drain`: finishes what it has, and serves visitors that are bound to it; `disable`: gets nothing more' -r -f -a "ready\t''
 drain\t''
 disable\t''"
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -l weight -d 'Its weight from now on, or `config` for the one of the config' -r
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -l breaker -d 'Hold the circuit of the cluster\'s breaker open, so that it gets no requests, or closed, whatever becomes of them; or let them decide again (`auto`)' -r -f -a "open\t''
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -l weight -d 'Its weight from now on, or `config` for the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -l breaker -d 'Hold the circuit of the cluster\'s breaker open, so that it gets no requests, or closed, whatever becomes of them; or let them decide again (`auto`)' -r -f -a "open\t''
 closed\t''
 auto\t''"
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -l json -d 'Print all that is known, as JSON'
-complete -c usher -n "__fish_usher_using_subcommand endpoints" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -l json -d 'Print all that is known, as JSON'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -a "add" -d 'Add endpoints to a cluster; all of them or none'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -a "remove" -d 'Remove endpoints from a cluster; all of them or none. What they are doing is finished'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -a "set" -d 'Change how endpoints stand; the same as without `set`'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and not __fish_seen_subcommand_from add remove set help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from add" -l weight -d 'The share of each' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from add" -l priority -d 'The group of each' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from add" -l label -d 'A label of each, for the `subset` of routes; can be repeated' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from add" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from add" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from add" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from remove" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from remove" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from remove" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from set" -l state -d '`ready`: takes requests; `drain`: finishes what it has, and serves visitors that are bound to it; `disable`: gets nothing more' -r -f -a "ready\t''
+drain\t''
+disable\t''"
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from set" -l weight -d 'Its weight from now on, or `config` for the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from set" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from set" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from set" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add endpoints to a cluster; all of them or none'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove endpoints from a cluster; all of them or none. What they are doing is finished'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change how endpoints stand; the same as without `set`'
+complete -c usher -n "__fish_usher_using_subcommand endpoints; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c usher -n "__fish_usher_using_subcommand shift" -l admin -d 'The admin listener of the process, where it is not the one of the config' -r
 complete -c usher -n "__fish_usher_using_subcommand shift" -s c -l config -d 'The config: TOML, YAML or JSON; `-` reads standard input. Without it, ./usher.toml or /etc/usher/usher.toml' -r -F
 complete -c usher -n "__fish_usher_using_subcommand shift" -l format -d 'The format, where the file\'s name does not tell it: toml, yaml or json' -r
@@ -130,3 +157,6 @@ complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_su
 complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints shift trust schema init completions man help" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints shift trust schema init completions man help" -f -a "man" -d 'Print the manual page, or write those of all commands into a folder'
 complete -c usher -n "__fish_usher_using_subcommand help; and not __fish_seen_subcommand_from run check proxy explain reload upgrade certs endpoints shift trust schema init completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c usher -n "__fish_usher_using_subcommand help; and __fish_seen_subcommand_from endpoints" -f -a "add" -d 'Add endpoints to a cluster; all of them or none'
+complete -c usher -n "__fish_usher_using_subcommand help; and __fish_seen_subcommand_from endpoints" -f -a "remove" -d 'Remove endpoints from a cluster; all of them or none. What they are doing is finished'
+complete -c usher -n "__fish_usher_using_subcommand help; and __fish_seen_subcommand_from endpoints" -f -a "set" -d 'Change how endpoints stand; the same as without `set`'
