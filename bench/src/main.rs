@@ -1,11 +1,11 @@
 //! `usher-bench`: what a request costs in Usher, nginx, HAProxy and Caddy, measured in one interleaved run.
 //!
-//! One binary with six subcommands: `run` is what `cargo xtask bench` calls, `slow-clients` what `cargo xtask slow-clients`
-//! does; `endpoint` and `load` are its two ends and
-//! `serve` what stands between them, usable by hand; `pinned` is how it starts every other process. Start reading at
-//! `run.rs`.
+//! `run` is what `cargo xtask bench` calls, `slow-clients` and `chaos` what the chores of these names do; `endpoint` and
+//! `load` are the two ends of the first and `serve` what stands between them, usable by hand; `pinned` and
+//! `chaos-endpoint` are how they start other processes. Start reading at `run.rs` or `chaos/mod.rs`.
 
 mod certificate;
+mod chaos;
 mod cpu;
 mod endpoint;
 mod extras;
@@ -26,6 +26,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
+        Some((first, rest)) if first == "chaos" => chaos::main(rest),
+        Some((first, rest)) if first == "chaos-endpoint" => chaos::endpoint::main(rest),
         Some((first, rest)) if first == "endpoint" => endpoint::main(rest),
         Some((first, rest)) if first == "load" => load::main(rest),
         Some((first, rest)) if first == "pinned" => process::pinned(rest),

@@ -24,6 +24,12 @@ usher-bench: what a request costs in Usher, nginx, HAProxy and Caddy, measured i
       --caddy PATH                     Caddy's binary, `caddy` from the search path unless told
       --out DIR                        where RESULTS.md and results/latest.json are kept, bench/ unless told
       --keep                           keep the results of a partial run too
+  usher-bench chaos [OPTIONS]          what visitors see while endpoints die, freeze, fail, restart and move; as root
+                                       (`cargo xtask chaos` builds and calls this)
+      --faults NAME…                   only these: killed frozen slowed errors resets cuts restarts moves
+      --rate N                         requests per second, 500 unless told
+      --proxies A,B,… --usher PATH --out DIR
+                                       as with `run`; a whole run is kept in CHAOS.md and results/chaos.*
   usher-bench serve PROXY --work NAME [--seconds N] [OPTIONS]
                                        one proxy as a work has it, before an endpoint of its own
   usher-bench endpoint [--port N] [--seconds N] [--send-buffer BYTES]
@@ -72,10 +78,10 @@ impl Flags {
     /// Takes `--name VALUE…`: everything up to the next flag; commas separate too.
     pub(crate) fn values(&mut self, name: &str) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
-        while let Some(first) = self.value(name)? {
-            found.push(first);
+        while let Some(at) = self.rest.iter().position(|argument| argument == name) {
+            found.extend(self.value(name)?);
             // `value` took the name and the first value; the others follow where the name was.
-            while let Some(at) = self.rest.iter().position(|argument| !argument.starts_with("--")) {
+            while self.rest.get(at).is_some_and(|argument| !argument.starts_with("--")) {
                 found.push(self.rest.remove(at));
             }
         }
@@ -215,6 +221,9 @@ mod tests {
     #[test]
     fn only_takes_several_names() {
         let options = parse("--only 1k-16 10m,latency --rounds 2").unwrap();
+        let mut flags = Flags::new(&["--a", "1", "2,3", "--b", "4"].map(str::to_owned));
+        assert_eq!(flags.values("--a").unwrap(), ["1", "2", "3"]);
+        assert_eq!(flags.rest(), ["--b", "4"]);
         assert_eq!(options.only, ["1k-16", "10m", "latency"]);
         assert_eq!(options.rounds, 2);
         assert!(options.wants("10m") && !options.wants("100k"));

@@ -16,13 +16,17 @@ use crate::cpu;
 /// How long a process may take to end when asked, before it is killed.
 const END_GRACE: Duration = Duration::from_secs(5);
 const PREFIX: &str = "usher-bench-";
+/// In place of a core: wherever the scheduler likes.
+const ANYWHERE: &str = "anywhere";
 
 /// `usher-bench pinned CORE PROGRAM ARGUMENT…`: becomes PROGRAM, on one core, ended with its parent.
 pub(crate) fn pinned(arguments: &[String]) -> io::Result<()> {
     let [core, program, rest @ ..] = arguments else {
         return Err(io::Error::other("`pinned` needs a core and a program"));
     };
-    cpu::pin(core.parse().map_err(|_| io::Error::other(format!("`{core}` is no core")))?)?;
+    if core != ANYWHERE {
+        cpu::pin(core.parse().map_err(|_| io::Error::other(format!("`{core}` is no core")))?)?;
+    }
     set_parent_process_death_signal(Some(Signal::TERM))?;
     Err(Command::new(program).args(rest).exec())
 }
@@ -46,6 +50,13 @@ impl Process {
     pub(crate) fn start(launch: &Launch, core: usize) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("pinned").arg(core.to_string()).arg(&launch.program);
+        Self::spawn(command, launch)
+    }
+
+    /// Starts through `pinned`, on no core in particular.
+    pub(crate) fn start_anywhere(launch: &Launch) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("pinned").arg(ANYWHERE).arg(&launch.program);
         Self::spawn(command, launch)
     }
 

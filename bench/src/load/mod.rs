@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::http1::Load;
+pub(crate) use self::open::Arrivals;
 use self::streams::Streams;
 use self::tls::Tls;
 use crate::http;

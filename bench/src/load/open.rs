@@ -44,19 +44,20 @@ impl Latencies {
 }
 
 /// Offsets of arrivals whose gaps are exponentially distributed: a Poisson process.
-struct Arrivals {
+pub(crate) struct Arrivals {
     state: u64,
     at: f64,
     gap: f64,
 }
 
 impl Arrivals {
-    fn new(rate: f64) -> Self {
+    /// So many per second.
+    pub(crate) fn new(rate: f64) -> Self {
         Self { state: SEED, at: 0.0, gap: 1.0 / rate }
     }
 
     /// The next offset from the start; xorshift64 gives the bits.
-    fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;

@@ -135,7 +135,8 @@ impl Proxy {
         })
     }
 
-    fn program(self, options: &Options) -> PathBuf {
+    /// Where its binary is.
+    pub(crate) fn program(self, options: &Options) -> PathBuf {
         match self {
             Self::Nginx => "/usr/sbin/nginx".into(),
             Self::Haproxy => "/usr/sbin/haproxy".into(),
