@@ -14,13 +14,15 @@ usher-bench: what a request costs in Usher, nginx, HAProxy and Caddy, measured i
                                        upload-1m-spooled 100k-tuned 10m-tuned upload-1m-tuned
                                        https-1k handshake handshake-resumed handshake-pq https-10m
                                        https-10m-tuned h2-1k grpc grpc-h2c h3-1k h3-10m
+                                       tcp-10m tcp-upload-10m tcp-1k tcp-connection 1k-guarded
                                        latency memory memory-tls memory-h2 startup reload
-      --proxies A,B,…                  only these of nginx,haproxy,caddy,usher
+      --proxies A,B,…                  only these of nginx,haproxy,caddy,bare,usher
       --rounds N                       rounds of each work, 5 unless told
       --quick                          3 short rounds: to see that it works, not to believe
       --logs off|on|both               access logs of all proxies; both unless told, each in a table of its own
       --proxy-core N, --load-core N    where the proxy runs (1), and load and endpoint (0)
       --usher PATH                     Usher's binary, target/release/usher unless told
+      --before PATH                    another Usher, which has a column of its own, to see what a change costs
       --caddy PATH                     Caddy's binary, `caddy` from the search path unless told
       --out DIR                        where RESULTS.md and results/latest.json are kept, bench/ unless told
       --keep                           keep the results of a partial run too
@@ -126,6 +128,8 @@ pub(crate) struct Options {
     pub(crate) proxy_core: usize,
     pub(crate) load_core: usize,
     pub(crate) usher: PathBuf,
+    /// The Usher that Usher is compared with.
+    pub(crate) before: Option<PathBuf>,
     pub(crate) caddy: PathBuf,
     pub(crate) out: PathBuf,
     /// Whether the results are kept in files.
@@ -149,6 +153,7 @@ impl Options {
             }
         };
         let usher = flags.value("--usher")?.map_or_else(|| "target/release/usher".into(), PathBuf::from);
+        let before = flags.value("--before")?.map(PathBuf::from);
         let caddy = flags.value("--caddy")?.map_or_else(|| "caddy".into(), PathBuf::from);
         let out = flags.value("--out")?.map_or_else(|| "bench".into(), PathBuf::from);
         let proxies = match flags.value("--proxies")? {
@@ -162,12 +167,25 @@ impl Options {
         {
             return Err(io::Error::other(format!("there is no work `{unknown}`\n\n{HELP}")));
         }
-        let whole = only.is_empty() && !quick && proxies.len() == Proxy::ALL.len() && logs.len() == 2;
+        let all = proxies.len() == Proxy::ALL.len() && before.is_none();
+        let whole = only.is_empty() && !quick && all && logs.len() == 2;
         let keep = keep || whole;
-        let mut options =
-            Self { only, proxies, rounds, quick, logs, proxy_core, load_core, usher, caddy, out, keep };
-        let needed: Vec<_> = options.proxies.iter().copied().filter(|proxy| options.needs(*proxy)).collect();
-        options.proxies = needed;
+        let mut options = Self {
+            only,
+            proxies,
+            rounds,
+            quick,
+            logs,
+            proxy_core,
+            load_core,
+            usher,
+            before,
+            caddy,
+            out,
+            keep,
+        };
+        let all = options.proxies.iter().copied().chain(options.before.as_ref().map(|_| Proxy::Before));
+        options.proxies = all.filter(|proxy| options.needs(*proxy)).collect();
         if options.proxies.is_empty() {
             return Err(io::Error::other("none of these proxies does any of these works"));
         }
@@ -213,6 +231,7 @@ mod tests {
             ("--proxies nginx,haproxy", false),
             ("--logs off", false),
             ("--only 10m --keep", true),
+            ("--before /usr/bin/usher", false),
         ] {
             assert_eq!(parse(line).unwrap().keep, keep, "{line}");
         }
@@ -231,9 +250,11 @@ mod tests {
 
     #[test]
     fn only_the_proxies_that_the_rows_need_take_part() {
-        use Proxy::{Caddy, Haproxy, Nginx, Usher};
-        let cases: [(&str, &[Proxy]); 6] = [
-            ("", &[Nginx, Haproxy, Caddy, Usher]),
+        use Proxy::{Bare, Before, Caddy, Haproxy, Nginx, Usher};
+        let cases: [(&str, &[Proxy]); 8] = [
+            ("", &[Nginx, Haproxy, Caddy, Bare, Usher]),
+            ("--only 1k-guarded", &[Bare, Usher]),
+            ("--only h2-1k --before /usr/bin/usher", &[Nginx, Haproxy, Usher, Before]),
             ("--only h2-1k,https-1k --rounds 3", &[Nginx, Haproxy, Usher]),
             ("--only h3-1k", &[Caddy, Usher]),
             ("--only h3-10m memory-tls", &[Nginx, Haproxy, Caddy, Usher]),

@@ -111,8 +111,9 @@ impl Report {
             if rows.peek().is_some() {
                 let title = if log { "on" } else { "off" };
                 let _ = writeln!(page, "## {}, access log {title}\n", table.title());
-                page += &works_head(table);
-                page.extend(rows.map(work_line));
+                let before = self.works.iter().any(|measured| measured.has(Proxy::Before));
+                page += &works_head(table, before);
+                page.extend(rows.map(|measured| work_line(measured, before)));
                 page += "\n";
             }
         }
@@ -147,7 +148,7 @@ impl Report {
             .flat_map(|row| row.notes.iter().map(|note| format!("{}: {note}", row.name)))
             .collect();
         for measured in &self.works {
-            for proxy in Proxy::ALL {
+            for &(proxy, _) in &measured.samples {
                 if let (errors @ 1.., first) = measured.errors(proxy) {
                     let (work, title, first) = (measured.work.name, proxy.title(), first.unwrap_or_default());
                     notes.push(format!(
@@ -174,7 +175,7 @@ impl Report {
     }
 }
 
-fn works_head(table: Table) -> String {
+fn works_head(table: Table, before: bool) -> String {
     let (mut head, mut line, mut costs) =
         ("| work |".to_owned(), "|---|".to_owned(), String::from(" met | Usher |"));
     for peer in table.peers() {
@@ -184,26 +185,39 @@ fn works_head(table: Table) -> String {
     }
     line += "---|---:|";
     line += &"---:|".repeat(table.peers().len());
+    if before {
+        costs += " Usher / Usher before | Usher before |";
+        line += "---:|---:|";
+    }
     format!("{head}{costs}\n{line}\n")
 }
 
-fn work_line(measured: &Measured) -> String {
+fn work_line(measured: &Measured, before: bool) -> String {
     let peers = measured.work.table.peers();
     let mut line = format!("| {} |", measured.work.what);
+    let ratio = |peer| {
+        let found = measured.ratio(Proxy::Usher, peer);
+        found.map_or_else(
+            || " – |".to_owned(),
+            |at| format!(" {:.2} ({:.2}–{:.2}) |", at.median, at.low, at.high),
+        )
+    };
     for (index, &peer) in peers.iter().enumerate() {
-        match measured.ratio(Proxy::Usher, peer) {
-            Some(at) => _ = write!(line, " {:.2} ({:.2}–{:.2}) |", at.median, at.low, at.high),
-            None => line += " – |",
-        }
+        line += &ratio(peer);
         match measured.work.goals.get(index) {
             Some(goal) => _ = write!(line, " ≤ {goal:.2} |"),
             None => line += "  |",
         }
     }
     let _ = write!(line, " {} |", mark(met(measured)));
-    for &proxy in [Proxy::Usher].iter().chain(peers) {
+    let cost = |proxy: Proxy| {
         let cost = measured.microseconds(proxy).map_or_else(|| "–".to_owned(), |at| figure(at.median, "µs"));
-        let _ = write!(line, " {cost} |");
+        format!(" {cost} |")
+    };
+    line.extend([Proxy::Usher].iter().chain(peers).map(|&proxy| cost(proxy)));
+    if before {
+        line += &ratio(Proxy::Before);
+        line += &cost(Proxy::Before);
     }
     line + "\n"
 }
@@ -232,7 +246,8 @@ fn work_json(measured: &Measured) -> Value {
     let work = measured.work;
     let mut all = json!({ "name": work.name, "access_log": measured.log, "connections": work.connections,
                           "streams": work.streams, "goals": work.goals, "rounds": proxies });
-    for &peer in work.table.peers() {
+    let before = [Proxy::Before];
+    for &peer in work.table.peers().iter().chain(before.iter().filter(|_| measured.has(Proxy::Before))) {
         all[format!("usher_to_{}", peer.name())] = measured.ratio(Proxy::Usher, peer).map(spread_json).into();
     }
     all

@@ -29,7 +29,7 @@ const QUICK: u64 = 10;
 pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let options = Options::parse(arguments)?;
     let mut versions = BTreeMap::new();
-    for &proxy in &options.proxies {
+    for &proxy in options.proxies.iter().filter(|proxy| **proxy != Proxy::Bare) {
         versions.insert(proxy.name(), proxy.version(&options)?);
     }
     Scratch::sweep();
@@ -104,6 +104,11 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Whether a proxy took part.
+    pub(crate) fn has(&self, proxy: Proxy) -> bool {
+        !self.of(proxy).is_empty()
+    }
+
     fn of(&self, proxy: Proxy) -> &[Sample] {
         self.samples.iter().find(|(name, _)| *name == proxy).map_or(&[], |(_, samples)| samples)
     }

@@ -28,6 +28,8 @@ pub(crate) struct Work {
     pub(crate) goals: &'static [f64],
     /// How the peers are set; Usher is always as it comes.
     pub(crate) tuning: Tuning,
+    /// Usher has health checks, outlier detection, retries and limits switched on.
+    pub(crate) guarded: bool,
 }
 
 /// The tables of CPU per request.
@@ -39,23 +41,30 @@ pub(crate) enum Table {
     Encrypted,
     /// HTTP/3.
     Quic,
+    /// Connections of TCP that are passed on as they are.
+    Tcp,
+    /// What guards cost.
+    Guards,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Encrypted, Self::Quic];
+    pub(crate) const ALL: [Self; 5] = [Self::Plain, Self::Encrypted, Self::Quic, Self::Tcp, Self::Guards];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Plain => "CPU per request",
             Self::Encrypted => "CPU per request, TLS 1.3 and HTTP/2",
             Self::Quic => "CPU per request, HTTP/3",
+            Self::Tcp => "CPU per transfer, TCP",
+            Self::Guards => "CPU per request, health, outliers, retries and limits switched on",
         }
     }
 
     /// Whom Usher is compared with.
     pub(crate) fn peers(self) -> &'static [Proxy] {
         match self {
-            Self::Plain | Self::Encrypted => &[Proxy::Nginx, Proxy::Haproxy],
+            Self::Plain | Self::Encrypted | Self::Tcp => &[Proxy::Nginx, Proxy::Haproxy],
+            Self::Guards => &[Proxy::Bare],
             // Neither of those in Debian 12 speaks HTTP/3.
             Self::Quic => &[Proxy::Caddy],
         }
@@ -67,6 +76,8 @@ impl Table {
 pub(crate) enum Door {
     /// HTTP/1.1 over TCP.
     Http,
+    /// The same, but the proxy does not know: it passes on bytes.
+    Tcp,
     /// HTTP/1.1 over TLS.
     Https(Handshake),
     /// HTTP/2 over TLS.
@@ -79,7 +90,7 @@ pub(crate) enum Door {
 
 impl Door {
     pub(crate) fn is_encrypted(self) -> bool {
-        !matches!(self, Self::Http | Self::H2c)
+        !matches!(self, Self::Http | Self::Tcp | Self::H2c)
     }
 }
 
@@ -118,6 +129,7 @@ const GET_100K: Ask = Ask::Get { path: "/100k", size: 100 * KIB };
 const GET_10M: Ask = Ask::Get { path: "/10m", size: 10 * MIB };
 const GET_1K_AND_CLOSE: Ask = Ask::GetAndClose { path: "/1k", size: KIB };
 const UPLOAD_1M: Ask = Ask::Upload { size: MIB };
+const UPLOAD_10M: Ask = Ask::Upload { size: 10 * MIB };
 
 /// How nginx and HAProxy are set for a work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +147,7 @@ impl Work {
     pub(crate) fn job(&self) -> Job {
         match self.ask {
             Ask::Get { path, size } => Job::get(path, size, false),
+            Ask::GetAndClose { path, size } if self.door == Door::Tcp => Job::get_unannounced(path, size),
             Ask::GetAndClose { path, size } => Job::get(path, size, true),
             Ask::Upload { size } => Job::upload(size),
             Ask::Grpc => Job::grpc(),
@@ -144,7 +157,7 @@ impl Work {
     /// Whether a proxy can do it: those in the table, but for what OpenSSL 3.0 does not know.
     pub(crate) fn is_for(&self, proxy: Proxy) -> bool {
         let peer = self.door != Door::Https(Handshake::PostQuantum) && self.table.peers().contains(&proxy);
-        proxy == Proxy::Usher || peer
+        matches!(proxy, Proxy::Usher | Proxy::Before) || peer
     }
 }
 
@@ -165,7 +178,10 @@ const USUAL: Work = Work {
     requests: 80_000,
     goals: &[],
     tuning: Tuning::Usual,
+    guarded: false,
 };
+
+const TCP: Work = Work { table: Table::Tcp, door: Door::Tcp, ..USUAL };
 
 const HTTPS: Work = Work { table: Table::Encrypted, door: Door::Https(Handshake::Full), ..USUAL };
 
@@ -348,6 +364,40 @@ pub(crate) const ALL: &[Work] = &[
         goals: &[0.35],
         ..H3
     },
+    Work {
+        name: "tcp-10m",
+        what: "10 MiB from the endpoint",
+        ask: GET_10M,
+        requests: 120,
+        goals: &[0.80, 0.80],
+        ..TCP
+    },
+    Work {
+        name: "tcp-upload-10m",
+        what: "10 MiB to the endpoint",
+        ask: UPLOAD_10M,
+        requests: 120,
+        goals: &[0.80, 0.80],
+        ..TCP
+    },
+    Work { name: "tcp-1k", what: "1 KiB there and back, on connections that stay", connections: 128, ..TCP },
+    Work {
+        name: "tcp-connection",
+        what: "a connection for 1 KiB",
+        ask: GET_1K_AND_CLOSE,
+        connections: 64,
+        requests: 20_000,
+        ..TCP
+    },
+    Work {
+        name: "1k-guarded",
+        what: "1 KiB responses, keep-alive, 128 connections",
+        table: Table::Guards,
+        connections: 128,
+        goals: &[1.03],
+        guarded: true,
+        ..USUAL
+    },
 ];
 
 #[cfg(test)]
@@ -361,7 +411,8 @@ mod tests {
             let fits = work.goals.is_empty() || work.goals.len() == work.table.peers().len();
             assert!(fits, "{}: {:?}", work.name, work.goals);
             assert!(work.is_for(Proxy::Usher), "{}", work.name);
-            assert!(work.streams == 1 || !matches!(work.door, Door::Http | Door::Https(_)), "{}", work.name);
+            let single = matches!(work.door, Door::Http | Door::Tcp | Door::Https(_));
+            assert!(work.streams == 1 || !single, "{}", work.name);
         }
     }
 
@@ -374,5 +425,6 @@ mod tests {
         assert_eq!(all("handshake-pq"), [Proxy::Usher]);
         assert_eq!(all("h3-1k"), [Proxy::Caddy, Proxy::Usher]);
         assert_eq!(all("h2-1k"), [Proxy::Nginx, Proxy::Haproxy, Proxy::Usher]);
+        assert_eq!(all("1k-guarded"), [Proxy::Bare, Proxy::Usher]);
     }
 }

@@ -211,8 +211,8 @@ fn begin_body(head: &ResponseHead, body: &[u8], job: &Job) -> io::Result<Phase> 
     if !job.body.starts_with(body) {
         return Err(io::Error::other("the body has other bytes than the endpoint sent"));
     }
-    if job.close && !head.close {
+    if job.close && !head.close && !job.unannounced {
         return Err(io::Error::other("asked to close, the proxy keeps the connection"));
     }
-    Ok(Phase::Body { left: (job.body.len() - body.len()) as u64, close: head.close })
+    Ok(Phase::Body { left: (job.body.len() - body.len()) as u64, close: head.close || job.close })
 }

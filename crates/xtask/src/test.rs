@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything, in order, each step whatever became of the one before.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::Command;
 
 use crate::count::Runner;
@@ -63,7 +63,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
             tools::pypi(MODULES).map_or_else(Verdict::Skipped, |()| step::chore(Ok(())))
         });
     }
-    inner_loop(&mut steps);
+    inner_loop(&mut steps, quick);
     if !quick {
         built_binary(&mut steps);
         fuzz(&mut steps, fuzz_seconds);
@@ -88,32 +88,36 @@ fn parse(arguments: &[String]) -> Result<(bool, u64), String> {
     Ok((quick, fuzz_seconds))
 }
 
-fn inner_loop(steps: &mut Steps) {
+/// What tests that cost much take for "as large as it gets"; without it they are content with less.
+const THOROUGH: (&str, &str) = ("USHER_TESTS", "thorough");
+
+fn inner_loop(steps: &mut Steps, quick: bool) {
     simple(steps, "format", "fmt --all --check");
     simple(steps, "lint", "clippy --workspace --all-targets -- --deny warnings");
     steps.run("invariants", "cargo xtask invariants", || step::chore(invariants::main()));
     // The process tests take a development binary that is there as it is: it must not be last week's.
     simple(steps, "build", "build --package usher");
-    tests(steps, "tests", "--workspace", None);
+    let thorough = [(THOROUGH.0, THOROUGH.1.into())];
+    tests(steps, "tests", "--workspace", if quick { &[] } else { &thorough });
 }
 
 /// All tests of some packages, by nextest if it is there.
-fn tests(steps: &mut Steps, name: &'static str, packages: &str, usher: Option<PathBuf>) {
+fn tests(steps: &mut Steps, name: &'static str, packages: &str, environment: &[Variable]) {
     if tools::find("cargo-nextest").is_some() {
         let words = format!("nextest run {packages} --no-fail-fast");
-        counted(steps, name, &words, Runner::Nextest, usher);
+        counted(steps, name, &words, Runner::Nextest, environment);
     } else {
         let words = format!("test {packages} --all-targets --no-fail-fast");
-        counted(steps, name, &words, Runner::CargoTest, usher);
+        counted(steps, name, &words, Runner::CargoTest, environment);
     }
 }
 
 /// Documentation, and what is tried on the binary that people run.
 fn built_binary(steps: &mut Steps) {
-    counted(steps, "doc tests", "test --workspace --doc --no-fail-fast", Runner::CargoTest, None);
+    counted(steps, "doc tests", "test --workspace --doc --no-fail-fast", Runner::CargoTest, &[]);
     simple(steps, "release build", "build --release --package usher");
-    let usher = paths::target().join("release/usher");
-    tests(steps, "process tests", "--package usher --package usher-testkit", Some(usher));
+    let usher = [("USHER_BIN", paths::target().join("release/usher").into())];
+    tests(steps, "process tests", "--package usher --package usher-testkit", &usher);
     steps.run("generated files", "cargo xtask generate --check", || {
         step::chore(generate::main(&["--check".to_owned()]))
     });
@@ -173,13 +177,16 @@ fn simple(steps: &mut Steps, name: &'static str, words: &str) {
     steps.run(name, &format!("cargo {words}"), || step::check(&mut cargo(words)));
 }
 
-/// A step that prints test results; `usher` is the binary that process tests try.
-fn counted(steps: &mut Steps, name: &'static str, words: &str, runner: Runner, usher: Option<PathBuf>) {
+/// A variable of the environment: `USHER_BIN` is the binary that process tests try.
+type Variable = (&'static str, OsString);
+
+/// A step that prints test results.
+fn counted(steps: &mut Steps, name: &'static str, words: &str, runner: Runner, environment: &[Variable]) {
     let mut command = cargo(words);
     let mut alone = format!("cargo {words}");
-    if let Some(usher) = usher {
-        alone = format!("USHER_BIN={} {alone}", usher.display());
-        command.env("USHER_BIN", usher);
+    for (name, value) in environment {
+        alone = format!("{name}={} {alone}", value.display());
+        command.env(name, value);
     }
     steps.run(name, &alone, || step::tests(&mut command, runner));
 }
