@@ -84,11 +84,16 @@ bind = "{LISTEN}"
 
 [[route]]
 cluster = "app"
-retry = {{ on = ["connect_failure", "refused_stream", "reset", "timeout", 500, 502, 503, 504], per_try = "1s" }}
+
+[route.retry]
+on = ["connect_failure", "refused_stream", "reset", "timeout", 500, 502, 503, 504]
+per_try = "1s"
+buffer_response = "64KiB"
 
 [cluster.app]
 endpoints = "{NAME}:{PORT}"
 timeouts = {{ connect = "500ms" }}
+balance = "least_requests"
 dns = {{ min_ttl = "1s" }}
 health = {{ path = "/healthz", interval = "1s", timeout = "500ms" }}
 outliers = {{ slower_than = 10, interval = "1s" }}
@@ -100,7 +105,8 @@ outliers = {{ slower_than = 10, interval = "1s" }}
     Ok(vec!["run".into(), "--config".into(), file.into()])
 }
 
-/// Passive checks, as it has no others; names as they are at its start, unless it is reloaded.
+/// Passive checks, as it has no others; names as they are at its start, unless it is reloaded. With the usual
+/// `fail_timeout` of 10 s, a restart of all endpoints one after another leaves it with none.
 fn nginx(folder: &Path) -> io::Result<Vec<OsString>> {
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let text = format!(
@@ -119,7 +125,8 @@ http {{
   scgi_temp_path {folder}/scgi;
   upstream app {{
     zone app 128k;
-    server {NAME}:{PORT} max_fails=3 fail_timeout=10s;
+    least_conn;
+    server {NAME}:{PORT} max_fails=3 fail_timeout=3s;
     keepalive 64;
   }}
   server {{
@@ -174,7 +181,7 @@ frontend door
   bind {LISTEN}
   default_backend app
 backend app
-  balance roundrobin
+  balance leastconn
   option httpchk GET /healthz
   http-request disable-l7-retry if METH_POST
   default-server check inter 1s fall 2 rise 2 observe layer7 error-limit 5 on-error mark-down

@@ -45,6 +45,13 @@ crate::section! {
         /// 64 KiB. Only bodies of requests that may be sent again are kept, and only until the response begins.
         #[range(ByteSize(0)..=ByteSize::mib(16))]
         pub buffer: Option<ByteSize>,
+        /// A response up to this size is passed on only when all of it is there. So one that breaks off can be asked for
+        /// again, as after a `reset`; without this, nobody can once the client has seen its head. It counts as not
+        /// begun until then: `per_try` and `deadline` bound all of it. Longer ones are passed on when so much of them
+        /// has come, and what comes bit by bit (`text/event-stream`, gRPC) at once. Only for requests that may be sent
+        /// again. Without it, or with `0B`, every response is passed on as it comes.
+        #[range(ByteSize(0)..=ByteSize::mib(16))]
+        pub buffer_response: Option<ByteSize>,
         /// Whether requests are sent again whose method is not idempotent, such as `POST`, although an endpoint may have
         /// acted on them already. Without it, they are not.
         pub non_idempotent: Option<bool>,
@@ -221,6 +228,7 @@ impl Retry {
                 max: self.backoff.max.or(other.backoff.max),
             },
             buffer: self.buffer.or(other.buffer),
+            buffer_response: self.buffer_response.or(other.buffer_response),
             non_idempotent: self.non_idempotent.or(other.non_idempotent),
             hedge: self.hedge.clone().or_else(|| other.hedge.clone()),
         }

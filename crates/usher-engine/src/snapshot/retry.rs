@@ -39,6 +39,8 @@ pub struct RetryPolicy {
     pub backoff: (Duration, Duration),
     /// How much of a body is kept (bytes).
     pub buffer: usize,
+    /// How much of a response is taken in before it is passed on (bytes).
+    pub whole: usize,
     /// Whatever the method.
     pub non_idempotent: bool,
     /// A second try beside one that takes long.
@@ -75,6 +77,7 @@ impl From<&config::Retry> for RetryPolicy {
                 retry.backoff.max.unwrap_or(USUAL_BACKOFF.1),
             ),
             buffer: retry.buffer.unwrap_or(USUAL_BUFFER).bytes(),
+            whole: retry.buffer_response.map_or(0, ByteSize::bytes),
             non_idempotent: retry.non_idempotent.unwrap_or_default(),
             hedge: retry.hedge.clone(),
         }

@@ -16,6 +16,7 @@
 //! - `attempt.rs`: one endpoint: a pooled connection or a new one, and what the final head says;
 //! - `asking.rs`: one connection: the request goes out, and heads come in until the final one;
 //! - `interim.rs`: what becomes of the heads before it;
+//! - `whole.rs`: responses that are taken in whole before they are passed on;
 //! - `under_way.rs`: the counts of what endpoints have in hand;
 //! - `websocket.rs`: what HTTP/1 says of a WebSocket, and the others do not;
 //! - `failed.rs`: what can go wrong on the way.
@@ -35,6 +36,7 @@ mod payload;
 mod under_way;
 mod waiting;
 mod websocket;
+mod whole;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -62,7 +64,7 @@ pub(crate) struct Forwarded<S: Transport> {
     pub cluster: Rc<Cluster<S>>,
     /// Moves what is left of the request's body; none if it was sent or given up.
     pub request_body: Option<Pump>,
-    /// What is left of it, then.
+    /// What is left of it, then, and what was taken in of the response's.
     pub payload: Option<Box<Payload>>,
     pub framing: Framing,
     /// The connection may be used again.
@@ -128,6 +130,12 @@ async fn send<D: Dialer>(
                 outcome
             }
             _ => attempt.run(exchange, down, (&lease, &mut payload)).await,
+        };
+        let outcome = match outcome {
+            Ok(headed) if whole::is_for(&attempt, (exchange, &payload), &headed) => {
+                Box::pin(whole::take(&attempt, down, (headed, &mut payload))).await
+            }
+            outcome => outcome,
         };
         let fault = match &outcome {
             Ok(_) if !route.retry.covers_status(exchange.response.status) => None,

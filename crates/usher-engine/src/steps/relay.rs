@@ -32,7 +32,8 @@ pub(crate) struct Bodies<'a> {
     pub request_body: &'a mut Option<Pump>,
     /// The request's body, if it is in memory.
     pub held: Option<&'a [u8]>,
-    /// What it becomes, and what is to be sent of it before the rest comes, if it is not.
+    /// What it becomes, and what is to be sent of it before the rest comes, if it is not; and what was taken in of the
+    /// response's body.
     pub payload: Option<&'a mut Payload>,
     pub response_change: Option<Change>,
 }
@@ -79,7 +80,13 @@ pub(crate) async fn response<D: Dialer>(
             Poll::Ready(_) => *bodies.request_body = None,
             Poll::Pending => {}
         }
-        match pump.poll(cx, &mut MaybeChanged::new(up, bodies.response_change.as_mut()), down) {
+        let change = bodies.response_change.as_mut();
+        let ahead = bodies.payload.as_deref_mut().and_then(|payload| payload.ahead.as_deref_mut());
+        let moved = match ahead.filter(|ahead| ahead.is_left()) {
+            Some(ahead) => pump.poll(cx, &mut MaybeChanged::new(&mut ahead.of(up), change), down),
+            None => pump.poll(cx, &mut MaybeChanged::new(up, change), down),
+        };
+        match moved {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(upstream_error(error))),
             Poll::Ready(Err(PumpError::Sink(error))) => return Poll::Ready(Err(sink_error(error))),

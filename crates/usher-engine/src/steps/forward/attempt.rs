@@ -39,10 +39,10 @@ type Sent<S> = (Link<S>, Pump, UnderWay<S>);
 pub(super) struct Headed<S: Transport> {
     pub connection: Link<S>,
     pub status: u16,
-    request_body: Option<Pump>,
-    framing: Framing,
+    pub request_body: Option<Pump>,
+    pub framing: Framing,
     pub persistent: bool,
-    idle: Duration,
+    pub idle: Duration,
     first_byte_micros: u64,
     under_way: UnderWay<S>,
 }
@@ -53,7 +53,8 @@ impl<S: Transport> Headed<S> {
             connection, request_body, framing, persistent, idle, first_byte_micros, under_way, ..
         } = self;
         payload.answered();
-        let payload = request_body.is_some().then(|| Box::new(payload));
+        let is_left = request_body.is_some() || payload.ahead.is_some();
+        let payload = is_left.then(|| Box::new(payload));
         Forwarded {
             connection,
             lease,

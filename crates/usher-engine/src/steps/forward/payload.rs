@@ -9,6 +9,7 @@ use usher_net::shortage::{self, Deed};
 use usher_wire::{Change, MaybeChanged, Plain, Source, WireError};
 
 use super::mirror::feed::{Feed, Tee, pair};
+use super::whole::Ahead;
 use crate::snapshot::RetryPolicy;
 
 /// The request's body, over all tries.
@@ -21,6 +22,8 @@ pub(crate) struct Payload {
     memory: Memory,
     /// Who is sent a copy of what is taken from the client.
     copies: Vec<Tee>,
+    /// What was taken in of the response's body.
+    pub(crate) ahead: Option<Box<Ahead>>,
 }
 
 /// What was sent of a body, as long as it may have to be sent again.
@@ -49,7 +52,7 @@ impl Payload {
         };
         let limit = if resent && fits { policy.buffer } else { 0 };
         let memory = Memory { limit, ..Memory::default() };
-        Self { framing, change, memory, copies: Vec::new() }
+        Self { framing, change, memory, copies: Vec::new(), ahead: None }
     }
 
     /// The body of a copy, which is sent as it comes.
