@@ -10,6 +10,7 @@ mod cpu;
 mod endpoint;
 mod extras;
 mod http;
+mod instructions;
 mod load;
 mod machine;
 mod options;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "chaos" => chaos::main(rest),
         Some((first, rest)) if first == "chaos-endpoint" => chaos::endpoint::main(rest),
         Some((first, rest)) if first == "endpoint" => endpoint::main(rest),
+        Some((first, rest)) if first == "instructions" => instructions::main(rest),
         Some((first, rest)) if first == "load" => load::main(rest),
         Some((first, rest)) if first == "pinned" => process::pinned(rest),
         Some((first, rest)) if first == "run" => run::main(rest),

@@ -32,6 +32,9 @@ usher-bench: what a request costs in Usher, nginx, HAProxy and Caddy, measured i
       --rate N                         requests per second, 500 unless told
       --proxies A,B,… --usher PATH --out DIR
                                        as with `run`; a whole run is kept in CHAOS.md and results/chaos.*
+  usher-bench instructions [--work NAME] [--connections N] [--guarded] [--before PATH] [--usher PATH]
+                                       instructions per request, counted by callgrind
+                                       (`cargo xtask instructions` builds and calls this)
   usher-bench serve PROXY --work NAME [--seconds N] [OPTIONS]
                                        one proxy as a work has it, before an endpoint of its own
   usher-bench endpoint [--port N] [--seconds N] [--send-buffer BYTES]

@@ -221,7 +221,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    fn start(options: &Options) -> io::Result<Self> {
+    pub(crate) fn start(options: &Options) -> io::Result<Self> {
         Self::start_with(options, &[])
     }
 

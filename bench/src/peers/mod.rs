@@ -12,11 +12,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::certificate::Files;
-use crate::cpu;
 use crate::load::{Client, Job, Target};
 use crate::options::Options;
 use crate::process::{Launch, Process, Scratch};
 use crate::works::{Ask, Door, Handshake, Tuning, Work};
+use crate::{cpu, instructions};
 
 pub(crate) use self::usher::GENERATION_HOST;
 
@@ -204,6 +204,18 @@ pub(crate) fn start(proxy: Proxy, settings: &Settings, options: &Options) -> io:
 /// The same without the detour that would count as start-up time.
 pub(crate) fn start_at_once(proxy: Proxy, settings: &Settings, options: &Options) -> io::Result<Running> {
     run(proxy, settings, options, |launch, core| Process::start_at_once(launch, core, options.load_core))
+}
+
+/// The same, its instructions counted by callgrind.
+pub(crate) fn start_counted(proxy: Proxy, settings: &Settings, options: &Options) -> io::Result<Running> {
+    run(proxy, settings, options, |launch, core| {
+        let folder = launch.stderr.parent().unwrap_or(Path::new("."));
+        let valgrind = instructions::arguments(folder).map(Into::into);
+        let program = [launch.program.clone().into()];
+        let arguments = valgrind.into_iter().chain(program).chain(launch.arguments.iter().cloned()).collect();
+        let (stdout, stderr) = (launch.stdout.clone(), launch.stderr.clone());
+        Process::start(&Launch { program: "/usr/bin/valgrind".into(), arguments, stdout, stderr }, core)
+    })
 }
 
 fn run(

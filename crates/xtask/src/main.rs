@@ -42,11 +42,18 @@ cargo xtask: the repository's chores
 
   cargo xtask bench [--only NAME…] [--rounds N] [--quick] [--proxies A,B] …
       CPU per request of Usher, nginx, HAProxy, Caddy, interleaved: bench/README.md. Installs the peers, builds, runs;
-      `cargo xtask bench --help` lists every option.
+      `cargo xtask bench --help` lists every option. With --before PATH, another Usher has a column beside.
+
+  cargo xtask chaos [--faults NAME…] [--proxies A,B] [--rate N]
+      What visitors see while endpoints are killed, frozen, slowed, restarted and moved, through Usher, nginx and
+      HAProxy; as root, seven minutes. Writes bench/CHAOS.md and a picture: bench/README.md.
 
   cargo xtask slow-clients [--clients N] [--memory SIZE] [--seconds N]
       9,000 slow clients of six kinds against a ceiling of 96 MiB, and what a client sees who behaves. The table goes to
       bench/SLOW_CLIENTS.md.
+
+  cargo xtask instructions [--work NAME] [--guarded] [--before PATH]
+      Instructions per request of Usher, counted by callgrind: what CPU time is too noisy to tell.
 ";
 
 fn main() -> ExitCode {
@@ -63,6 +70,8 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "changes" => no_more(rest).and_then(|()| changes::main()),
         Some((first, rest)) if first == "bench" => bench::main(rest),
         Some((first, rest)) if first == "slow-clients" => slow::main(rest),
+        Some((first, rest)) if first == "chaos" => bench::chaos(rest),
+        Some((first, rest)) if first == "instructions" => bench::instructions(rest),
         Some((first, _)) if ["help", "--help", "-h"].contains(&first.as_str()) => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

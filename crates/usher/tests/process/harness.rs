@@ -75,6 +75,10 @@ impl Running {
         Self { child, output }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }

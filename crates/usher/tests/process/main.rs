@@ -10,6 +10,7 @@
 mod access_log;
 mod avoid;
 mod changes;
+mod chaos;
 mod check;
 mod demo;
 mod discovery;
