@@ -31,10 +31,12 @@ use self::fleet::Fleet;
 use self::load::{Outcome, Sample, Visits};
 use self::names::Names;
 use self::verdict::Told;
+use crate::machine;
 use crate::options::{Flags, Options};
 use crate::peers::Proxy;
-use crate::{extras, machine};
 
+/// In the order of the tables; [`Proxy::Bare`] is Usher with endpoints and not a word more.
+const PROXIES: [Proxy; 4] = [Proxy::Usher, Proxy::Nginx, Proxy::Haproxy, Proxy::Bare];
 /// Requests per second, unless told.
 const RATE: u64 = 500;
 /// Traffic before the first fault, which nobody looks at: connections are opened, caches fill.
@@ -43,6 +45,11 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const AFTERWARDS: Duration = Duration::from_secs(1);
 /// Failed requests that are written out for each proxy.
 const SHOWN: usize = 40;
+
+/// What the tables call a proxy.
+fn title(proxy: Proxy) -> &'static str {
+    if proxy == Proxy::Bare { "Usher, defaults" } else { proxy.title() }
+}
 
 /// What all proxies meet.
 struct Trial {
@@ -71,8 +78,10 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let trial = Trial { rate, faults };
     let facts = machine::facts();
     let (mut told, mut versions) = (Vec::new(), Vec::new());
-    for proxy in options.proxies.iter().copied().filter(|proxy| extras::PROXIES.contains(proxy)) {
-        versions.push(proxy.version(&options)?);
+    for proxy in PROXIES.into_iter().filter(|proxy| options.proxies.contains(proxy)) {
+        if proxy != Proxy::Bare {
+            versions.push(proxy.version(&options)?);
+        }
         let one = carry(proxy, &trial, &options)?;
         eprintln!("{}", report::line(&one));
         told.push(one);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::faults::Fault;
+use super::title;
 use super::verdict::{Told, WINDOW};
 
 /// Where the plots begin, and how wide they are, in units of the picture.
@@ -75,7 +76,7 @@ fn plot(svg: &mut String, told: &Told, faults: &[Fault], (top, x): (f64, &impl F
         svg,
         "<text x=\"{LEFT}\" y=\"{:.1}\" font-size=\"14\" font-weight=\"bold\">{}</text>",
         top - 20.0,
-        told.proxy.title()
+        title(told.proxy)
     );
     series(svg, told, (bottom, x, &y));
 }

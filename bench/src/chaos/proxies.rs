@@ -38,7 +38,8 @@ pub(super) fn start(proxy: Proxy, options: &Options) -> io::Result<Running> {
     let arguments = match proxy {
         Proxy::Nginx => nginx(folder)?,
         Proxy::Haproxy => haproxy(folder)?,
-        _ => usher(folder)?,
+        Proxy::Bare => usher(folder, "", "")?,
+        _ => usher(folder, RETRY, GUARDS)?,
     };
     let (stdout, stderr) = (folder.join("stdout"), folder.join("stderr"));
     let launch = Launch { program: proxy.program(options), arguments, stdout, stderr };
@@ -72,8 +73,22 @@ impl Running {
     }
 }
 
-/// What `docs/endpoints.md` says of clusters that shall show nothing of what happens to their endpoints.
-fn usher(folder: &Path) -> io::Result<Vec<OsString>> {
+/// What `docs/endpoints.md` says of clusters that shall show nothing of what happens to their endpoints, for routes …
+const RETRY: &str = r#"
+[route.retry]
+on = ["connect_failure", "refused_stream", "reset", "timeout", 500, 502, 503, 504]
+per_try = "1s"
+buffer_response = "64KiB"
+"#;
+/// … and for clusters.
+const GUARDS: &str = r#"timeouts = { connect = "500ms" }
+dns = { min_ttl = "1s" }
+health = { path = "/healthz", interval = "1s", timeout = "500ms" }
+outliers = { slower_than = 10, interval = "1s" }
+"#;
+
+/// Usher, with what is said for the route and the cluster.
+fn usher(folder: &Path, retry: &str, guards: &str) -> io::Result<Vec<OsString>> {
     let log = folder.join("access.log");
     let text = format!(
         r#"admin = "off"
@@ -84,20 +99,10 @@ bind = "{LISTEN}"
 
 [[route]]
 cluster = "app"
-
-[route.retry]
-on = ["connect_failure", "refused_stream", "reset", "timeout", 500, 502, 503, 504]
-per_try = "1s"
-buffer_response = "64KiB"
-
+{retry}
 [cluster.app]
 endpoints = "{NAME}:{PORT}"
-timeouts = {{ connect = "500ms" }}
-balance = "least_requests"
-dns = {{ min_ttl = "1s" }}
-health = {{ path = "/healthz", interval = "1s", timeout = "500ms" }}
-outliers = {{ slower_than = 10, interval = "1s" }}
-"#,
+{guards}"#,
         log = log.display()
     );
     let file = folder.join("usher.toml");

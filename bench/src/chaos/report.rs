@@ -8,8 +8,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::faults::{self, Fault};
-use super::picture;
 use super::verdict::{Section, Told, WINDOW};
+use super::{picture, title};
 
 /// The goal: this share of what is idempotent is answered in full …
 const GOAL_SHARE: f64 = 0.9999;
@@ -21,7 +21,7 @@ pub(super) fn line(told: &Told) -> String {
     let (gets, failed, cut) = told.gets();
     format!(
         "{}: {failed} of {gets} GET failed, {cut} were cut, usual again after {:.1} s at most",
-        told.proxy.title(),
+        title(told.proxy),
         told.recovered().as_secs_f64()
     )
 }
@@ -75,7 +75,7 @@ fn goals(page: &mut String, told: &[Told]) {
         let _ = writeln!(
             page,
             "| {} | {gets} | {failed} | {cut} | {:.4} % | ≥ {:.2} % | {} | {recovered:.1} s | ≤ {GOAL_RECOVERED_S:.0} s | {} |",
-            one.proxy.title(),
+            title(one.proxy),
             share * 100.0,
             GOAL_SHARE * 100.0,
             met(share >= GOAL_SHARE),
@@ -86,12 +86,12 @@ fn goals(page: &mut String, told: &[Told]) {
 
 fn table(
     page: &mut String,
-    title: &str,
+    heading: &str,
     (faults, told): (&[Fault], &[Told]),
     cell: impl Fn(&Section) -> String,
 ) {
-    let names: String = told.iter().map(|one| format!(" {} |", one.proxy.title())).collect();
-    let _ = write!(page, "\n## {title}\n\n| fault | |{names}\n|---|---|{}\n", "---:|".repeat(told.len()));
+    let names: String = told.iter().map(|one| format!(" {} |", title(one.proxy))).collect();
+    let _ = write!(page, "\n## {heading}\n\n| fault | |{names}\n|---|---|{}\n", "---:|".repeat(told.len()));
     for (index, fault) in faults.iter().enumerate() {
         let cells: String = told
             .iter()

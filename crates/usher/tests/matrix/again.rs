@@ -6,7 +6,13 @@ use crate::client::Asked;
 use crate::ground::Pair;
 use crate::hand::{Hand, Outcome, pattern, same, same_bytes};
 
-crate::behaviours!(after_a_break, after_a_status, while_the_body_comes, never_twice_what_was_not_kept);
+crate::behaviours!(
+    after_a_break,
+    after_a_status,
+    after_a_break_within_a_response,
+    while_the_body_comes,
+    never_twice_what_was_not_kept,
+);
 
 /// More than one frame or segment, and less than is kept.
 const SIZE: usize = 50_000;
@@ -64,6 +70,45 @@ async fn after_a_status(pair: Pair) -> Outcome {
     let (head, body) = ask.answer().await?;
     same("the last answer", (head.status, &body[..]), (503, &b"busy"[..]))?;
     pair.works().await?;
+    pair.quiet()
+}
+
+/// Where responses are taken in whole, the client sees the one that was; of a longer one, that it broke off.
+async fn after_a_break_within_a_response(pair: Pair) -> Outcome {
+    let sent = pattern(SIZE);
+    for framing in [Framing::Length(SIZE as u64), Framing::Chunked] {
+        let mut ask = pair.get("held", &[]).await?;
+        for _ in 0..2 {
+            let mut served = pair.served().await?;
+            served.respond(200, &[], framing);
+            served.say(&sent[..SIZE / 2]).await?;
+            served.abort();
+        }
+        let mut served = pair.served().await?;
+        served.respond(200, &[], framing);
+        served.say(&sent).await?;
+        served.end().await?;
+        let (head, body) = ask.answer().await?;
+        same("status", head.status, 200)?;
+        same_bytes("the whole", &body, &sent)?;
+        // Nobody reads on its connection any more.
+        drop((ask, served));
+        pair.works().await?;
+    }
+    let long = pattern(100_000);
+    for framing in [Framing::Length(1 << 20), Framing::Chunked] {
+        let mut ask = pair.get("held", &[]).await?;
+        let mut served = pair.served().await?;
+        served.respond(200, &[], framing);
+        tokio::try_join!(served.say(&long), async {
+            ask.sees(200).await?;
+            ask.hears(&long).await
+        })?;
+        served.abort();
+        ask.hears_break().await?;
+        drop(ask);
+        pair.works().await?;
+    }
     pair.quiet()
 }
 

@@ -90,6 +90,11 @@ buffer_request = "1MiB"
 headers = { request = { set = { X-Set = "by usher" } } }
 
 [[route]]
+path = "/held/NAME/*"
+cluster = "NAME"
+retry = { on = "reset", tries = 4, buffer_response = "64KiB", backoff = { max = "0s" } }
+
+[[route]]
 path = "/small/NAME/*"
 cluster = "NAME"
 limits = { body = "1KiB" }
