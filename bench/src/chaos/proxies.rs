@@ -84,7 +84,7 @@ buffer_response = "64KiB"
 const GUARDS: &str = r#"timeouts = { connect = "500ms" }
 dns = { min_ttl = "1s" }
 health = { path = "/healthz", interval = "1s", timeout = "500ms" }
-outliers = { slower_than = 10, interval = "1s" }
+outliers = { slower_than = 10, interval = "500ms", min_requests = 10 }
 "#;
 
 /// Usher, with what is said for the route and the cluster.

@@ -21,7 +21,7 @@ crate::section! {
         #[range(1..=1_000_000)]
         pub min_requests: u32 = 20,
         /// How often rate and time are looked at.
-        #[range(Duration::from_secs(1)..=Duration::from_secs(3600))]
+        #[range(Duration::from_millis(250)..=Duration::from_secs(3600))]
         pub interval: Duration = Duration::from_secs(10),
         /// How long an endpoint is left out for the first time; each time it is for as much longer.
         #[range(Duration::from_secs(1)..=Duration::from_secs(86_400))]

@@ -77,7 +77,7 @@ pub struct OutlierWatch {
 
 impl OutlierWatch {
     /// How often [`look`](Self::look) wants to be called.
-    pub const EVERY: Duration = Duration::from_secs(1);
+    pub const EVERY: Duration = Duration::from_millis(250);
 
     /// Lets endpoints in whose time is over, takes those out that do worse than they may, and gives the lines that are to
     /// be logged.

@@ -196,10 +196,10 @@ fn mixed(failing: &Rc<RefCell<BTreeSet<u16>>>, slow: u16) -> Reception {
 const OUTLIERS: &str = r#"outliers = { failures = 3, ejection = "10s", max_ejection = "1h", min_requests = 10, slower_than = 5 }"#;
 const FOUR: &str = r#""127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003", "127.0.0.1:9004""#;
 
-/// What the control plane does each second.
+/// What the control plane does for so many seconds.
 async fn pass(world: &World, watch: &mut OutlierWatch, seconds: u32) -> Vec<String> {
     let mut lines = Vec::new();
-    for _ in 0..seconds {
+    for _ in 0..seconds * 4 {
         sleep(OutlierWatch::EVERY).await;
         lines.extend(watch.look(&world.worker.local().shared.clusters, Instant::now().into_std()));
     }

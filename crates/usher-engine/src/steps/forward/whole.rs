@@ -8,6 +8,7 @@ use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::framing::Framing;
 use usher_http::{FieldId, Fields};
 use usher_net::Dialer;
+use usher_net::shortage::{self, Level};
 use usher_wire::{Downstream, Plain, Source, WireError};
 
 use super::attempt::{Attempt, Headed};
@@ -96,7 +97,7 @@ pub(super) fn is_for<D: Dialer>(
     headed: &Headed<D::Stream>,
 ) -> bool {
     let policy = &attempt.route.retry;
-    if policy.whole == 0 || policy.covers_status(headed.status) {
+    if policy.whole == 0 || policy.covers_status(headed.status) || shortage::memory() >= Level::Tight {
         return false;
     }
     let harmless = policy.non_idempotent || exchange.request.method.is_idempotent();
