@@ -50,6 +50,7 @@ examples! {
     multi_file = "multi-file.toml",
     mutual_tls = "mutual-tls.toml",
     observability = "observability.toml",
+    overload = "overload.toml",
     password = "password.toml",
     redirects = "redirects.toml",
     regex = "regex.json",

@@ -103,7 +103,7 @@ fn a_mistake_has_no_echoes() {
         ("[[route]]\ncluster = 5\n", vec!["expected a text"]),
         ("[[route]]\nclutser = \"a\"\n", vec!["unknown key `clutser`"]),
         ("[[route]]\nto = \"${NO_SUCH_VARIABLE}\"\n", vec!["`NO_SUCH_VARIABLE` is not set"]),
-        ("[[route]]\nsplit = { between = [{ cluster = \"a\" }] }\n", vec!["`weight` is required"]),
+        ("[[route]]\nsplit = { between = [{ cluster = \"a\" }] }\n", vec!["the target has no `weight`"]),
         ("[defaults]\nredirct = \"/x\"\n[[route]]\n", vec!["unknown key `redirct`"]),
         ("[bundle.b]\nredirct = \"/x\"\n[[route]]\nuse = \"b\"\n", vec!["unknown key `redirct`"]),
         // A cluster with a mistake exists.
