@@ -4,9 +4,9 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
 use usher_api::ErrorKind;
+use usher_api::clusters::Refused;
 use usher_api::metrics::Totals;
 use usher_engine::Drain;
-use usher_api::clusters::Refused;
 
 use super::control::Control;
 use super::event::Event;

@@ -67,9 +67,10 @@ impl Plan {
         Self::within(now, stay, random, RESTART)
     }
 
-    /// For one on which nothing is said any more.
-    pub(super) fn at_once(now: u64) -> Self {
-        Self { at: now, latest: now, end: now + 2 * ECHO, code: GOING_AWAY }
+    /// For one on which nothing is said any more. Whoever fell silent within a message is not waited for.
+    pub(super) fn at_once(now: u64, between: bool) -> Self {
+        let end = if between { now + 2 * ECHO } else { now };
+        Self { at: now, latest: now, end, code: GOING_AWAY }
     }
 
     fn within(began: u64, patience: Duration, random: u64, code: u16) -> Self {

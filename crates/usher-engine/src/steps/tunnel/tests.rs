@@ -75,7 +75,7 @@ fn it_is_looked_again_when_something_can_be_otherwise() {
 #[test]
 fn without_time_it_is_now() {
     let drain = Drain { patience: Duration::ZERO, succeeded: false };
-    for plan in [Plan::for_drain((1000, drain), u64::MAX), Plan::at_once(1000)] {
+    for plan in [Plan::for_drain((1000, drain), u64::MAX), Plan::at_once(1000, true)] {
         assert!(plan.first(1000, talk(1000, false), talk(1000, false)).is_some());
         assert!(plan.echo(1000) >= 1000);
     }

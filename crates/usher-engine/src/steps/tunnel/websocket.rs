@@ -163,7 +163,8 @@ impl<D: Dialer> Socket<'_, D> {
         let (plan, why) = if let Some(drain) = worker.drain().filter(|_| self.policy.close) {
             (Plan::for_drain(drain, worker.random()), Why::Drain)
         } else if now >= self.moved.1 + self.idle {
-            (Plan::at_once(now), Why::Idle)
+            let between = self.forth.talk().between && self.back.talk().between;
+            (Plan::at_once(now, between), Why::Idle)
         } else if let Some(stay) = self.policy.stay
             && self.changes != worker.changes()
         {
