@@ -63,7 +63,7 @@ impl Phase {
 pub struct Breaker {
     /// The phase, and a number that differs after every change of it: what began before says nothing about now.
     state: AtomicU64,
-    /// Until when it is open (milliseconds).
+    /// Until when it is open, or, half-open, when further trials may begin (milliseconds).
     until: AtomicU64,
     /// Trials that may begin.
     free: AtomicU64,
@@ -78,6 +78,8 @@ pub struct Breaker {
 struct History {
     /// Trials that succeeded.
     succeeded: u32,
+    /// How many may be free at the most.
+    missing: u32,
     /// How often it was opened of late.
     times: u32,
     /// Since when it is closed (milliseconds).
@@ -112,12 +114,17 @@ impl Breaker {
             Phase::Open => {
                 let left = self.until.load(SeqCst).saturating_sub(now);
                 if left == 0 {
-                    self.half_open(settings, state);
+                    self.half_open(settings, state, now);
                     return self.trial(permit);
                 }
                 left
             }
-            Phase::HalfOpen => return self.trial(permit),
+            Phase::HalfOpen => {
+                if self.until.load(SeqCst) <= now {
+                    self.half_open(settings, state, now);
+                }
+                return self.trial(permit);
+            }
         };
         self.refuse(left)
     }
@@ -197,14 +204,23 @@ impl Breaker {
         format!("the circuit is open for {:?}: {why}", Duration::from_millis(millis))
     }
 
-    /// The time is over: a few requests find out. Whoever is first does this, in the state that it saw.
-    fn half_open(&self, settings: &config::Breaker, seen: u64) {
+    /// The time is over: a few requests find out. Whoever is first does this, in the state that it saw. Trials that say
+    /// nothing for as long as it was open at first (uploads, long polls) are not waited for: others may begin.
+    fn half_open(&self, settings: &config::Breaker, seen: u64, now: u64) {
         let mut history = self.lock();
-        if self.state.load(SeqCst) == seen {
+        if self.state.load(SeqCst) != seen || self.until.load(SeqCst) > now {
+            return;
+        }
+        let is_open = Phase::of(seen) == Phase::Open;
+        if is_open {
             history.succeeded = 0;
-            self.free.store(settings.trials.into(), SeqCst);
+        }
+        history.missing = settings.trials.saturating_sub(history.succeeded).max(1);
+        self.free.store(history.missing.into(), SeqCst);
+        if is_open {
             self.turn(Phase::HalfOpen);
         }
+        self.until.store(now.saturating_add(settings.open.as_millis() as u64), SeqCst);
     }
 
     /// A trial has ended. A line for the log if that changes anything.
@@ -311,9 +327,11 @@ impl Drop for Permit {
         if self.told || Phase::of(self.state) != Phase::HalfOpen {
             return;
         }
-        let _history = self.breaker.lock();
+        let history = self.breaker.lock();
         if self.breaker.state.load(SeqCst) == self.state {
-            self.breaker.free.fetch_add(1, SeqCst);
+            // Others may have taken its place already.
+            let free = self.breaker.free.load(SeqCst) + 1;
+            self.breaker.free.store(free.min(history.missing.into()), SeqCst);
         }
     }
 }

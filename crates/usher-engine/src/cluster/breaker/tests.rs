@@ -121,6 +121,41 @@ fn a_trial_that_tells_nothing_is_another_ones() {
 }
 
 #[test]
+fn trials_that_say_nothing_are_not_waited_for() {
+    let (breaker, settings) = (Arc::<Breaker>::default(), settings());
+    let now = opened(&breaker, 0);
+    let admit = |now| breaker.admit(&settings, now);
+    let mut silent: Vec<_> = (0..3).map(|_| admit(now).expect("a trial")).collect();
+    let first = silent.pop().expect("three");
+    assert_eq!(first.tell(&settings, GOOD, (now, 0)), None);
+    assert!(admit(now + 9_999).is_err());
+    let others: Vec<_> = (0..2).map(|_| admit(now + 10_000).expect("another trial")).collect();
+    assert!(admit(now + 10_000).is_err(), "one has succeeded, so two are missing");
+    let late = admit(now + 20_000).expect("another trial");
+    drop((silent, others));
+    let free: Vec<_> = (0..3).filter_map(|_| admit(now + 20_000).ok()).collect();
+    assert_eq!(free.len(), 2, "places that are given back twice are not twice as many");
+    assert_eq!(late.tell(&settings, GOOD, (now + 20_000, 0)), None);
+    assert_eq!(breaker.phase(), Phase::HalfOpen);
+    free.into_iter().for_each(|trial| drop(trial.tell(&settings, GOOD, (now + 20_000, 0))));
+    assert_eq!(breaker.phase(), Phase::Closed);
+}
+
+#[test]
+fn a_reload_that_wants_more_trials_gets_them() {
+    let (breaker, many) = (Arc::<Breaker>::default(), settings());
+    let few = config::Breaker { trials: 1, ..settings() };
+    let now = opened(&breaker, 0);
+    let trial = breaker.admit(&few, now).expect("a trial");
+    assert_eq!(trial.tell(&many, GOOD, (now, 0)), None);
+    assert!(breaker.admit(&many, now + 1).is_err());
+    for _ in 0..2 {
+        ask(&breaker, &many, GOOD, now + 10_000).expect("a trial");
+    }
+    assert_eq!(breaker.phase(), Phase::Closed);
+}
+
+#[test]
 fn what_began_before_a_change_says_nothing_about_now() {
     let (breaker, settings) = (Arc::<Breaker>::default(), settings());
     let late: Vec<_> = (0..50).map(|_| breaker.admit(&settings, 0).expect("closed")).collect();
