@@ -54,7 +54,10 @@ impl Selection {
             PanicThreshold::Share(share) => well * ALL <= u64::from(share.millionths()) * askable,
         };
         let open: Vec<bool> = members.iter().map(|one| one.askable && (one.well || panics)).collect();
-        let groups = groups(members, &open, care);
+        // Panic is about who is asked within a group: one in which nobody is well gets nothing while others have somebody.
+        let takes: Vec<bool> =
+            members.iter().zip(&open).map(|(one, open)| *open && (one.well || well == 0)).collect();
+        let groups = groups(members, &takes, care);
         let members = members.iter().map(Member::group).collect();
         Self { open, members, groups }
     }
@@ -89,7 +92,7 @@ impl Selection {
 }
 
 /// The groups with what each takes, summed up.
-fn groups(members: &[Member], open: &[bool], care: Care) -> Vec<(u8, u64)> {
+fn groups(members: &[Member], takes: &[bool], care: Care) -> Vec<(u8, u64)> {
     let spill_over = u64::from(care.spill_over.millionths());
     let mut priorities: Vec<u8> = members.iter().map(|one| one.priority).collect();
     priorities.sort_unstable();
@@ -98,8 +101,8 @@ fn groups(members: &[Member], open: &[bool], care: Care) -> Vec<(u8, u64)> {
     let mut groups = Vec::new();
     for priority in priorities {
         let counts = |is_in: &dyn Fn(&Member) -> bool| {
-            let of_it = || members.iter().zip(open).filter(|(one, _)| is_in(one) && one.askable);
-            (of_it().count() as u64, of_it().filter(|(_, open)| **open).count() as u64)
+            let of_it = || members.iter().zip(takes).filter(|(one, _)| is_in(one) && one.askable);
+            (of_it().count() as u64, of_it().filter(|(_, takes)| **takes).count() as u64)
         };
         let can = share(counts(&|one| one.priority == priority), spill_over);
         if can == 0 || taken == ALL {

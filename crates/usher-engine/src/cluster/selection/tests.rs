@@ -71,6 +71,23 @@ fn all_are_asked_when_too_few_are_well() {
 }
 
 #[test]
+fn those_that_are_well_get_requests_even_when_too_few_are() {
+    for (text, locality, expected) in [
+        ("-- ++", None, 2),
+        ("--/++", Some(50), 1),
+        ("+--- +", None, 0),
+        // Nobody is well: as if all were.
+        ("-- --", None, 0),
+    ] {
+        let care = Care { locality: locality.map(Percent::of), ..care(0, Some(50)) };
+        let selection = Selection::new(&members(text), care);
+        assert!(selection.is_single(), "{text}");
+        assert_eq!(selection.draw(0), Some(expected), "{text}");
+        assert!(selection.is_open(0), "{text}");
+    }
+}
+
+#[test]
 fn nobody_is_in_an_empty_cluster() {
     let selection = Selection::new(&[], care(0, Some(0)));
     assert!(selection.is_single() && selection.draw(7).is_none() && !selection.is_open(0));
