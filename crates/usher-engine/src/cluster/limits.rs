@@ -127,7 +127,8 @@ impl Turn {
 
     /// It has a place; if there is room for more, the next one shall know.
     pub(super) fn taken(&self, has_room: bool) {
-        self.waiter.told.store(has_room, SeqCst);
+        // Not a store: it may have been told of another place meanwhile.
+        self.waiter.told.fetch_or(has_room, SeqCst);
     }
 }
 
