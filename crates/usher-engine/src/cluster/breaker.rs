@@ -149,10 +149,15 @@ impl Breaker {
         Err(u32::try_from(left.div_ceil(1000)).unwrap_or(u32::MAX).max(1))
     }
 
-    /// A response broke off that had begun well: it counts as failed after all. A line for the log if that opens the
-    /// circuit.
-    pub(crate) fn broke_off(&self, settings: &config::Breaker, (now, random): (u64, u64)) -> Option<String> {
-        if self.phase() != Phase::Closed {
+    /// A response broke off that had begun well, so long ago: it counts as failed after all, unless its request is in the
+    /// window no more. A line for the log if that opens the circuit.
+    pub(crate) fn broke_off(
+        &self,
+        settings: &config::Breaker,
+        began: Duration,
+        (now, random): (u64, u64),
+    ) -> Option<String> {
+        if self.phase() != Phase::Closed || began >= settings.window {
             return None;
         }
         self.window.add(Counts { failed: 1, ..Counts::default() }, (now, settings.window));

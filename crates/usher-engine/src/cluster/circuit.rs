@@ -1,6 +1,7 @@
 //! A cluster's breaker, on the way of its requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Side};
@@ -41,7 +42,7 @@ impl Circuit {
         match fate {
             Fate::Failed => Verdict { failed: true, slow: false },
             Fate::Answered(status, micros) => {
-                let is_slow = |limit: std::time::Duration| u128::from(*micros) > limit.as_micros();
+                let is_slow = |limit: Duration| u128::from(*micros) > limit.as_micros();
                 let slow = self.settings.slow.is_some_and(is_slow);
                 Verdict { failed: is_failure(&self.settings, *status), slow }
             }
@@ -77,10 +78,10 @@ impl<S: Transport> Cluster<S> {
         self.log(permit.tell(&circuit.settings, circuit.verdict(fate), (now, random)));
     }
 
-    /// A response broke off after it had begun.
-    pub(crate) fn broke_off(&self, random: u64) {
+    /// A response broke off that had begun so long ago.
+    pub(crate) fn broke_off(&self, began: Duration, random: u64) {
         let Some(circuit) = &self.spec.circuit else { return };
-        let line = circuit.breaker.broke_off(&circuit.settings, (Circuit::now(&self.spec), random));
+        let line = circuit.breaker.broke_off(&circuit.settings, began, (Circuit::now(&self.spec), random));
         self.log(line);
     }
 

@@ -198,9 +198,17 @@ fn statuses_that_fail_are_those_of_gateways_unless_told() {
 #[test]
 fn what_breaks_off_later_counts() {
     let (breaker, settings) = (Arc::<Breaker>::default(), settings());
+    let soon = Duration::from_secs(9);
     asks(&breaker, &[(12, GOOD)], 0);
-    let lines: Vec<_> = (0..6).filter_map(|_| breaker.broke_off(&settings, (0, 0))).collect();
+    for _ in 0..12 {
+        assert_eq!(
+            breaker.broke_off(&settings, settings.window, (0, 0)),
+            None,
+            "it is in the window no more"
+        );
+    }
+    let lines: Vec<_> = (0..6).filter_map(|_| breaker.broke_off(&settings, soon, (0, 0))).collect();
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains("6 of 12 requests failed"), "{lines:?}");
-    assert_eq!(breaker.broke_off(&settings, (0, 0)), None);
+    assert_eq!(breaker.broke_off(&settings, soon, (0, 0)), None);
 }

@@ -1,6 +1,7 @@
 //! Responses of endpoints: the head with its few changes, then the body, or a tunnel.
 
 use std::future::poll_fn;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Side};
@@ -20,6 +21,7 @@ pub(super) async fn send<D: Dialer>(
     down: &mut impl Downstream,
     mut forwarded: Forwarded<D::Stream>,
 ) -> End {
+    let begun = visit.worker.deadlines.coarse_millis();
     let micros = Some(forwarded.first_byte_micros).filter(|_| !is_failure(exchange.response.status));
     finish_head(visit, exchange);
     forwarded.cluster.answered(&forwarded.lease, exchange);
@@ -59,7 +61,8 @@ pub(super) async fn send<D: Dialer>(
         Ok(()) => End::Close,
         Err(error) if error.side == Side::Upstream => {
             forwarded.lease.endpoint.metrics.failed();
-            forwarded.cluster.broke_off(visit.worker.random());
+            let began = visit.worker.deadlines.coarse_millis().saturating_sub(begun);
+            forwarded.cluster.broke_off(Duration::from_millis(began), visit.worker.random());
             visit.worker.metrics.upstream.failed(error.kind);
             let until_end = matches!(framing, Framing::Chunked | Framing::Close);
             cut_short(visit, exchange, down, (&error, until_end)).await
