@@ -6,7 +6,7 @@ use usher_net::Dialer;
 use usher_net::tls::Secured;
 
 use super::Passage;
-use crate::cluster::{Fate, Lease, Wanted};
+use crate::cluster::{Fate, Lease, Permit, Wanted};
 
 /// Endpoints that are tried for one connection.
 const MAX_TRIES: usize = 5;
@@ -24,7 +24,12 @@ pub(super) async fn to_any<D: Dialer>(
     let failed = |error: &Error| worker.metrics.upstream.failed(error.kind);
     let permit = cluster.admit().inspect_err(failed)?;
     let lease = pick(passage, exchange).await.inspect_err(failed)?;
-    let reached = try_all(passage, exchange, lease).await;
+    if !holds(permit.as_ref()) {
+        cluster.forget(&lease);
+        let opened = Error::new(Side::Proxy, ErrorKind::CircuitOpen).detail("while it waited");
+        return Err(opened).inspect_err(failed);
+    }
+    let reached = try_all(passage, exchange, (lease, permit.as_ref())).await;
     let fate = match &reached {
         Ok(_) => Fate::Answered(0, exchange.record.connect),
         Err(_) => Fate::Failed,
@@ -33,11 +38,16 @@ pub(super) async fn to_any<D: Dialer>(
     reached
 }
 
+/// Whether the circuit has not been opened meanwhile.
+fn holds(permit: Option<&Permit>) -> bool {
+    permit.is_none_or(Permit::holds)
+}
+
 /// Connects to the endpoint that was chosen, or to others.
 async fn try_all<D: Dialer>(
     passage: &Passage<'_, D>,
     exchange: &mut Exchange,
-    mut lease: Lease<D::Stream>,
+    (mut lease, permit): (Lease<D::Stream>, Option<&Permit>),
 ) -> Result<Reached<D::Stream>, Error> {
     let Passage { worker, cluster, .. } = passage;
     let mut tried = Vec::new();
@@ -59,7 +69,7 @@ async fn try_all<D: Dialer>(
         cluster.release(&lease, None);
         lease.leave();
         tried.push(lease.endpoint.clone());
-        if tried.len() >= MAX_TRIES {
+        if tried.len() >= MAX_TRIES || !holds(permit) {
             return Err(failed);
         }
         // If there is nobody else, this failure is the answer.

@@ -115,9 +115,9 @@ async fn send<D: Dialer>(
     }
     let mut tries = Tries::new(&route.retry);
     let mut lease = waiting::pick((visit, cluster, clock), exchange, down).await?;
-    if !circuit::holds(permit) {
+    if let Err(opened) = circuit::still_holds(visit, permit) {
         cluster.forget(&lease);
-        return Err(circuit::opened(visit));
+        return Err(opened);
     }
     loop {
         let begun = clock.begin_try();
@@ -162,9 +162,10 @@ async fn send<D: Dialer>(
         exchange.record.retries += 1;
         lease = other;
         begin_anew(exchange, &mut payload);
-        if let Err(gone) = pause(visit, down, length).await {
+        let paused = pause(visit, down, length).await;
+        if let Err(error) = paused.and_then(|()| circuit::still_holds(visit, permit)) {
             cluster.forget(&lease);
-            return Err(gone);
+            return Err(error);
         }
     }
 }

@@ -49,12 +49,15 @@ pub(super) fn holds(permit: Option<&Permit>) -> bool {
     permit.is_none_or(Permit::holds)
 }
 
-/// The circuit was opened while the request waited.
-pub(super) fn opened<D: Dialer>(visit: &Visit<'_, D>) -> Error {
+/// The same, for a request that has waited: an error if the circuit was opened meanwhile.
+pub(super) fn still_holds<D: Dialer>(visit: &Visit<'_, D>, permit: Option<&Permit>) -> Result<(), Error> {
+    if holds(permit) {
+        return Ok(());
+    }
     let mut error = Error::new(Side::Proxy, ErrorKind::CircuitOpen).detail("while it waited");
     error.retry_after = 1;
     visit.worker.metrics.upstream.failed(error.kind);
-    error
+    Err(error)
 }
 
 /// Tells the breaker how the request ended. What says nothing about the cluster is not told: the client left, or did not
