@@ -158,14 +158,15 @@ impl Standings {
         }
     }
 
-    /// Forgets endpoints for which `stays` is false, but for what an administrator wants of them: a name may leave out an
-    /// address for a moment.
+    /// Forgets endpoints for which `stays` is false, but for what an administrator wants of them, and for those that have
+    /// requests: a name may leave out an address for a moment.
     pub fn retain(&self, stays: impl Fn(&str) -> bool) {
         let by_hand = |standing: &Standing| {
             standing.weight().is_some() || standing.is(Out::Draining) || standing.is(Out::Disabled)
         };
+        let is_used = |standing: &Standing| standing.in_flight.load(Ordering::SeqCst) > 0;
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        endpoints.retain(|address, standing| stays(address) || by_hand(standing));
+        endpoints.retain(|address, one| stays(address) || by_hand(one) || is_used(one));
     }
 
     /// Every endpoint that somebody asked for, by address.

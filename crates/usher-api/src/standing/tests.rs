@@ -28,8 +28,12 @@ fn what_is_known_stays_with_the_address() {
     standings.set(&standings.of("b:1"), Out::Unhealthy, true, 1);
     standings.set(&standings.of("c:1"), Out::Disabled, true, 1);
     assert_eq!((standings.of("a:1").weight(), standings.of("b:1").weight()), (Some(0), None));
+    standings.of("d:1").in_flight.fetch_add(1, Ordering::SeqCst);
     standings.retain(|_| false);
     let known: Vec<String> = standings.all().into_iter().map(|(address, _)| address).collect();
-    assert_eq!(known, ["a:1", "c:1"], "what somebody did by hand is not forgotten");
+    assert_eq!(known, ["a:1", "c:1", "d:1"], "what somebody did by hand, and what has requests, stays");
+    standings.of("d:1").in_flight.fetch_sub(1, Ordering::SeqCst);
+    standings.retain(|_| false);
+    assert_eq!(standings.all().len(), 2);
     assert!(standings.of("b:1").is_in());
 }
