@@ -179,9 +179,16 @@ impl ClusterControl for Board {
     fn hold(&self, cluster: &str, open: Option<bool>) -> Result<String, String> {
         let inner = self.lock();
         let spec = &inner.find(cluster).ok_or_else(|| format!("there is no cluster `{cluster}`"))?.spec;
-        let circuit = spec.circuit.as_ref();
-        let circuit = circuit.ok_or_else(|| format!("the cluster `{cluster}` has no `breaker`"))?;
-        circuit.breaker.hold(open, spec.standings.millis(Instant::now()));
+        if spec.circuit.is_none() {
+            return Err(format!("the cluster `{cluster}` has no `breaker`"));
+        }
+        // Parts of a cluster have breakers of their own; whoever names the whole means them too.
+        let is_part =
+            |other: &ClusterSpec| other.part.is_some() && Arc::ptr_eq(&other.standings, &spec.standings);
+        let meant = |other: &ClusterSpec| other.name == spec.name || spec.part.is_none() && is_part(other);
+        let now = spec.standings.millis(Instant::now());
+        let all = inner.shown.iter().map(|shown| &shown.spec).filter(|other| meant(other));
+        all.filter_map(|other| other.circuit.as_ref()).for_each(|circuit| circuit.breaker.hold(open, now));
         let what = match open {
             Some(true) => "is held open: it gets no requests",
             Some(false) => "is held closed: it gets all requests, whatever becomes of them",
