@@ -190,6 +190,14 @@ impl<S: Transport> Cluster<S> {
         outliers::note(&self.spec, || endpoint.resolved.address.to_string(), &endpoint.standing, micros);
     }
 
+    /// Notes that another endpoint answered first, after so long (microseconds): that is no success, so that one that hangs
+    /// is found out by the requests that nobody else could be asked for.
+    pub(crate) fn outrun(&self, lease: &Lease<S>, micros: u64) {
+        lease.heard();
+        self.took(micros);
+        outliers::note_slow(&self.spec, &lease.endpoint.standing, micros);
+    }
+
     /// Tells the limit that finds itself how long a response took to begin, or was waited for (microseconds).
     pub(crate) fn took(&self, micros: u64) {
         if self.spec.limits.adaptive.on().is_some() {

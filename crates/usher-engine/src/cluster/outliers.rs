@@ -42,6 +42,15 @@ pub(super) fn note(
     }
 }
 
+/// Notes that another endpoint answered before this one, which had so long (microseconds): how slow it is, but not that it
+/// did its work.
+pub(super) fn note_slow(spec: &ClusterSpec, standing: &Standing, micros: u64) {
+    if spec.outliers.is_some() {
+        standing.tally.requests.fetch_add(1, Relaxed);
+        standing.tally.micros.fetch_add(micros, Relaxed);
+    }
+}
+
 /// Leaves an endpoint out, unless too many are out already.
 fn eject(spec: &ClusterSpec, (address, standing): (&str, &Standing), why: &str, now: u64) {
     let Some(limits) = spec.outliers.as_ref().filter(|_| !standing.is(Out::Ejected)) else { return };

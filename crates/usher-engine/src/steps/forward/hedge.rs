@@ -217,9 +217,9 @@ fn settle<D: Dialer>(
         }
         (End::Second(headed), second) => {
             // It took so long at the least.
-            let micros = Some(took.as_micros() as u64);
-            cluster.fared(&lease, micros);
-            cluster.release(&lease, micros);
+            let micros = took.as_micros() as u64;
+            cluster.outrun(&lease, micros);
+            cluster.release(&lease, Some(micros));
             (headed, second)
         }
         (End::Alone(headed, Ok(first)), second) => {
