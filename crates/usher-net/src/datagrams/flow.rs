@@ -75,10 +75,13 @@ impl Flow {
     /// # Errors
     /// The runtime ends.
     pub async fn readable(&self) -> io::Result<()> {
-        if !self.more.get() {
-            // Forgotten before it is looked at: what comes from here on is announced again.
-            self.io.ready(Interest::READABLE | Interest::ERROR).await?.clear_ready();
+        if self.more.get() {
+            // Others of the thread have their turn: an endpoint may send faster than anybody can pass on.
+            tokio::task::yield_now().await;
+            return Ok(());
         }
+        // Forgotten before it is looked at: what comes from here on is announced again.
+        self.io.ready(Interest::READABLE | Interest::ERROR).await?.clear_ready();
         Ok(())
     }
 
