@@ -29,6 +29,15 @@ pub struct Connection<T> {
     sent_bytes: u64,
 }
 
+/// Whose bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// A client that asks: it waits while the process is short of memory.
+    Client,
+    /// An endpoint that answers, or whoever has begun a body that is limited already.
+    Other,
+}
+
 /// Output memory above this is given back when a connection waits, and above four times this when it is sent (bytes).
 const OUTPUT_KEPT: usize = 4 << 10;
 
@@ -134,7 +143,7 @@ impl<T: Transport> Connection<T> {
         limits: &HeadLimits,
         request: &mut Request,
     ) -> Poll<Result<(), WireError>> {
-        self.poll_head(cx, limits, |parser, bytes| parser.request(bytes, limits, request))
+        self.poll_head(cx, (limits, Peer::Client), |parser, bytes| parser.request(bytes, limits, request))
     }
 
     /// Reads a response head, informational ones too.
@@ -144,13 +153,13 @@ impl<T: Transport> Connection<T> {
         limits: &HeadLimits,
         response: &mut Response,
     ) -> Poll<Result<(), WireError>> {
-        self.poll_head(cx, limits, |parser, bytes| parser.response(bytes, limits, response))
+        self.poll_head(cx, (limits, Peer::Other), |parser, bytes| parser.response(bytes, limits, response))
     }
 
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        limits: &HeadLimits,
+        (limits, peer): (&HeadLimits, Peer),
         mut parse: impl FnMut(&mut HeadParser, &[u8]) -> Result<Option<usize>, ParseError>,
     ) -> Poll<Result<(), WireError>> {
         loop {
@@ -164,7 +173,7 @@ impl<T: Transport> Connection<T> {
             // The parser refuses a head before the buffer could be full: after a line and its end, or an empty line
             // and a head.
             let limit = limits.head.saturating_add(limits.line).saturating_add(4);
-            if ready!(self.poll_read_more(cx, limit))? == 0 {
+            if ready!(self.poll_read_more(cx, limit, peer))? == 0 {
                 let error = if self.input.is_empty() { WireError::Closed } else { WireError::Truncated };
                 return Poll::Ready(Err(error));
             }
@@ -176,12 +185,14 @@ impl<T: Transport> Connection<T> {
         &mut self,
         cx: &mut Context<'_>,
         limit: usize,
+        peer: Peer,
     ) -> Poll<Result<usize, WireError>> {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        // Of a client that has no memory coming: who sends much waits, and who sends little is not held up.
-        if self.input.len() >= TIGHT && shortage::is_full() {
+        // Of a client that has no memory coming: who sends much waits, and who sends little is not held up. What an endpoint
+        // sends is bounded by what was asked of it, and to make it wait would look as if it were slow.
+        if peer == Peer::Client && self.input.len() >= TIGHT && shortage::is_full() {
             pressure::wait(cx.waker());
             return Poll::Pending;
         }
@@ -243,7 +254,7 @@ impl<T: Transport> Connection<T> {
                 Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
                 Poll::Ready(Ok(())) => {}
             }
-            match self.poll_read_more(cx, SMALL) {
+            match self.poll_read_more(cx, SMALL, Peer::Client) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(error),

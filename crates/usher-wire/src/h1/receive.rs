@@ -7,7 +7,7 @@ use usher_http::parse::HeadParser;
 use usher_http::{Fields, Framing};
 use usher_net::Transport;
 
-use super::connection::Connection;
+use super::connection::{Connection, Peer};
 use crate::body::{Plain, Source};
 use crate::error::WireError;
 
@@ -93,7 +93,11 @@ impl<T: Transport> Connection<T> {
 
     fn poll_more_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
         let in_pieces = matches!(self.receiving.state, State::Trailers(_)) || !self.input.is_empty();
-        if in_pieces { self.poll_read_more(cx, crate::buffer::LARGE) } else { self.poll_read_stream(cx) }
+        if in_pieces {
+            self.poll_read_more(cx, crate::buffer::LARGE, Peer::Other)
+        } else {
+            self.poll_read_stream(cx)
+        }
     }
 }
 
