@@ -93,7 +93,8 @@ pub fn look() -> Reading {
     let before = PROCESS.reading();
     let resident = system::resident();
     // Between what the heap gave out and what the process has lie the holes: worth a look when it matters.
-    if before.level >= Level::Tight && resident.is_some_and(|resident| before.has_holes(resident)) {
+    // Descriptors are not freed by it, and it takes its time: only memory counts.
+    if before.memory >= Level::Tight && resident.is_some_and(|resident| before.has_holes(resident)) {
         crate::trim_heap();
         PROCESS.sample(system::resident(), descriptors());
     } else {
