@@ -43,6 +43,8 @@ pub(super) enum End {
     Failed(Error),
     /// The endpoint is to be asked no more: the client's next datagram goes to another.
     Moved,
+    /// The time for draining is over.
+    Cut,
     /// Another process goes on with it.
     HandedOver,
 }
@@ -250,8 +252,11 @@ impl<D: Dialer> Session<D> {
         self.finish();
     }
 
-    /// Whoever was told that the end is near waits for less.
+    /// Whoever was told that the end is near waits for less, and then for nothing.
     fn look_around(&self) {
+        if self.port.worker.is_cut() {
+            return self.over(End::Cut);
+        }
         if self.port.is_ending() && !self.hurried.replace(true) {
             self.move_deadline();
         }
@@ -366,6 +371,7 @@ impl<D: Dialer> Session<D> {
                 (exchange.record.reason, exchange.record.detail) = (error.kind.as_str(), error.detail);
             }
             End::Moved => exchange.record.reason = "endpoint_out",
+            End::Cut => exchange.record.reason = ErrorKind::Draining.as_str(),
             End::Done | End::HandedOver => {}
         }
         worker.metrics.udp.ended(exchange.record.reason, exchange.record.total);

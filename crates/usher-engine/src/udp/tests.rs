@@ -18,7 +18,7 @@ use usher_net::{Address, MemoryStream};
 use super::reach::Kept;
 use super::*;
 use crate::snapshot::{Builder, Built};
-use crate::worker::Command;
+use crate::worker::{Command, Drain};
 
 /// UDP alone.
 struct Sockets;
@@ -226,6 +226,31 @@ fn sessions_keep_their_endpoint_over_a_reload_and_move_to_another_listener_of_th
         world.stop.stop();
         task.await.unwrap();
         assert_eq!(world.open(), 2);
+    });
+}
+
+#[test]
+fn who_still_talks_at_the_end_of_the_drain_is_cut_off() {
+    run(|| async {
+        let endpoint = socket().await;
+        let world = World::new("", &[endpoint.local_addr().unwrap()]);
+        let (_, task) = world.port(false);
+        let client = world.client().await;
+        client.send(b"a").await.unwrap();
+        let (_, of) = hear(&endpoint).await;
+        world.stop.stop();
+        world.worker.apply(Command::Drain(Drain { patience: Duration::from_secs(10), succeeded: false }));
+        for _ in 0..20 {
+            endpoint.send_to(b"b", of).await.unwrap();
+            hear(&client).await;
+            sleep(QUIET / 2).await;
+            client.send(b"a").await.unwrap();
+            hear(&endpoint).await;
+        }
+        assert_eq!(world.open(), 1);
+        world.worker.apply(Command::Cut);
+        task.await.unwrap();
+        assert_eq!((world.open(), world.broken("draining")), (0, 1));
     });
 }
 

@@ -105,13 +105,17 @@ impl Control {
         let now = Ended::of(&self.registry.read().totals);
         let (closed, late) = (now.closed - before.closed, now.late - before.late);
         let (tunnels, passed) = (now.tunnels - before.tunnels, now.passed - before.passed);
+        let sessions = now.sessions - before.sessions;
         if closed + tunnels + passed > 0 {
             log::info(format_args!(
                 "{closed} WebSockets were closed at the end of a message, {late} of them while another one was on its way; \
                  {tunnels} tunnels and {passed} TCP connections were cut off"
             ));
         }
-        tunnels + passed
+        if sessions > 0 {
+            log::info(format_args!("{sessions} sessions of UDP were cut off"));
+        }
+        tunnels + passed + sessions
     }
 
     fn give_up(&mut self, reason: &str, before: Ended) -> Result<(), Failure> {
@@ -142,20 +146,22 @@ impl Control {
     }
 }
 
-/// Tunnels and TCP connections that were ended, so far.
+/// Tunnels, TCP connections and sessions of UDP that were ended, so far.
 #[derive(Clone, Copy)]
 struct Ended {
     closed: u64,
     late: u64,
     tunnels: u64,
     passed: u64,
+    sessions: u64,
 }
 
 impl Ended {
     fn of(totals: &Totals) -> Self {
         let (tunnels, passed) = (&totals.tunnels, &totals.passed);
         let passed = passed.by_reason.of(ErrorKind::Draining.as_str()).get();
+        let sessions = totals.udp.by_reason.of(ErrorKind::Draining.as_str()).get();
         let late = tunnels.late.get();
-        Self { closed: tunnels.drained.get() + late, late, tunnels: tunnels.cut.get(), passed }
+        Self { closed: tunnels.drained.get() + late, late, tunnels: tunnels.cut.get(), passed, sessions }
     }
 }
