@@ -1,6 +1,7 @@
-//! The ceiling on memory and on descriptors: set from the config, watched by a thread that takes samples and says in the
-//! log what becomes of it.
+//! The ceiling on memory and on descriptors: set from the config, watched by a thread that takes samples. Another one says
+//! in the log what becomes of it, as nobody may hold up the samples: whoever reads the log may be stuck.
 
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use usher_config::config::Config;
@@ -32,20 +33,35 @@ pub(crate) fn follow(config: &Config) -> String {
 pub(crate) fn watch() -> std::io::Result<()> {
     // Where the system does not say, nothing is counted.
     shortage::set_descriptors(raise_open_files().ok().flatten());
-    thread::Builder::new().name("shortage".to_owned()).spawn(run).map(drop)
+    let (lines, said) = sync_channel(LINES);
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    named("shortage-log").spawn(move || speak(&said))?;
+    named("shortage").spawn(move || run(&lines)).map(drop)
 }
 
-fn run() {
+/// A line for the log, and the level that it is about.
+type Line = (Level, String);
+
+/// Lines that wait for the log at most; others are left out.
+const LINES: usize = 16;
+
+fn run(lines: &SyncSender<Line>) {
     let mut said = Said::default();
     loop {
-        if let Some((level, text)) = said.about(shortage::look(), shortage::deeds()) {
-            if level > Level::Calm {
-                log::warn(format_args!("{text}"));
-            } else {
-                log::info(format_args!("{text}"));
-            }
+        if let Some(line) = said.about(shortage::look(), shortage::deeds()) {
+            let _ = lines.try_send(line);
         }
         thread::sleep(shortage::EVERY);
+    }
+}
+
+fn speak(lines: &Receiver<Line>) {
+    for (level, text) in lines {
+        if level > Level::Calm {
+            log::warn(format_args!("{text}"));
+        } else {
+            log::info(format_args!("{text}"));
+        }
     }
 }
 
@@ -63,7 +79,7 @@ const LOOKS: u32 = 15;
 
 impl Said {
     /// A line for the log, if the level has changed.
-    fn about(&mut self, now: Reading, deeds: impl Iterator<Item = (Deed, u64)>) -> Option<(Level, String)> {
+    fn about(&mut self, now: Reading, deeds: impl Iterator<Item = (Deed, u64)>) -> Option<Line> {
         self.lower = if now.level < self.level { self.lower + 1 } else { 0 };
         if now.level == self.level || now.level < self.level && self.lower < LOOKS {
             return None;
