@@ -279,7 +279,10 @@ impl<D: Dialer> Session<D> {
             let mut back = self.back.get();
             back.add(came);
             self.back.set(back);
-            self.move_deadline();
+            // A listener that is gone has an end, however long its endpoints talk: its address may be wanted again.
+            if !self.port.is_ending() || self.port.worker.is_draining() {
+                self.move_deadline();
+            }
             if self.is_complete() {
                 self.over(End::Done);
             }

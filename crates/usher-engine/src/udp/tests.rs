@@ -255,6 +255,25 @@ fn who_still_talks_at_the_end_of_the_drain_is_cut_off() {
 }
 
 #[test]
+fn a_listener_that_is_gone_ends_however_long_its_endpoint_talks() {
+    run(|| async {
+        let endpoint = socket().await;
+        let world = World::new("", &[endpoint.local_addr().unwrap()]);
+        let (_, task) = world.port(false);
+        let client = world.client().await;
+        client.send(b"a").await.unwrap();
+        let (_, of) = hear(&endpoint).await;
+        world.stop.stop();
+        for _ in 0..4 {
+            endpoint.send_to(b"b", of).await.unwrap();
+            sleep(QUIET / 2).await;
+        }
+        assert!(task.is_finished());
+        assert_eq!(world.open(), 0);
+    });
+}
+
+#[test]
 fn another_endpoint_is_told_what_was_said_just_now_and_nothing_of_long_ago() {
     for (pause, expected) in [(0, &[&b"first"[..], b"second", b"third"][..]), (3600, &[b"third"])] {
         run(|| async {

@@ -159,7 +159,10 @@ impl Sockets {
         let inherited = self.inheritance.streams(&label(&spec.name, address), address);
         let owns_file = inherited.first().is_none_or(|first| first.owns_file());
         let sockets: Vec<Vec<BoundSocket>> = if inherited.is_empty() {
-            self.bind_again(address, &options, workers)?.into_iter().map(|one| vec![one]).collect()
+            self.again(address, || bind_any(address, &options, workers))?
+                .into_iter()
+                .map(|one| vec![one])
+                .collect()
         } else {
             adopt(inherited, &options, workers)?
         };
@@ -235,18 +238,12 @@ impl Sockets {
         Ok((group, bound))
     }
 
-    /// Binds; an address that a reload just gave up and another takes again is waited for.
-    fn bind_again(
-        &self,
-        address: &BindAddress,
-        options: &ListenOptions,
-        n: usize,
-    ) -> io::Result<Vec<BoundSocket>> {
+    /// Binds until it is done; an address that a reload just gave up and another takes again is waited for.
+    fn again<T>(&self, address: &BindAddress, bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
         loop {
-            let bound = bind_any(address, options, n);
             let is_closing =
                 |(closed, at): &(BindAddress, Instant)| closed == address && at.elapsed() < CLOSING;
-            match bound {
+            match bind() {
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && self.closing.iter().any(is_closing) =>
                 {

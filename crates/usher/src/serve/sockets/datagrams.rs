@@ -94,7 +94,7 @@ impl Sockets {
         let shared = self.held.iter().any(|held| (held.is_udp() || held.quic) && is_ours(held));
         let only_v6 = spec.listen.only_v6;
         let bind = |at: SocketAddr, only_v6| bind_datagrams(at, (shared, only_v6), workers);
-        let sockets = match address {
+        let sockets = self.again(address, || match address {
             BindAddress::Socket(address) => bind(*address, only_v6),
             BindAddress::Any(port) => {
                 // IPv6 and IPv4 in one; where the system has no IPv6, IPv4 alone.
@@ -104,7 +104,7 @@ impl Sockets {
                 })
             }
             BindAddress::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
-        };
+        });
         Ok((sockets?, false))
     }
 
