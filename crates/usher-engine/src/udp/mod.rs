@@ -135,7 +135,7 @@ impl<D: Dialer> Port<D> {
     }
 
     /// Takes datagrams until `stop`, then until the last session has ended: if the process ends, sessions go on until nothing
-    /// is said for a moment; if only the listener does, what is still answered goes out.
+    /// is said for a moment; if only the listener does, what is answered within a moment goes out.
     pub async fn run(self: Rc<Self>, stop: Rc<Stop>) {
         tokio::select! {
             () = stop.stopped() => {}
@@ -226,7 +226,8 @@ impl<D: Dialer> Port<D> {
         if self.is_ending() {
             return Err(("draining", None));
         }
-        if shortage::level() >= Level::Full {
+        // Nothing waits here as connections do, and whoever begins may have a forged address.
+        if shortage::level() >= Level::Short {
             shortage::did(Deed::TurnedAway, 1);
             return Err(("memory", None));
         }

@@ -234,6 +234,10 @@ impl<D: Dialer> Session<D> {
 
     fn move_deadline(&self) {
         self.deadline.set(self.patience());
+        // Who waits for an answer is not at rest.
+        if !self.is_owed() {
+            self.deadline.waits(self.deadline.pace().idle());
+        }
     }
 
     async fn serve(self: Rc<Self>) {
@@ -325,11 +329,16 @@ impl<D: Dialer> Session<D> {
         all && requests.is_none_or(|most| asked >= most.into())
     }
 
-    /// Nothing was said for too long. Where answers were to come, the endpoint has failed.
+    /// Whether answers are to come that were promised.
+    fn is_owed(&self) -> bool {
+        let asked = self.forth.get().datagrams;
+        let due = self.rules.responses.map_or(0, |each| asked.saturating_mul(each.into()));
+        self.back.get().datagrams < due
+    }
+
+    /// Nothing was said for too long, or the process is so short that whoever is at rest gives way. Where answers were to come, the endpoint has failed.
     fn silent(&self) {
-        let Datagrams { responses, .. } = &self.rules;
-        let due = responses.map_or(0, |each| self.forth.get().datagrams.saturating_mul(each.into()));
-        if self.back.get().datagrams >= due {
+        if self.deadline.was_cut() || !self.is_owed() {
             return self.over(End::Done);
         }
         let error = Error::new(Side::Upstream, ErrorKind::FirstByteTimeout);

@@ -274,6 +274,27 @@ fn a_listener_that_is_gone_ends_however_long_its_endpoint_talks() {
 }
 
 #[test]
+fn sessions_at_rest_give_way_when_memory_is_short_and_those_that_wait_for_answers_stay() {
+    for (sessions, expected) in [("", 2), ("sessions = { responses = 1 }", 0)] {
+        run(|| async {
+            let endpoint = socket().await;
+            let world = World::new(sessions, &[endpoint.local_addr().unwrap()]);
+            let _port = world.port(false);
+            let (one, other) = (world.client().await, world.client().await);
+            for client in [&one, &other] {
+                client.send(b"a").await.unwrap();
+                hear(&endpoint).await;
+            }
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(world.worker.deadlines.cut_idle(1000), expected);
+            sleep(Duration::from_millis(1)).await;
+            assert_eq!(world.open(), 2 - expected as u64);
+            assert_eq!(world.broken("first_byte_timeout"), 0);
+        });
+    }
+}
+
+#[test]
 fn another_endpoint_is_told_what_was_said_just_now_and_nothing_of_long_ago() {
     for (pause, expected) in [(0, &[&b"first"[..], b"second", b"third"][..]), (3600, &[b"third"])] {
         run(|| async {
