@@ -188,20 +188,27 @@ pub struct Followed<'a, S> {
     pub frames: &'a mut Frames,
     /// Nothing is given behind the message that is under way: between two, it waits.
     pub held: bool,
+    /// The sink was offered what is at hand, and may have taken some of it without saying so: until it says that it took
+    /// some, it is offered the same, held or not.
+    pub owed: &'a mut bool,
 }
 
 impl<S: Source> Followed<'_, S> {
     /// How much of what is at hand may be taken.
     fn limit(&self) -> usize {
         let chunk = self.source.chunk();
-        if self.held { self.frames.until_border(chunk) } else { chunk.len() }
+        if self.is_held() { self.frames.until_border(chunk) } else { chunk.len() }
+    }
+
+    fn is_held(&self) -> bool {
+        self.held && !*self.owed
     }
 }
 
 impl<S: Source> Source for Followed<'_, S> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
         // Whoever holds it back looks at it again.
-        if self.held && self.frames.is_between() {
+        if self.is_held() && self.frames.is_between() {
             return Poll::Pending;
         }
         let len = ready!(self.source.poll_fill(cx))?;
@@ -214,6 +221,7 @@ impl<S: Source> Source for Followed<'_, S> {
     }
 
     fn consume(&mut self, len: usize) {
+        *self.owed = false;
         self.frames.follow(self.source.chunk().get(..len).unwrap_or_default());
         self.source.consume(len);
     }

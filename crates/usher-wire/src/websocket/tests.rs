@@ -111,8 +111,9 @@ fn a_held_source_ends_at_a_border() {
     let bytes = [frame(0x01, true, 5), frame(0x80, true, 300), frame(0x81, true, 3)].concat();
     let border = bytes.len() - frame(0x81, true, 3).len();
     let (mut source, mut frames) = (Held::new(&bytes), Frames::default());
+    let mut owed = false;
     let mut take = |held: bool, most: usize, frames: &mut Frames| {
-        let mut followed = Followed { source: &mut source, frames, held };
+        let mut followed = Followed { source: &mut source, frames, held, owed: &mut owed };
         let Poll::Ready(len) = once(|cx| followed.poll_fill(cx)) else { return None };
         let len = len.unwrap();
         assert_eq!(len, followed.chunk().len());
@@ -125,6 +126,18 @@ fn a_held_source_ends_at_a_border() {
     assert_eq!(take(true, usize::MAX, &mut frames), Some(border - 108));
     assert_eq!(take(true, usize::MAX, &mut frames), None);
     assert_eq!(take(false, usize::MAX, &mut frames), Some(bytes.len() - border));
+}
+
+#[test]
+fn what_is_owed_to_the_sink_is_not_held_back() {
+    let bytes = [frame(0x81, true, 5), frame(0x81, true, 3)].concat();
+    let (mut source, mut frames, mut owed) = (Held::new(&bytes), Frames::default(), true);
+    let mut followed = Followed { source: &mut source, frames: &mut frames, held: true, owed: &mut owed };
+    assert!(once(|cx| followed.poll_fill(cx)).is_ready());
+    assert_eq!(followed.chunk(), bytes, "the same again, although nothing has begun");
+    followed.consume(2);
+    assert_eq!(followed.chunk(), &bytes[2..frame(0x81, true, 5).len()], "it took some: held from here on");
+    assert!(!owed);
 }
 
 #[test]

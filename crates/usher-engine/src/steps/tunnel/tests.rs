@@ -1,5 +1,12 @@
+use std::task::Waker;
+
+use usher_http::Fields;
+use usher_wire::websocket::{CloseFrame, Frames};
+use usher_wire::{Held, Plain, WireError};
+
 use super::*;
 use crate::steps::tunnel::plan::{Plan, Receiver, Talk};
+use crate::steps::tunnel::way::Way;
 use crate::worker::Drain;
 
 fn plan(random: u64, succeeded: bool) -> Plan {
@@ -97,4 +104,68 @@ fn what_is_a_websocket() {
         let kind = Kind::of(&exchange, asked, WebSocketPolicy::default());
         assert_eq!(matches!(kind, Kind::WebSocket(_)), is_one, "{answered:?} {asked:?}");
     }
+}
+
+/// A sink that makes records of what it is offered, as TLS does: it says that it took some only when there is room.
+#[derive(Default)]
+struct Sealing {
+    has_room: bool,
+    record: Vec<u8>,
+    sent: Vec<u8>,
+}
+
+impl Sink for Sealing {
+    fn poll_send(&mut self, _: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, WireError>> {
+        if self.record.is_empty() {
+            self.record = data[..data.len().min(16 << 10)].to_vec();
+        }
+        assert!(data.starts_with(&self.record), "something else is offered than before");
+        if !self.has_room {
+            return Poll::Pending;
+        }
+        self.sent.extend(&self.record);
+        Poll::Ready(Ok(std::mem::take(&mut self.record).len()))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_finish(&mut self, _: &mut Context<'_>, _: Option<&Fields>) -> Poll<Result<(), WireError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn plain(&mut self) -> Option<Plain<'_>> {
+        None
+    }
+
+    fn gave_plain(&mut self, _: u64) {}
+
+    fn queued(&self) -> usize {
+        0
+    }
+
+    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_close_goes_behind_what_the_receiver_has_in_hand() {
+    let message = [&[0x82, 126, 0x03, 0xe8][..], &[7; 1000]].concat();
+    let bytes = message.repeat(64);
+    let (mut source, mut sink, mut way) = (Held::new(&bytes), Sealing::default(), Way::new());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(way.poll(&mut cx, (&mut source, &mut sink), 1).is_pending());
+    let close = CloseFrame::to_client(1001);
+    way.close(close);
+    assert!(way.poll(&mut cx, (&mut source, &mut sink), 2).is_pending());
+    assert!(!way.is_told());
+    sink.has_room = true;
+    assert!(way.poll(&mut cx, (&mut source, &mut sink), 3).is_ready());
+    let messages = sink.sent.strip_suffix(close.bytes()).unwrap();
+    assert!(messages.len() < bytes.len() && bytes.starts_with(messages));
+    let mut frames = Frames::default();
+    frames.follow(messages);
+    assert!(frames.is_between() && !messages.is_empty());
 }

@@ -16,6 +16,9 @@ pub(super) struct Way {
     pump: Pump,
     frames: Frames,
     stage: Stage,
+    /// The receiver was offered something, and may have taken some of it without saying so: a TLS record is made of it, for
+    /// which there is no room yet. Nothing else can be sent before.
+    owed: bool,
     /// Messages that had begun when Usher closed: more than these are lost.
     passed: Option<u64>,
     /// When something of a message last passed, if ever, and how long after the time before (milliseconds of the worker's
@@ -42,7 +45,8 @@ impl Way {
     pub(super) fn new() -> Self {
         // A tunnel lives long and says little, and must be followed: it is never spliced.
         let pump = Pump::without_splice();
-        Self { pump, frames: Frames::default(), stage: Stage::Passing, passed: None, spoke: None, pause: 0 }
+        let (frames, stage) = (Frames::default(), Stage::Passing);
+        Self { pump, frames, stage, owed: false, passed: None, spoke: None, pause: 0 }
     }
 
     /// Moves what can be moved. Ready when there is nothing more to do, or it failed.
@@ -61,7 +65,7 @@ impl Way {
                 Stage::Held(close) => {
                     let close = *close;
                     let passed = self.pass(cx, (source, sink), now);
-                    if passed.is_pending() && self.frames.is_between() {
+                    if passed.is_pending() && self.frames.is_between() && !self.owed {
                         self.passed = Some(self.frames.messages());
                         // Whoever has closed needs no other Close.
                         let said = self.frames.is_closed();
@@ -96,8 +100,12 @@ impl Way {
     ) -> Poll<Result<(), usher_wire::pump::PumpError>> {
         let held = matches!(self.stage, Stage::Held(_));
         let before = (self.pump.moved(), self.frames);
-        let mut source = Followed { source, frames: &mut self.frames, held };
+        let mut source = Followed { source, frames: &mut self.frames, held, owed: &mut self.owed };
         let polled = self.pump.poll(cx, &mut source, sink);
+        if !held {
+            *source.owed =
+                polled.is_pending() && self.pump.waits_for_sink() && !source.source.chunk().is_empty();
+        }
         let of_messages = !before.1.is_between() || self.frames.messages() != before.1.messages();
         if self.pump.moved() != before.0 && of_messages {
             let before = self.spoke.replace(now).unwrap_or(0);
