@@ -110,14 +110,15 @@ async fn send<D: Dialer>(
     let Towards { cluster, permit, clock, route, destination } = *towards;
     cluster.asked(visit.worker.deadlines.coarse_millis());
     let mut payload = Payload::new(exchange, visit.facts.framing, &route.retry);
-    if !route.mirrors.is_empty() {
-        mirror::begin(visit, exchange, route, &mut payload);
-    }
     let mut tries = Tries::new(&route.retry);
     let mut lease = waiting::pick((visit, cluster, clock), exchange, down).await?;
     if let Err(opened) = circuit::still_holds(visit, permit) {
         cluster.forget(&lease);
         return Err(opened);
+    }
+    // Not before: what is sent to nobody is not copied.
+    if !route.mirrors.is_empty() {
+        mirror::begin(visit, exchange, route, &mut payload);
     }
     loop {
         let begun = clock.begin_try();
