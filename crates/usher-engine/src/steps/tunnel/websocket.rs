@@ -162,9 +162,8 @@ impl<D: Dialer> Socket<'_, D> {
         let worker = self.visit.worker;
         let (plan, why) = if let Some(drain) = worker.drain().filter(|_| self.policy.close) {
             (Plan::for_drain(drain, worker.random()), Why::Drain)
-        } else if now >= self.moved.1 + self.idle {
-            let between = self.forth.talk().between && self.back.talk().between;
-            (Plan::at_once(now, between), Why::Idle)
+        } else if now >= self.silent_from() {
+            (self.plan_for_idle(now), Why::Idle)
         } else if let Some(stay) = self.policy.stay
             && self.changes != worker.changes()
         {
@@ -180,9 +179,23 @@ impl<D: Dialer> Socket<'_, D> {
         true
     }
 
+    /// When it will have been silent for too long.
+    fn silent_from(&self) -> u64 {
+        self.moved.1.saturating_add(self.idle)
+    }
+
+    fn plan_for_idle(&self, now: u64) -> Plan {
+        Plan::at_once(now, self.forth.talk().between && self.back.talk().between)
+    }
+
     /// Looks whether the reason still holds, before anybody was told.
     fn review(&mut self, now: u64) -> bool {
         let worker = self.visit.worker;
+        // However long it could still wait for a good moment.
+        if self.why != Why::Idle && now >= self.silent_from() {
+            (self.phase, self.why) = (Phase::Due(self.plan_for_idle(now)), Why::Idle);
+            return true;
+        }
         if self.why == Why::Leaving && self.changes != worker.changes() {
             self.changes = worker.changes();
             if !self.is_leaving() {
@@ -279,8 +292,11 @@ impl<D: Dialer> Socket<'_, D> {
     /// When something is to be done although nothing comes.
     fn next_look(&self, now: u64) -> u64 {
         match self.phase {
-            Phase::Open => self.moved.1.saturating_add(self.idle),
-            Phase::Due(plan) => plan.next_look(now, self.forth.talk(), self.back.talk()).min(plan.end),
+            Phase::Open => self.silent_from(),
+            Phase::Due(plan) => {
+                let silent = if self.why == Why::Idle { u64::MAX } else { self.silent_from() };
+                plan.next_look(now, self.forth.talk(), self.back.talk()).min(plan.end).min(silent)
+            }
             Phase::First(plan, _, until) => until.unwrap_or(plan.end),
             Phase::Second(plan, until) => until.unwrap_or(plan.end),
             Phase::Farewell(until) => until,
