@@ -29,7 +29,7 @@ impl Control {
         self.notify.stopping("finishing what is under way");
         self.upgrade.take().into_iter().for_each(Upgrade::abandon);
         (self.watch, self.endpoints_watch) = (None, None);
-        self.shifts.suspend(true);
+        self.shifts.suspend();
         self.sockets.let_go();
         let drain = Drain { patience, succeeded: self.successor.is_some() };
         let before = Ended::of(&self.registry.read().totals);

@@ -81,8 +81,18 @@ impl Shifts {
     }
 
     /// Nothing moves while another process is about to take over, or this one ends.
-    pub(crate) fn suspend(&self, suspended: bool) {
-        self.board.suspended.store(suspended, Ordering::SeqCst);
+    pub(crate) fn suspend(&self) {
+        self.board.suspended.store(true, Ordering::SeqCst);
+    }
+
+    /// The other process is gone; what it kept of shifts, perhaps by another config, is written over.
+    pub(crate) fn go_on(&self) {
+        let plans = lock(&self.board.plans);
+        if let Some(store) = &mut *lock(&self.board.store) {
+            store.forget();
+        }
+        self.board.save(&plans);
+        self.board.suspended.store(false, Ordering::SeqCst);
     }
 }
 

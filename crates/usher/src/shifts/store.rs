@@ -75,6 +75,11 @@ impl Store {
         all.iter().map(|one| parse(one).ok_or_else(|| invalid("a shift in it is incomplete"))).collect()
     }
 
+    /// Another process may have written the file.
+    pub(super) fn forget(&mut self) {
+        self.written = None;
+    }
+
     /// Keeps where these stand, and nothing else.
     pub(super) fn save(&mut self, plans: &[ShiftPlan]) {
         let touched: Vec<Value> = plans.iter().filter(|plan| !plan.shift.is_untouched()).map(entry).collect();

@@ -76,7 +76,7 @@ impl Control {
             Ok((process, channel)) => {
                 log::info(format_args!("{cause}: process {process} is started, to take over"));
                 self.upgrade = Some(Upgrade { channel, answer });
-                self.shifts.suspend(true);
+                self.shifts.suspend();
             }
             Err(why) => {
                 self.clusters.freeze(others);
@@ -129,7 +129,7 @@ impl Control {
                 Some(text)
             }
             Outcome::Failed(why) => {
-                self.shifts.suspend(false);
+                self.shifts.go_on();
                 if let Some(pid_file) = &self.pid_file {
                     pid_file.restore();
                 }

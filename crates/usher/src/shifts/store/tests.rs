@@ -48,6 +48,22 @@ fn a_restart_changes_nothing() {
 }
 
 #[test]
+fn what_another_process_wrote_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shifts.json");
+    let plans = [plan("one", None)];
+    order(&plans[0], ShiftOrder::Resume);
+    let mut store = Store::at(path.clone());
+    store.save(&plans);
+    let own = fs::read(&path).unwrap();
+    Store::at(path.clone()).save(&[]);
+    assert!(!path.exists());
+    store.forget();
+    store.save(&plans);
+    assert_eq!(fs::read(&path).unwrap(), own);
+}
+
+#[test]
 fn whoever_is_in_doubt_does_not_begin() {
     let folder = tempfile::tempdir().unwrap();
     for text in ["", "{}", "{\"shifts\": [{}]}", "{\"shifts\": [{\"of\": [], \"state\": \"odd\"}]}"] {
