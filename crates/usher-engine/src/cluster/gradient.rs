@@ -285,7 +285,10 @@ impl Adaptive {
         // refused, or where half as many requests were served no faster.
         let is_refusing = peak >= self.limit.load(Relaxed);
         let has_helped = mean < before.0 - SAME || u64::from(peak) * 3 > u64::from(before.1) * 2;
-        let is_loaded = known.is_some_and(|known| mean > known) && (is_cut || is_refusing && has_helped);
+        // There is nothing below `min`: as in Envoy, what is measured there is without load.
+        let is_least = self.limit.load(Relaxed) <= settings.min;
+        let is_telling = is_cut || is_refusing && has_helped && !is_least;
+        let is_loaded = known.is_some_and(|known| mean > known) && is_telling;
         if !is_loaded {
             self.learn(control, mean);
         }

@@ -117,3 +117,18 @@ fn has_its_bounds() {
     let (_, most) = load.run(30.0, 1000);
     assert_eq!(most, 200);
 }
+
+#[test]
+fn a_limit_at_its_least_grows_again() {
+    for capacity in [1.0, 5.0, 8.0, 12.0] {
+        let mut load = Load::new(capacity, 1e4);
+        load.run(60.0, 500);
+        let (_, most) = load.run(240.0, 500);
+        assert!(most <= 40, "{capacity}: up to {most}");
+        // They can do more, but each takes longer than all that was known.
+        (load.capacity, load.micros) = (100.0, 4e4);
+        load.run(100.0, 500);
+        let (least, _) = load.run(60.0, 500);
+        assert!(least >= 40, "{capacity}: {least}");
+    }
+}
