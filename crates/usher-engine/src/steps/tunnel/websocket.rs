@@ -191,11 +191,6 @@ impl<D: Dialer> Socket<'_, D> {
     /// Looks whether the reason still holds, before anybody was told.
     fn review(&mut self, now: u64) -> bool {
         let worker = self.visit.worker;
-        // However long it could still wait for a good moment.
-        if self.why != Why::Idle && now >= self.silent_from() {
-            (self.phase, self.why) = (Phase::Due(self.plan_for_idle(now)), Why::Idle);
-            return true;
-        }
         if self.why == Why::Leaving && self.changes != worker.changes() {
             self.changes = worker.changes();
             if !self.is_leaving() {
@@ -206,6 +201,11 @@ impl<D: Dialer> Socket<'_, D> {
         if self.why == Why::Leaving && self.policy.close && worker.is_draining() {
             self.phase = Phase::Open;
             return self.begin(now);
+        }
+        // However long it could still wait for a good moment. A drain is short, and counts those that it closes.
+        if self.why == Why::Leaving && now >= self.silent_from() {
+            (self.phase, self.why) = (Phase::Due(self.plan_for_idle(now)), Why::Idle);
+            return true;
         }
         false
     }
@@ -294,7 +294,7 @@ impl<D: Dialer> Socket<'_, D> {
         match self.phase {
             Phase::Open => self.silent_from(),
             Phase::Due(plan) => {
-                let silent = if self.why == Why::Idle { u64::MAX } else { self.silent_from() };
+                let silent = if self.why == Why::Leaving { self.silent_from() } else { u64::MAX };
                 plan.next_look(now, self.forth.talk(), self.back.talk()).min(plan.end).min(silent)
             }
             Phase::First(plan, _, until) => until.unwrap_or(plan.end),
