@@ -165,6 +165,7 @@ impl Discovery {
     pub(crate) fn inherit(&mut self, messages: &[Value]) {
         self.hand.inherit(messages);
         self.files.inherit(messages);
+        self.names.table().inherit(messages);
     }
 }
 

@@ -79,7 +79,7 @@ fn change(shared: &Rc<Shared>, followed: &mut BTreeMap<Question, (Bounds, AbortH
 }
 
 async fn follow(shared: Rc<Shared>, question: Question, bounds: Bounds, mut first: Option<mpsc::Sender<()>>) {
-    let mut memory = service::Memory::default();
+    let mut memory = service::Memory::of(&shared.table.found(&question));
     loop {
         let (found, ttl) = match &question {
             Question::Host(host) => {

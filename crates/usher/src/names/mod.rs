@@ -68,7 +68,11 @@ impl Names {
         if let Some(changed) = self.changed.take_if(|_| !questions.is_empty()) {
             self.thread = Some(start(self.table.clone(), changed)?);
         }
-        let Some(orders) = &self.thread else { return Ok(()) };
+        let Some(orders) = &self.thread else {
+            // What the process before knew.
+            self.table.keep(|_| false);
+            return Ok(());
+        };
         let (first, answered) = mpsc::channel();
         let _ = orders.send(Wanted { questions, first });
         // Nothing is ever sent: the wait ends when the last follower has dropped its end.

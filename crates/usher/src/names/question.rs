@@ -24,6 +24,14 @@ impl Question {
             EndpointAddress::Socket(_) | EndpointAddress::Unix(_) => None,
         }
     }
+
+    /// One as it is [shown](fmt::Display).
+    pub(super) fn written(text: &str) -> Self {
+        match text.strip_prefix("srv:") {
+            Some(name) => Self::Service(name.to_owned()),
+            None => Self::Host(text.to_owned()),
+        }
+    }
 }
 
 /// As it is written in the config.

@@ -93,6 +93,20 @@ async fn ask_hosts(shared: &Rc<Shared>, name: &str, (memory, bounds): (&mut Memo
 }
 
 impl Memory {
+    /// Hosts as they were found before; all of them are asked for again.
+    pub(super) fn of(found: &[Found]) -> Self {
+        let until = Instant::now();
+        let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+        for (address, record) in found.iter().filter_map(|one| Some((one.address, one.record.as_ref()?))) {
+            let new = || Host { addresses: Vec::new(), until, failed: false };
+            let host = hosts.entry(record.target.to_string()).or_insert_with(new);
+            if !host.addresses.contains(&address) {
+                host.addresses.push(address);
+            }
+        }
+        Self { hosts, ..Self::default() }
+    }
+
     /// Takes an answer, with the addresses that came with it.
     fn learn(&mut self, answer: &Lookup, bounds: Bounds) {
         let now = Instant::now();

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::question::{Found, Question};
+use serde_json::{Value, json};
+
+use super::question::{Found, Question, Record};
 use crate::log;
 
 /// The last answers. Read by the control thread, written by the thread that asks.
@@ -71,6 +73,29 @@ impl Table {
         all
     }
 
+    /// The last good answers, for the process that takes over, which may find no name server: a message for each address.
+    pub(crate) fn bequeath(&self) -> Vec<Value> {
+        let of_record = |one: &Record| json!([one.priority, &*one.target, one.port, one.weight]);
+        let of_one = |(question, answer): (&Question, &Answer)| {
+            let name = question.to_string();
+            let message = |one: &Found| json!({ "name": name, "ip": one.address.to_string(), "srv": one.record.as_ref().map(of_record) });
+            answer.found.iter().map(message).collect::<Vec<_>>()
+        };
+        self.lock().iter().flat_map(of_one).collect()
+    }
+
+    /// Knows what the process before knew; it is asked again as if it were new.
+    pub(crate) fn inherit(&self, messages: &[Value]) {
+        let mut table = self.lock();
+        for (question, found) in messages.iter().filter_map(inherited) {
+            table.entry(question).or_default().found.push(found);
+        }
+        for answer in table.values_mut() {
+            answer.found.sort_unstable();
+            answer.found.dedup();
+        }
+    }
+
     /// Forgets names that nobody wants any more.
     pub(super) fn keep(&self, wanted: impl Fn(&Question) -> bool) {
         self.lock().retain(|question, _| wanted(question));
@@ -79,6 +104,23 @@ impl Table {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Question, Answer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a message of [`Table::bequeath`] says; none if it is another message.
+fn inherited(message: &Value) -> Option<(Question, Found)> {
+    let question = Question::written(message["name"].as_str()?);
+    let address = message["ip"].as_str()?.parse().ok()?;
+    let number = |value: &Value| u16::try_from(value.as_u64()?).ok();
+    let record = match (&question, &message["srv"]) {
+        (Question::Host(_), _) => None,
+        (Question::Service(_), srv) => Some(Record {
+            priority: number(&srv[0])?,
+            target: srv[1].as_str()?.into(),
+            port: number(&srv[2])?,
+            weight: number(&srv[3])?,
+        }),
+    };
+    Some((question, Found { address, record }))
 }
 
 /// Addresses that a message lists.

@@ -1,8 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::follow::{clamp, is_this_machine};
-use super::question::Found;
+use super::question::{Found, Record};
 use super::table::Table;
 use super::{Bounds, Question};
 
@@ -25,6 +27,26 @@ fn a_failure_keeps_the_last_good_answer() {
     assert!(table.note(&a, Ok(vec![ip(3)])));
     table.keep(|question| *question != a);
     assert!(!table.knows(&a));
+}
+
+#[test]
+fn another_process_goes_on_with_what_was_found() {
+    let (table, next) = (Table::default(), Table::default());
+    let (host, service) = (Question::Host("a".to_owned()), Question::Service("_web._tcp.a".to_owned()));
+    let record = Record { priority: 1, target: "b".into(), port: 80, weight: 5 };
+    let served = Found { record: Some(record), ..ip(3) };
+    let of_six: Found = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]).into();
+    table.note(&host, Ok(vec![ip(1), of_six.clone()]));
+    table.note(&service, Ok(vec![served.clone()]));
+    table.note(&Question::Host("lost".to_owned()), Err("no".into()));
+    let mut messages = table.bequeath();
+    messages.extend([json!({"name": "c", "ip": "x"}), json!({"name": "srv:c", "ip": "::1"}), json!([])]);
+    next.inherit(&messages);
+    assert_eq!((next.found(&host), next.found(&service)), (vec![ip(1), of_six], vec![served]));
+    assert!(next.knows(&host), "it is not waited for");
+    assert_eq!(next.reading().len(), 2, "whose answer is not known is");
+    assert!(!next.note(&host, Err("no".into())));
+    assert_eq!(next.found(&host).len(), 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! | old | `listener own LABEL`, `listener foreign LABEL` | sockets of one address; whether a Unix file goes with them |
 //! | old | `datagrams BUSY LABEL` | sockets of one [bank](usher_net::quic::UdpGroup) of an address of HTTP/3 |
 //! | old | `udp - LABEL` | sockets of a listener of UDP, in their order |
-//! | old | `hand JSON` | what an administrator wants of an endpoint |
+//! | old | `hand JSON` | what an administrator wants of an endpoint, or an address of a name |
 //! | old | `end` | |
 //! | new | `took LABEL` | |
 //! | new | `ready`, or `failed TEXT` | |
@@ -102,9 +102,11 @@ impl Control {
         successor::start(all, self.events.clone()).map_err(|error| format!("cannot start it: {error}"))
     }
 
-    /// What administrators want of endpoints, a message each.
+    /// What administrators want of endpoints and where names are, a message each. Names come last: of too many messages,
+    /// the first ones count, and names can be asked for again.
     fn by_hand(&self) -> Vec<Message> {
-        let all = self.discovery.bequeath().into_iter().chain(self.clusters.bequeath());
+        let wanted = self.discovery.bequeath().into_iter().chain(self.clusters.bequeath());
+        let all = wanted.chain(self.discovery.names().bequeath());
         all.map(|message| (format!("hand {message}"), Vec::new())).collect()
     }
 
