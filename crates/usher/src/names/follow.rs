@@ -1,7 +1,7 @@
 //! The thread that asks: one task per name, each asking again when its answer grows old.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -24,6 +24,8 @@ use crate::log;
 
 /// Names that are asked for at once.
 const AT_ONCE: usize = 64;
+/// Addresses of a host that count: the first ones in their own order, which is the same in every answer.
+const MAX_ADDRESSES: usize = 1024;
 /// After a failure: not more often than this, whatever the bounds say.
 pub(super) const MIN_RETRY: Duration = Duration::from_millis(500);
 /// How long one question may take, all servers and tries together.
@@ -131,7 +133,8 @@ impl Shared {
         };
         match tokio::time::timeout(ONE_ANSWER, resolver.lookup_ip(host)).await {
             Ok(Ok(found)) => {
-                let addresses: Vec<IpAddr> = found.iter().collect();
+                let addresses: BTreeSet<IpAddr> = found.iter().collect();
+                let addresses: Vec<IpAddr> = addresses.into_iter().take(MAX_ADDRESSES).collect();
                 if addresses.is_empty() {
                     return failed("it has no address");
                 }

@@ -1,6 +1,6 @@
 //! Services: their records, the hosts that these name, and the endpoints that come of it (RFC 2782).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::follow::{MIN_RETRY, Shared, clamp};
 use super::question::{Found, Record};
 use crate::log;
 
-/// Records of a service that count: the first ones by priority.
+/// Records of a service that count, and endpoints that come of them: the first ones by priority.
 const MAX_RECORDS: usize = 1024;
 /// How much less a record of weight 0 gets than one of weight 1, where there are both: "a very small chance".
 const SMALL: u32 = 100;
@@ -155,6 +155,7 @@ impl Memory {
             |record: &Record, address: &IpAddr| Found { address: *address, record: Some(record.clone()) };
         let all = self.records.iter();
         all.flat_map(|record| addresses(record).map(|address| at(record, address)).collect::<Vec<_>>())
+            .take(MAX_RECORDS)
             .collect()
     }
 }
@@ -171,11 +172,17 @@ pub(super) fn endpoints(spec: &EndpointSpec, found: &[Found]) -> Vec<ResolvedEnd
     let priorities: BTreeSet<u16> = records().map(|record| record.priority).collect();
     let group =
         |record: &Record| priorities.iter().position(|one| *one == record.priority).unwrap_or_default();
+    let weighs: BTreeSet<(u16, bool)> =
+        records().map(|record| (record.priority, record.weight > 0)).collect();
+    let mut seen = HashSet::new();
     let mut resolved: Vec<ResolvedEndpoint> = Vec::new();
     for one in found {
         let Some(record) = &one.record else { continue };
-        let same = || records().filter(|other| other.priority == record.priority);
-        let mixed = same().any(|other| other.weight == 0) && same().any(|other| other.weight > 0);
+        // Two hosts at one address are one endpoint.
+        if !seen.insert((one.address, record.port)) {
+            continue;
+        }
+        let mixed = [false, true].iter().all(|any| weighs.contains(&(record.priority, *any)));
         let weight = match (record.weight, mixed) {
             (0, _) => 1,
             (weight, false) => u32::from(weight),
@@ -191,10 +198,7 @@ pub(super) fn endpoints(spec: &EndpointSpec, found: &[Found]) -> Vec<ResolvedEnd
             host: named.into(),
             ..endpoint
         };
-        // Two hosts at one address are one endpoint.
-        if !resolved.iter().any(|other| other.address == endpoint.address) {
-            resolved.push(endpoint);
-        }
+        resolved.push(endpoint);
     }
     resolved
 }
