@@ -60,7 +60,8 @@ impl Board {
         let mut before: HashMap<Arc<str>, Shown> =
             inner.shown.drain(..).map(|shown| (shown.spec.name.clone(), shown)).collect();
         for spec in clusters {
-            let (endpoints, removed) = (discovery.endpoints(spec), discovery.removed(spec));
+            // What workers have: a name may resolve to others since, which they are about to be told.
+            let (endpoints, removed) = (spec.resolved.clone(), discovery.removed(spec));
             let before = before.remove(&spec.name);
             let updates = before.as_ref().map(|before| before.updates).unwrap_or_default();
             let shown = Shown { spec: spec.clone(), endpoints, removed, updates };
