@@ -21,6 +21,9 @@ use super::event::Event;
 const QUIET: Duration = Duration::from_millis(100);
 /// Or after so long, if it never gets quiet.
 const LONGEST: Duration = Duration::from_secs(1);
+/// How often files are looked at without a hint: nobody tells of folders that were replaced or came to be after the start,
+/// nor of where a symbolic link leads.
+const WITHOUT_HINT: Duration = Duration::from_secs(5);
 /// Files of a folder that are looked at; a config may include new ones by a pattern.
 const MAX_LISTED: usize = 10_000;
 
@@ -49,7 +52,11 @@ impl Watch {
         let mut watcher = notify::recommended_watcher(hint)?;
         let place = Place::of(files);
         for folder in &place.folders {
-            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+                // It may yet be made; the files in it are looked at in any case.
+                Err(_) if !folder.exists() => {}
+                watched => watched?,
+            }
         }
         let looked_at = place.clone();
         let look = move || looked_at.look(seen, &hinted, &told);
@@ -116,7 +123,7 @@ impl Place {
         Self { files: files.iter().cloned().collect(), folders }
     }
 
-    /// Looks now and after each hint, until the watcher is gone.
+    /// Looks now, after each hint, and every [`WITHOUT_HINT`], until the watcher is gone.
     fn look(&self, mut seen: Fingerprint, hinted: &Receiver<()>, (events, changed): &Told) {
         loop {
             let now = self.fingerprint();
@@ -126,8 +133,9 @@ impl Place {
                     return;
                 }
             }
-            if hinted.recv().is_err() || !settle(hinted) {
-                return;
+            match hinted.recv_timeout(WITHOUT_HINT) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) if settle(hinted) => {}
+                _ => return,
             }
         }
     }
