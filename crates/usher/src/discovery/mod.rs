@@ -142,15 +142,22 @@ impl Discovery {
         plan::plan(known, edit)
     }
 
-    /// Does what was planned.
+    /// Does what was planned. Gives the addresses that it took out.
     pub(crate) fn apply(
         &mut self,
-        cluster: &str,
+        cluster: &ClusterSpec,
         plan: Plan,
         clusters: &[Arc<ClusterSpec>],
-    ) -> io::Result<()> {
-        self.hand.set(cluster, plan.changes);
-        self.follow_names(clusters)
+    ) -> io::Result<Vec<String>> {
+        let addresses = |discovery: &Self| -> HashSet<String> {
+            discovery.endpoints(cluster).iter().map(|one| one.address.to_string()).collect()
+        };
+        let before = addresses(self);
+        self.hand.set(&cluster.name, plan.changes);
+        // Before names are waited for: what they leave out for a moment was not taken out by hand.
+        let after = addresses(self);
+        self.follow_names(clusters)?;
+        Ok(before.difference(&after).cloned().collect())
     }
 
     /// What the process that takes over could not find out: what administrators added and removed, and what files said that

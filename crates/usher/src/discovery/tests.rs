@@ -35,11 +35,13 @@ fn built(text: &str) -> Built {
 struct Stage {
     discovery: Discovery,
     clusters: Vec<Arc<ClusterSpec>>,
+    /// What the last edit took out.
+    gone: Vec<String>,
 }
 
 impl Stage {
     fn new(text: &str) -> Self {
-        let mut stage = Self { discovery: Discovery::new(|_| {}), clusters: Vec::new() };
+        let mut stage = Self { discovery: Discovery::new(|_| {}), clusters: Vec::new(), gone: Vec::new() };
         stage.reload(text);
         stage
     }
@@ -68,7 +70,9 @@ impl Stage {
         let told = |(at, why): (String, String)| format!("{at}: {why}");
         let plan = plan.map_err(|all| all.into_iter().map(told).collect::<Vec<_>>())?;
         let settings = plan.settings.clone();
-        self.discovery.apply("app", plan, &self.clusters).unwrap();
+        let app = self.clusters.iter().find(|one| *one.name == *"app").unwrap().clone();
+        self.gone = self.discovery.apply(&app, plan, &self.clusters).unwrap();
+        self.gone.sort();
         Ok(settings)
     }
 
@@ -88,6 +92,7 @@ fn endpoints_are_added_and_removed_by_hand() {
     let drain = EndpointChange { endpoint: "10.0.0.3:80".into(), state: Some(Wanted::Drain), weight: None };
     assert_eq!(settings, [drain]);
     assert_eq!(stage.shown("app"), "3*1 8*1 9*2");
+    assert_eq!(stage.gone, ["10.0.0.1:80", "10.0.0.2:80"]);
     assert_eq!(stage.shown("app [version=2]"), "3*1 9*2", "parts have what has their labels");
     assert_eq!(stage.discovery.removed(stage.named("app")), ["10.0.0.1:80", "10.0.0.2:80"]);
     // One of the config comes back as it was; one that was added is simply gone.
@@ -119,7 +124,7 @@ fn another_process_goes_on_with_what_was_changed_by_hand() {
     let mut stage = Stage::new(CONFIG);
     stage.patch(r#"{"add": [{"address": "10.0.0.9:80", "weight": 2}], "remove": ["10.0.0.1:80"]}"#);
     let messages = stage.discovery.bequeath();
-    let mut next = Stage { discovery: Discovery::new(|_| {}), clusters: Vec::new() };
+    let mut next = Stage { discovery: Discovery::new(|_| {}), clusters: Vec::new(), gone: Vec::new() };
     next.discovery.inherit(&messages);
     next.discovery.inherit(&[serde_json::json!({"cluster": "app", "add": 5}), serde_json::json!([])]);
     next.reload(CONFIG);
@@ -208,7 +213,7 @@ fn a_file_counts_while_it_is_sound() {
         assert_eq!(stage.shown("app"), "1*1 2*5 3*1 4*1 5*1", "{bad}");
     }
     // One that takes over now cannot read it either.
-    let mut next = Stage { discovery: Discovery::new(|_| {}), clusters: Vec::new() };
+    let mut next = Stage { discovery: Discovery::new(|_| {}), clusters: Vec::new(), gone: Vec::new() };
     next.discovery.inherit(&stage.discovery.bequeath());
     next.reload(&config);
     assert_eq!(next.shown("app"), "1*1 2*5 3*1 4*1 5*1");

@@ -4,6 +4,7 @@
 use std::sync::{Arc, mpsc};
 
 use usher_api::clusters::{Edit, Refused, Versioned};
+use usher_api::standing::Out;
 use usher_engine::snapshot::{ClusterSpec, ResolvedEndpoint};
 
 use super::control::Control;
@@ -63,10 +64,12 @@ impl Control {
         self.clusters.compare(cluster, edit.expected.as_deref())?;
         let mut plan = self.discovery.plan(spec, edit).map_err(Refused::Wrong)?;
         let settings = std::mem::take(&mut plan.settings);
-        let applied = self.discovery.apply(cluster, plan, &clusters);
-        applied.map_err(|error| Refused::Busy(format!("cannot start resolving names: {error}")))?;
+        let applied = self.discovery.apply(spec, plan, &clusters);
+        let gone =
+            applied.map_err(|error| Refused::Busy(format!("cannot start resolving names: {error}")))?;
         // Workers look at that when they are told of the endpoints: both are one to them.
         let mut done = self.clusters.set(cluster, &settings);
+        release(spec, &gone);
         let family = family(&clusters, cluster);
         let renewed = self.renew(&family, None);
         if renewed.is_empty() {
@@ -134,6 +137,18 @@ impl Control {
             }
         }
         None
+    }
+}
+
+/// Takes back what was set of endpoints that were taken out by hand: if they come back, they are new ones. Without that, they
+/// are forgotten with all that is known of them.
+fn release(spec: &ClusterSpec, gone: &[String]) {
+    let standings = &spec.standings;
+    for standing in gone.iter().map(|address| standings.of(address)) {
+        for why in [Out::Draining, Out::Disabled] {
+            standings.set_silently(&standing, why, false, 0);
+        }
+        standings.set_weight_silently(&standing, None);
     }
 }
 
