@@ -45,6 +45,10 @@ async fn alias(resolver: SocketAddr, name: &str) -> Option<String> {
     let servers = servers_of(resolver, parents(parent)).await.ok()?;
     for server in servers.into_iter().take(MAX_SERVERS) {
         let Ok(answer) = ask(server, name, TYPE_CNAME, false).await else { continue };
+        // Neither an answer nor that there is no such name: it cannot or will not say, and another one may.
+        if !matches!(answer.code, 0 | 3) {
+            continue;
+        }
         let target = alias_in(&answer, name)?;
         // One for all names of the parent that have no record of their own (RFC 4592), such as `*.example.com` to where a
         // site is hosted, is not meant: what is written at the name itself counts instead of it.
