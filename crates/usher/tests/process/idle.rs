@@ -91,7 +91,10 @@ fn rest_holds_no_end_up() {
 fn connections_through_a_unix_socket_rest_too() {
     let (_endpoint, usher) =
         start(&format!("{CONFIG}[[listener]]\nname = \"unix\"\nbind = \"unix:$DIR/door.sock\"\n"));
-    let mut client = Client::connect(format!("unix:{}", usher.dir().join("door.sock").display())).unwrap();
+    let address = format!("unix:{}", usher.dir().join("door.sock").display());
+    // That the process is there was seen at its first listener.
+    until("the socket to listen", || Client::connect(address.clone()).is_ok());
+    let mut client = Client::connect(address).unwrap();
     for _ in 0..2 {
         assert_eq!(client.get("/").unwrap().status, 200);
         at_rest(&usher, 1);

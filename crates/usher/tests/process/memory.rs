@@ -30,9 +30,13 @@ const CONFIG: &str = "workers = 2\nadmin = \"$ADMIN\"\naccess_log = \"off\"\nmem
     [[route]]\npath = \"/gather\"\nto = \"$ENDPOINT\"\nbuffer_request = \"1MiB\"\n";
 
 fn start(ceiling: &str) -> (Endpoint, Usher) {
+    start_with(&CONFIG.replace("CEILING", ceiling))
+}
+
+fn start_with(config: &str) -> (Endpoint, Usher) {
     let endpoint = Endpoint::start(|_| Reply::ok("small")).unwrap();
     let big = Fountain::start(BIG).unwrap().address().to_string();
-    let usher = usher(&CONFIG.replace("CEILING", ceiling)).endpoint(&endpoint).endpoint_address("big", &big);
+    let usher = usher(config).endpoint(&endpoint).endpoint_address("big", &big);
     (endpoint, usher.start().unwrap())
 }
 
@@ -111,18 +115,20 @@ fn answers(usher: &Usher) -> [(u16, bool); 3] {
 
 #[test]
 fn routes_are_refused_by_their_criticality_and_a_reload_sets_the_ceiling() {
-    let (_endpoint, mut usher) = start("unlimited");
+    // So many workers that even a small build needs more than the lowest ceiling there may be.
+    let config = |ceiling: &str| CONFIG.replace("workers = 2", "workers = 64").replace("CEILING", ceiling);
+    let (_endpoint, mut usher) = start_with(&config("unlimited"));
     let (served, refused) = ((200, false), (503, true));
     assert_eq!(answers(&usher), [served; 3]);
     // The process alone fills the ceiling: to four fifths, and whole.
     for (percent, wanted) in [(83, [refused, served, served]), (99, [refused, refused, served])] {
         let ceiling = status(&usher, "VmRSS") * 100 / percent;
-        reload(&mut usher, &CONFIG.replace("CEILING", &format!("{ceiling}KiB")));
+        reload(&mut usher, &config(&format!("{ceiling}KiB")));
         until(&format!("the answers at {percent} %"), || answers(&usher) == wanted);
         until("a line in the log", || usher.output().contains("shortage: "));
     }
     assert!(action(&usher, "refused_low") > 0 && action(&usher, "refused_normal") > 0);
-    reload(&mut usher, &CONFIG.replace("CEILING", "unlimited"));
+    reload(&mut usher, &config("unlimited"));
     assert_eq!(answers(&usher), [served; 3], "without a ceiling nothing is short");
     assert_eq!(metric(&usher, "usher_shortage_level{of=\"memory\"}"), 0);
 }
