@@ -34,12 +34,15 @@ fn renews_in_time_and_serves_the_old_one_until_then() {
     drop(site);
     world.pass(life * 7 / 10);
     let failure = failed(&manager, "acme:a.example.com", 1);
-    assert_eq!(failure.not_after, Some(first.not_after()));
-    assert_eq!(world.served("a.example.com").unwrap().fingerprint(), first.fingerprint());
+    // Pebble takes an old authorization for one order in a hundred, even when told never to (it demands a random number
+    // from 0 to 99 *above* the share). That order needs no site; the one after it fails.
+    let kept = world.served("a.example.com").unwrap();
+    assert_eq!(failure.not_after, Some(kept.not_after()));
+    assert!(kept.fingerprint() == first.fingerprint() || pebble.orders() > 2, "{}", pebble.log());
     let _site = Site::http(&world, pebble.http);
     world.pass(Duration::from_secs(120));
     let second = eventually("another certificate", || {
-        world.served("a.example.com").filter(|found| found.fingerprint() != first.fingerprint())
+        world.served("a.example.com").filter(|found| found.fingerprint() != kept.fingerprint())
     });
     assert_eq!(second.names(), first.names());
     assert_eq!(pebble.accounts(), 1);
