@@ -79,6 +79,7 @@ const RETRY: &str = r#"
 on = ["connect_failure", "refused_stream", "reset", "timeout", 500, 502, 503, 504]
 per_try = "1s"
 buffer_response = "64KiB"
+hedge = { after = "p95", max = "10%" }
 "#;
 /// … and for clusters.
 const GUARDS: &str = r#"timeouts = { connect = "500ms" }

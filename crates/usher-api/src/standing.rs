@@ -65,12 +65,18 @@ pub struct Standing {
 pub struct Tally {
     /// Failed requests in a row.
     pub in_a_row: AtomicU32,
-    /// Requests since it was last looked at.
+    /// How often it was looked at since it was last judged.
+    pub looks: AtomicU32,
+    /// Requests since it was last judged.
     pub requests: AtomicU32,
     /// Those of them that failed.
     pub failed: AtomicU32,
-    /// The time to the first byte of those that did not, summed up (microseconds).
+    /// Those of them that were given up, as another endpoint had answered before: neither failed nor answered.
+    pub outrun: AtomicU32,
+    /// The time to the first byte of those that did not fail, and of those given up until then, summed up (microseconds).
     pub micros: AtomicU64,
+    /// What that was on average when it was last judged with enough requests (microseconds); 0 if it never was.
+    pub mean: AtomicU64,
 }
 
 impl Default for Standing {

@@ -17,7 +17,8 @@ crate::section! {
         /// within an `interval`, is taken out. `0` does not look at that.
         #[range(0..=1000)]
         pub slower_than: u32 = 0,
-        /// Fewer requests than this within an `interval` say nothing about rate and time.
+        /// Fewer requests than this say nothing about rate and time. An endpoint that has fewer in an `interval` is judged
+        /// by some of them together, up to ten.
         #[range(1..=1_000_000)]
         pub min_requests: u32 = 20,
         /// How often rate and time are looked at.

@@ -15,6 +15,10 @@ use usher_config::config::Outliers;
 
 use crate::snapshot::ClusterSpec;
 
+/// Who has too few requests to be judged in an interval has this many: a balancer that looks at times sends a slow endpoint
+/// next to none, and that shall not be what keeps it in.
+const MOST_INTERVALS: u32 = 10;
+
 /// Notes what became of a request: the time to its first byte (microseconds), none if it failed.
 pub(super) fn note(
     spec: &ClusterSpec,
@@ -47,6 +51,7 @@ pub(super) fn note(
 pub(super) fn note_slow(spec: &ClusterSpec, standing: &Standing, micros: u64) {
     if spec.outliers.is_some() {
         standing.tally.requests.fetch_add(1, Relaxed);
+        standing.tally.outrun.fetch_add(1, Relaxed);
         standing.tally.micros.fetch_add(micros, Relaxed);
     }
 }
@@ -125,38 +130,59 @@ fn let_in(spec: &ClusterSpec, now: u64) {
     }
 }
 
-/// What the requests of an interval say about an endpoint.
+/// What the requests of an interval, or of some, say about an endpoint.
 struct Interval {
     requests: u64,
     failed: u64,
+    outrun: u64,
     micros: u64,
 }
 
 impl Interval {
-    fn take(standing: &Standing) -> Self {
+    /// None where there is too little to say anything: it goes on.
+    fn take(standing: &Standing, limits: &Outliers) -> Option<Self> {
         let tally = &standing.tally;
-        Self {
+        let looks = tally.looks.fetch_add(1, Relaxed).saturating_add(1);
+        if tally.requests.load(Relaxed) < limits.min_requests && looks < MOST_INTERVALS {
+            return None;
+        }
+        tally.looks.store(0, Relaxed);
+        let own = Self {
             requests: tally.requests.swap(0, Relaxed).into(),
             failed: tally.failed.swap(0, Relaxed).into(),
+            outrun: tally.outrun.swap(0, Relaxed).into(),
             micros: tally.micros.swap(0, Relaxed),
+        };
+        if own.is_enough(limits) {
+            tally.mean.store(own.mean().map_or(0, |mean| mean.max(1)), Relaxed);
         }
+        Some(own)
     }
 
+    fn is_enough(&self, limits: &Outliers) -> bool {
+        self.requests >= u64::from(limits.min_requests)
+    }
+
+    /// How long a response takes to begin, on average (microseconds): the time that all were waited for, by those that came.
+    /// Of one that was given up it is known only that it took longer; that way it counts as much as it should (the
+    /// maximum likelihood for censored times; without it, second tries would hide what they make up for).
     fn mean(&self) -> Option<u64> {
-        self.micros.checked_div(self.requests.saturating_sub(self.failed))
+        let answered = self.requests.saturating_sub(self.failed + self.outrun);
+        self.micros.checked_div(if self.outrun > 0 { answered.max(1) } else { answered })
     }
 }
 
-/// Takes those out that failed too often or took too long within an interval.
+/// Takes those out that failed too often or took too long.
 fn judge(spec: &ClusterSpec, limits: &Outliers, all: &[(String, Arc<Standing>)], now: u64) {
-    let intervals: Vec<Interval> = all.iter().map(|(_, standing)| Interval::take(standing)).collect();
+    let intervals: Vec<_> = all.iter().map(|(_, standing)| Interval::take(standing, limits)).collect();
+    // Not everybody's interval ends now: of the others, the last one counts.
+    let means: Vec<u64> = all
+        .iter()
+        .map(|(_, one)| if one.is(Out::Ejected) { 0 } else { one.tally.mean.load(Relaxed) })
+        .collect();
     for (index, ((address, standing), own)) in all.iter().zip(&intervals).enumerate() {
-        let others = intervals.iter().enumerate().filter(|(other, _)| *other != index);
-        let means: Vec<u64> = others
-            .filter(|(_, one)| one.requests >= u64::from(limits.min_requests))
-            .filter_map(|(_, one)| one.mean())
-            .collect();
-        match verdict(own, &means, limits) {
+        let Some(own) = own else { continue };
+        match verdict(own, usual(&means, index), limits) {
             Some(why) => eject(spec, (address, standing), &why, now),
             None if !standing.is(Out::Ejected) && own.requests > 0 && own.failed == 0 => {
                 // A good interval makes up for one ejection.
@@ -168,20 +194,30 @@ fn judge(spec: &ClusterSpec, limits: &Outliers, all: &[(String, Arc<Standing>)],
     }
 }
 
-/// Why an endpoint is to be left out; `others` are the mean times of the others (microseconds).
-fn verdict(own: &Interval, others: &[u64], limits: &Outliers) -> Option<String> {
-    let Interval { requests, failed, .. } = own;
-    if *requests < u64::from(limits.min_requests) {
+/// What the others but this one take on average (microseconds), as far as it is known (not 0).
+fn usual(means: &[u64], index: usize) -> Option<u64> {
+    let others = means.iter().enumerate().filter(|(other, mean)| *other != index && **mean > 0);
+    let (sum, count) = others.fold((0, 0), |(sum, count), (_, mean)| (sum + mean, count + 1));
+    u64::checked_div(sum, count)
+}
+
+/// Why an endpoint is to be left out; `usual` is the mean time of the others (microseconds).
+fn verdict(own: &Interval, usual: Option<u64>, limits: &Outliers) -> Option<String> {
+    if !own.is_enough(limits) {
         return None;
     }
+    let Interval { requests, failed, .. } = own;
     let rate = u64::from(limits.failure_rate.millionths());
     if *failed > 0 && failed * 1_000_000 >= requests * rate && rate < 1_000_000 {
         return Some(format!("{failed} of {requests} requests failed"));
     }
-    let (mean, usual) = (own.mean()?, others.iter().sum::<u64>().checked_div(others.len() as u64)?);
+    let (mean, usual) = (own.mean()?, usual?);
     let slow = limits.slower_than > 0 && mean > usual.saturating_mul(limits.slower_than.into());
     slow.then(|| {
         let (mean, usual) = (mean as f64 / 1e3, usual as f64 / 1e3);
         format!("responses begin after {mean:.1} ms, those of the others after {usual:.1} ms")
     })
 }
+
+#[cfg(test)]
+mod tests;
