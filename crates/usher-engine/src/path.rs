@@ -43,7 +43,7 @@ pub(crate) enum Answer<S: Transport> {
     /// A response of the proxy itself.
     Own(Box<Reply>),
     /// An endpoint's response; its head is in the exchange.
-    Endpoint(forward::Forwarded<S>),
+    Endpoint(Box<forward::Forwarded<S>>),
 }
 
 /// What becomes of the client's connection.

@@ -57,7 +57,8 @@ use crate::cluster::{Cluster, Lease, Link, Permit};
 use crate::path::Visit;
 use crate::snapshot::{Destination, Route};
 
-/// An endpoint's response, with what is needed to pass on its body.
+/// An endpoint's response, with what is needed to pass on its body. Boxed, as it goes through many hands: each of them would
+/// copy it.
 pub(crate) struct Forwarded<S: Transport> {
     pub connection: Link<S>,
     pub lease: Lease<S>,
@@ -81,7 +82,7 @@ pub(crate) async fn run<D: Dialer>(
     exchange: &mut Exchange,
     down: &mut impl Downstream,
     (route, destination): (&Route, &Destination),
-) -> Result<Forwarded<D::Stream>, Error> {
+) -> Result<Box<Forwarded<D::Stream>>, Error> {
     let (cluster, permit) = circuit::enter(visit, exchange, destination)?;
     let clock = Clock::new(visit, exchange, (&route.retry, destination));
     let towards = Towards { cluster: &cluster, permit: permit.as_ref(), clock: &clock, route, destination };
@@ -106,7 +107,7 @@ async fn send<D: Dialer>(
     exchange: &mut Exchange,
     down: &mut impl Downstream,
     towards: &Towards<'_, D::Stream>,
-) -> Result<Forwarded<D::Stream>, Error> {
+) -> Result<Box<Forwarded<D::Stream>>, Error> {
     let Towards { cluster, permit, clock, route, destination } = *towards;
     cluster.asked(visit.worker.deadlines.coarse_millis());
     let mut payload = Payload::new(exchange, visit.facts.framing, &route.retry);

@@ -170,6 +170,8 @@ fn a_full_pipe_waits_for_room_and_an_empty_socket_for_data() {
         while pipe.len() + 1 < pieces {
             assert_eq!(poll_fn(|cx| right.poll_splice_in(cx, &mut pipe, 1)).await.expect("moved"), 1);
         }
+        // So that it is not the runtime that lets others have a turn.
+        tokio::task::yield_now().await;
         let pending = poll_fn(|cx| Poll::Ready(right.poll_splice_in(cx, &mut pipe, 1).is_pending())).await;
         assert!(pending && pipe.is_full());
         poll_fn(|cx| sink.poll_splice_out(cx, &mut pipe, usize::MAX, false)).await.expect("moved");

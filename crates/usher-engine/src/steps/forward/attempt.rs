@@ -48,14 +48,19 @@ pub(super) struct Headed<S: Transport> {
 }
 
 impl<S: Transport> Headed<S> {
-    pub(super) fn with(self, lease: Lease<S>, cluster: Rc<Cluster<S>>, mut payload: Payload) -> Forwarded<S> {
+    pub(super) fn with(
+        self,
+        lease: Lease<S>,
+        cluster: Rc<Cluster<S>>,
+        mut payload: Payload,
+    ) -> Box<Forwarded<S>> {
         let Self {
             connection, request_body, framing, persistent, idle, first_byte_micros, under_way, ..
         } = self;
         payload.answered();
         let is_left = request_body.is_some() || payload.ahead.is_some();
         let payload = is_left.then(|| Box::new(payload));
-        Forwarded {
+        Box::new(Forwarded {
             connection,
             lease,
             cluster,
@@ -66,7 +71,7 @@ impl<S: Transport> Headed<S> {
             idle,
             first_byte_micros,
             _under_way: under_way,
-        }
+        })
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn judge<D: Dialer, S: Transport>(
     visit: &Visit<'_, D>,
     cluster: &Cluster<S>,
     permit: Option<Permit>,
-    (sent, exchange, clock): (&Result<Forwarded<S>, Error>, &Exchange, &Clock<'_>),
+    (sent, exchange, clock): (&Result<Box<Forwarded<S>>, Error>, &Exchange, &Clock<'_>),
 ) {
     if permit.is_none() {
         return;

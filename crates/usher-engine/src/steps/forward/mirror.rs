@@ -255,7 +255,7 @@ async fn read_away<D: Dialer>(
     let patience = relay::Patience { endpoint: forwarded.idle, client: patience::body_idle(visit, route) };
     let reading = relay::response(visit, &mut nobody, &mut forwarded.connection, bodies, patience);
     let read = timeout_at(end, reading).await;
-    let Forwarded { connection, lease, cluster, persistent, .. } = forwarded;
+    let Forwarded { connection, lease, cluster, persistent, .. } = *forwarded;
     cluster.release(&lease, micros);
     match read {
         Err(_) => return MirrorOutcome::Timeout,

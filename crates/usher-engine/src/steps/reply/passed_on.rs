@@ -19,7 +19,7 @@ pub(super) async fn send<D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &mut Exchange,
     down: &mut impl Downstream,
-    mut forwarded: Forwarded<D::Stream>,
+    mut forwarded: Box<Forwarded<D::Stream>>,
 ) -> End {
     let begun = visit.worker.deadlines.coarse_millis();
     let micros = Some(forwarded.first_byte_micros).filter(|_| !is_failure(exchange.response.status));
@@ -116,8 +116,8 @@ async fn cut_short<D: Dialer>(
 }
 
 /// Puts the connection to the endpoint into its pool, or closes it.
-fn give_back<S: usher_net::Transport>(forwarded: Forwarded<S>, complete: bool, broke: bool) {
-    let Forwarded { connection, lease, cluster, persistent, first_byte_micros, .. } = forwarded;
+fn give_back<S: usher_net::Transport>(forwarded: Box<Forwarded<S>>, complete: bool, broke: bool) {
+    let Forwarded { connection, lease, cluster, persistent, first_byte_micros, .. } = *forwarded;
     // That a client hangs up says nothing about the endpoint.
     cluster.release(&lease, (!broke).then_some(first_byte_micros));
     if complete
