@@ -47,6 +47,8 @@ const CONNECTIONS: usize = 1;
 const AHEAD: &str = "16384";
 /// How often resident memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// The priority of who measures.
+const FIRST: i32 = -15;
 /// How long the crowd has to gather.
 const GATHERING: Duration = Duration::from_secs(10);
 /// How long a proxy may take to answer for the first time.
@@ -89,7 +91,9 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     usher_net::raise_open_files()?;
     let endpoint = Endpoint::start_with(&options, &["--send-buffer", AHEAD])?;
     // Whoever behaves has an endpoint of its own: how the other one bears the crowd is not what is measured.
+    come_first(true);
     let own = Endpoint::start_with(&options, &[])?;
+    come_first(false);
     let to = (own.addresses.http, endpoint.addresses.http);
     let outcomes = [
         stage("alone", &setting.memory, 0, (&setting, &options, to))?,
@@ -116,12 +120,14 @@ fn stage(
     let mut load = Load::open(proxy.plain, CONNECTIONS)?;
     load.at_rate(&job, RATE, Duration::from_secs(1))?;
     let crowd = (clients > 0).then(|| Gathered::start(&proxy, clients)).transpose()?;
+    come_first(true);
     if crowd.is_some() {
         load.at_rate(&job, RATE, GATHERING)?;
     }
     let sampler = Sampler::start(proxy.process.id());
     let taken = load.at_rate(&job, RATE, setting.length)?;
     let sampled = sampler.stop() as f64 / 1024.0;
+    come_first(false);
     let (standing, ended) = crowd.map_or((0, 0), Gathered::stop);
     if let Some(error) = &taken.batch.first_error {
         eprintln!("  the first error: {error}");
@@ -138,6 +144,12 @@ fn stage(
         ended,
         actions: proxy.actions()?,
     })
+}
+
+/// Whether this thread, and whom it starts, is served before others on its core: the crowd and its endpoint would be on
+/// other machines, and not in the way of whoever measures. Without the right to do so, it is measured as it is.
+fn come_first(first: bool) {
+    let _ = rustix::process::setpriority_process(None, if first { FIRST } else { 0 });
 }
 
 /// Usher with this ceiling, on the proxy's core.

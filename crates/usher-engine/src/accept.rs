@@ -18,6 +18,8 @@ use crate::worker::{Refused, Worker};
 
 pub use datagrams::run as run_quic;
 
+/// Connections that are taken before others have a turn: each begins with some work.
+const AT_ONCE: u32 = 16;
 /// Pause after the system ran out of descriptors or memory.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that a listener of a worker takes in each tick of 50 ms while the process is short of memory.
@@ -69,6 +71,7 @@ pub async fn run<D: Dialer>(
     let door =
         Door { listener: spec, index, peer: None, local, is_fresh: true, is_known: false, session: None };
     let mut pace = Pace::default();
+    let mut in_a_row = 0;
     while !stop.stopped.get() {
         if !pace.allows(&worker) {
             wait_for_room(&stop).await;
@@ -81,6 +84,11 @@ pub async fn run<D: Dialer>(
         };
         if !take(&worker, &idle, &door, accepted).await {
             return;
+        }
+        in_a_row += 1;
+        if in_a_row == AT_ONCE {
+            in_a_row = 0;
+            tokio::task::yield_now().await;
         }
     }
     // Whoever began a handshake is still let in; see `Listener::refuse_new` for what the kernel allows.

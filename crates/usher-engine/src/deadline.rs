@@ -5,17 +5,22 @@
 //! at all of them every [`TICK`]. They pass up to one tick late.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
+/// So many tasks whose time is up are woken before others have a turn: most of them end, and to close a connection with much
+/// on its way is work.
+const AT_ONCE: usize = 8;
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
 const CUT: u64 = 0;
@@ -76,6 +81,9 @@ pub struct Deadlines {
     date: RefCell<DateCache>,
     slots: RefCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
+    /// Whose time is up.
+    due: RefCell<VecDeque<Waker>>,
+    somebody_is_due: Notify,
 }
 
 impl Deadlines {
@@ -88,6 +96,8 @@ impl Deadlines {
             date: RefCell::new(DateCache::new()),
             slots: RefCell::default(),
             free: RefCell::default(),
+            due: RefCell::default(),
+            somebody_is_due: Notify::new(),
         };
         this.update_clock();
         Rc::new(this)
@@ -95,11 +105,41 @@ impl Deadlines {
 
     /// Looks at all deadlines every tick, for as long as it is polled.
     pub async fn run(self: Rc<Self>) {
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.tick();
+        let ticking = async {
+            let mut ticks = tokio::time::interval(TICK);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                self.tick();
+            }
+        };
+        let waking = async {
+            loop {
+                if !self.wake_some() {
+                    self.somebody_is_due.notified().await;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(ticking, waking);
+    }
+
+    /// Wakes some of those whose time is up; false if there is nobody.
+    fn wake_some(&self) -> bool {
+        for number in 0..AT_ONCE {
+            let Some(waker) = self.due.borrow_mut().pop_front() else { return number > 0 };
+            // Out of the borrow: a waker may run anything.
+            waker.wake();
+        }
+        true
+    }
+
+    /// The time of these tasks is up.
+    fn let_pass(&self, wakers: impl IntoIterator<Item = Waker>) {
+        let mut due = self.due.borrow_mut();
+        due.extend(wakers);
+        if !due.is_empty() {
+            self.somebody_is_due.notify_one();
         }
     }
 
@@ -171,13 +211,10 @@ impl Deadlines {
         if number < ranked.len() {
             ranked.select_nth_unstable(number);
         }
-        let mut wakers = Vec::with_capacity(number);
-        for (_, _, index) in &ranked[..number] {
+        self.let_pass(ranked[..number].iter().filter_map(|(_, _, index)| {
             slots[*index].at = CUT;
-            wakers.extend(slots[*index].waker.take());
-        }
-        drop(slots);
-        wakers.into_iter().for_each(Waker::wake);
+            slots[*index].waker.take()
+        }));
         number
     }
 
@@ -190,12 +227,8 @@ impl Deadlines {
     fn tick(&self) {
         self.update_clock();
         let now = self.now.get();
-        let mut due = Vec::new();
-        for slot in self.slots.borrow_mut().iter_mut().filter(|slot| slot.at <= now) {
-            due.extend(slot.waker.take());
-        }
-        // Woken after the borrow ended: a waker may run anything.
-        due.into_iter().for_each(Waker::wake);
+        let mut slots = self.slots.borrow_mut();
+        self.let_pass(slots.iter_mut().filter(|slot| slot.at <= now).filter_map(|slot| slot.waker.take()));
     }
 }
 

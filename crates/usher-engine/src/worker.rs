@@ -168,7 +168,8 @@ impl<D: Dialer> Worker<D> {
                 self.look_at_standings();
             }
         };
-        tokio::join!(deadlines.run(), sweep, self.trim(), self.relieve());
+        let turns = usher_wire::turns::tend(tokio::task::yield_now);
+        tokio::join!(deadlines.run(), sweep, self.trim(), self.relieve(), turns);
     }
 
     /// Gives the system back what a wave of visitors used, when it is over.

@@ -6,6 +6,7 @@
 //! - [`h2`]: HTTP/2, both sides; [`hpack`] and [`huffman`] are its compression of heads.
 //! - [`h3`]: HTTP/3, both sides, over QUIC; [`qpack`] is its compression of heads.
 //! - [`pressure`]: who reads nothing for want of memory.
+//! - [`turns`]: the order in which bodies move, so that a large one is in nobody's way.
 //! - [`upstream`]: what a client's side of every protocol offers.
 //! - [`websocket`]: where messages of a WebSocket begin and end.
 //! - [`pump`]: the one loop that moves a body from a source to a sink, whatever the protocols.
@@ -24,6 +25,7 @@ pub mod pump;
 pub mod qpack;
 #[cfg(test)]
 mod testing;
+pub mod turns;
 pub mod upstream;
 pub mod websocket;
 

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::tls::Secured;
@@ -22,6 +23,9 @@ use crate::worker::Worker;
 
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// So many are woken, or sent away, before others have a turn.
+const AT_ONCE: usize = 16;
 
 /// While the process is short of memory or descriptors: the part of those at rest that is closed at each look, and how
 /// long a rest must be for that.
@@ -91,7 +95,10 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let watching = async {
             let mut ready = Vec::new();
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
-                for number in ready.drain(..) {
+                for (index, number) in ready.drain(..).enumerate() {
+                    if index % AT_ONCE == AT_ONCE - 1 {
+                        yield_now().await;
+                    }
                     // Each that is woken takes memory, and of a stranger nobody knows how much.
                     if shortage::is_full() && !self.is_known(number) {
                         self.spoken_to.borrow_mut().push_back(number);
@@ -122,7 +129,10 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                     shortage::did(Deed::ClosedIdle, more.len() as u64);
                     late.extend(more);
                 }
-                for mut connection in late {
+                for (index, mut connection) in late.into_iter().enumerate() {
+                    if index % AT_ONCE == AT_ONCE - 1 {
+                        yield_now().await;
+                    }
                     self.worker.metrics.connections.idle.decrement();
                     connection.stream.announce_end();
                 }

@@ -49,6 +49,7 @@ fn the_slowest_go_first_and_who_is_fast_or_not_waited_for_stays() {
     assert_eq!(table.cut_slowest(u32::MAX, AFTER), 1);
     assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "nobody else is slow");
     assert_eq!(cut(), [true, true, true, false, false, false, false]);
+    table.wake_some();
     let woken: Vec<usize> = all.iter().map(|(_, count)| count.0.load(Relaxed)).collect();
     assert_eq!(woken, [1, 1, 1, 0, 0, 0, 0]);
     let (ended, _) = &all[0];
@@ -76,4 +77,22 @@ fn setting_a_deadline_forgets_whom_it_waited_for() {
     let (deadline, _) = waiting(&table, Wait::Client(0, 0));
     deadline.set(Duration::from_secs(60));
     assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "it is an endpoint's time now");
+}
+
+#[test]
+fn those_whose_time_is_up_are_woken_some_at_a_time() {
+    let table = Deadlines::new();
+    let all: Vec<_> = (0..3 * AT_ONCE).map(|_| waiting(&table, Wait::Other)).collect();
+    let woken = || all.iter().map(|(_, count)| count.0.load(Relaxed)).sum::<usize>();
+    all.iter().for_each(|(deadline, _)| table.slots.borrow_mut()[deadline.index as usize].at = 0);
+    table.tick();
+    let steps: Vec<usize> = (0..4)
+        .map(|_| {
+            let before = woken();
+            table.wake_some();
+            woken() - before
+        })
+        .collect();
+    assert_eq!(steps, [AT_ONCE, AT_ONCE, AT_ONCE, 0]);
+    assert!(!table.wake_some());
 }

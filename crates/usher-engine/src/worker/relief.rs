@@ -27,7 +27,7 @@ impl<D: Dialer> Worker<D> {
         loop {
             looks.tick().await;
             // Whoever waits for room looks whether there is some, and looks again when the level has fallen.
-            usher_wire::pressure::look_again();
+            usher_wire::pressure::look_again(tokio::task::yield_now).await;
             let level = shortage::level();
             if level >= Level::Tight {
                 self.give_back();

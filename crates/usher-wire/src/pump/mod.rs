@@ -9,11 +9,14 @@ use usher_net::Pipe;
 
 use crate::body::{Sink, Source};
 use crate::error::WireError;
+use crate::turns::{self, Turn};
 
 /// Bodies with at least so many bytes still to come go through a pipe inside the kernel (bytes).
 pub const SPLICE_FROM: u64 = 64 << 10;
 /// Rounds before the loop gives other connections of the thread a turn.
 const ROUNDS: usize = 32;
+/// A body of which so much was moved takes part in [`turns`] (bytes); one that is known to be large, from its beginning.
+const SMALL: u64 = 16 << 10;
 
 /// On which side a transfer failed.
 #[derive(Debug)]
@@ -34,6 +37,9 @@ pub struct Pump {
     limit: Option<u64>,
     no_splice: bool,
     waits_for_sink: bool,
+    /// It waits for its turn before it moves anything.
+    is_large: bool,
+    turn: Turn,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,18 +88,51 @@ impl Pump {
         source: &mut impl Source,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), PumpError>> {
+        if !self.is_large {
+            self.waits_for_sink = false;
+            return self.poll_rounds(cx, source, sink, None);
+        }
+        // Whom it waited for before it waited for its turn is whom it waits for.
+        let most = ready!(self.turn.poll(cx));
         self.waits_for_sink = false;
+        self.poll_rounds(cx, source, sink, Some(most))
+    }
+
+    /// Moves at most about `most` bytes; without a number, until it is found to be large.
+    fn poll_rounds(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+        sink: &mut impl Sink,
+        mut most: Option<u64>,
+    ) -> Poll<Result<(), PumpError>> {
         for _ in 0..ROUNDS {
             if self.limit.is_some_and(|limit| self.moved > limit) {
                 return Poll::Ready(Err(PumpError::Source(WireError::TooLarge)));
             }
             match self.state {
                 State::Moving => {
-                    if self.may_splice(cx, source, sink) {
-                        ready!(self.poll_splice(cx, source, sink))?;
-                    } else {
-                        ready!(self.poll_copy(cx, source, sink))?;
+                    let splices = self.may_splice(cx, source, sink);
+                    let left = match most {
+                        Some(left) => left,
+                        None if self.is_large => ready!(self.turn.poll(cx)),
+                        None => u64::MAX,
+                    };
+                    if left == 0 {
+                        break;
                     }
+                    let before = self.moved;
+                    let moved = if splices {
+                        self.poll_splice(cx, source, sink, left)
+                    } else {
+                        self.poll_copy(cx, source, sink)
+                    };
+                    if self.is_large {
+                        turns::spend(self.moved - before);
+                        most = Some(left.saturating_sub(self.moved - before));
+                    }
+                    self.is_large |= self.moved >= SMALL;
+                    ready!(moved)?;
                 }
                 State::Finishing => {
                     self.waits_for_sink = true;
@@ -146,6 +185,7 @@ impl Pump {
             return true;
         }
         let Some(left) = source.plain().map(|plain| plain.left) else { return false };
+        self.is_large |= left >= SPLICE_FROM;
         if self.no_splice || left < SPLICE_FROM && self.pipe.is_none() {
             return false;
         }
@@ -165,6 +205,7 @@ impl Pump {
         cx: &mut Context<'_>,
         source: &mut impl Source,
         sink: &mut impl Sink,
+        share: u64,
     ) -> Poll<Result<(), PumpError>> {
         let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         let mut waits = false;
@@ -172,7 +213,7 @@ impl Pump {
         if let Some(plain) = source.plain() {
             left = plain.left;
             if !pipe.is_full() {
-                let max = usize::try_from(plain.left)
+                let max = usize::try_from(plain.left.min(share))
                     .unwrap_or(usize::MAX)
                     .min(pipe.capacity().saturating_sub(pipe.len()).max(1));
                 match plain.stream.poll_splice_in(cx, pipe, max) {

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 
 use super::keys::{MAX_OVERHEAD, MAX_PLAIN};
+use super::output::RESERVED;
 use crate::shortage;
 
 /// How much is read or written at once: four records of the largest size, and never less than one.
 pub(super) const BUFFER: usize = 4 * (MAX_PLAIN + MAX_OVERHEAD) + 1024;
-/// How much is written at once while the process is short of memory: its clients may be slow to take it.
-const TIGHT: usize = 4 << 10;
+/// How much is written at once while the process is short of memory: its clients may be slow to take it. As much as is
+/// read at once then, so that it is one record.
+const TIGHT: usize = (4 << 10) + RESERVED + MAX_OVERHEAD;
 /// How many are kept per thread.
 const IDLE: usize = 16;
 

@@ -8,7 +8,7 @@ use super::keys::{APPLICATION_DATA, Keys, MAX_OVERHEAD, MAX_PLAIN, Plain};
 use crate::transport::Transport;
 
 /// What is always left for messages of ours: an answer to a new key, an alert, and the end.
-const RESERVED: usize = 4 * (MAX_OVERHEAD + 8);
+pub(super) const RESERVED: usize = 4 * (MAX_OVERHEAD + 8);
 
 /// What is sealed and not sent yet.
 pub(super) struct Output {

@@ -1,0 +1,173 @@
+//! Turns of the flows of a thread: those that move much wait for each other, so that nobody else waits for them.
+//!
+//! The runtime runs what is ready in order of coming. With thousands of downloads ready at once, a small request would
+//! stand behind all of them at each of its steps. So a body that is not small takes part in turns: in each, a few flows
+//! move a share each, and between two turns the runtime sees what else has come (deficit round robin, Shreedhar and
+//! Varghese 1995, with the event loop itself as one of the flows).
+//!
+//! Where nobody tends the turns of a thread ([`tend`]), nobody waits.
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+/// What all flows may move within a turn while none waits for the next (bytes). Some 100 µs of work.
+const ALONE: u64 = 512 << 10;
+/// How many flows have a turn together where more of them wait, and what each may move then (bytes).
+const FLOWS: usize = 4;
+const SHARE: u64 = 64 << 10;
+
+thread_local! {
+    static TURNS: RefCell<Turns> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Turns {
+    /// Somebody begins the next turn.
+    is_tended: bool,
+    /// Bytes that were moved in this turn.
+    moved: u64,
+    /// Flows that wait, by number from `first` on; those that have gone are empty.
+    waiting: VecDeque<Option<Waker>>,
+    first: u64,
+    /// What each of the flows of this turn may move (bytes).
+    share: u64,
+    /// Who begins the next turn, while nobody needs one.
+    tender: Option<Waker>,
+}
+
+impl Turns {
+    /// Waits for another turn, by the number that was given before.
+    fn wait(&mut self, number: Option<u64>, waker: &Waker) -> u64 {
+        let known = number.and_then(|number| self.waiting.get_mut((number - self.first) as usize));
+        match (number, known) {
+            (Some(number), Some(place)) => {
+                if !place.as_ref().is_some_and(|before| before.will_wake(waker)) {
+                    *place = Some(waker.clone());
+                }
+                number
+            }
+            _ => {
+                self.waiting.push_back(Some(waker.clone()));
+                self.first + self.waiting.len() as u64 - 1
+            }
+        }
+    }
+
+    /// Begins a turn: who has it.
+    fn next(&mut self) -> [Option<Waker>; FLOWS] {
+        let mut flows = [const { None }; FLOWS];
+        let mut count = 0;
+        while count < FLOWS
+            && let Some(flow) = self.waiting.pop_front()
+        {
+            self.first += 1;
+            if flow.is_some() {
+                flows[count] = flow;
+                count += 1;
+            }
+        }
+        self.moved = 0;
+        self.share = if count > 1 { SHARE } else { ALONE };
+        flows
+    }
+}
+
+/// A flow's place among those that wait.
+#[derive(Debug, Default)]
+pub struct Turn {
+    number: Option<u64>,
+}
+
+impl Turn {
+    /// Ready when the flow may move something: at most how much (bytes). Says [`spend`] then.
+    pub fn poll(&mut self, cx: &Context<'_>) -> Poll<u64> {
+        TURNS.with(|turns| {
+            let turns = &mut *turns.borrow_mut();
+            if !turns.is_tended {
+                self.number = None;
+                return Poll::Ready(ALONE);
+            }
+            if self.number.take_if(|number| *number < turns.first).is_some() {
+                return Poll::Ready(turns.share);
+            }
+            if self.number.is_none() && turns.waiting.is_empty() && turns.moved < ALONE {
+                return Poll::Ready(ALONE - turns.moved);
+            }
+            self.number = Some(turns.wait(self.number, cx.waker()));
+            if let Some(tender) = turns.tender.take() {
+                tender.wake();
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        // As the thread ends, its turns may have ended before.
+        let gone = TURNS.try_with(|turns| {
+            let mut turns = turns.try_borrow_mut().ok()?;
+            let at = usize::try_from(number.checked_sub(turns.first)?).ok()?;
+            turns.waiting.get_mut(at)?.take()
+        });
+        drop(gone);
+    }
+}
+
+/// Notes that so much was moved.
+pub fn spend(bytes: u64) {
+    TURNS.with(|turns| turns.borrow_mut().moved += bytes);
+}
+
+/// Begins one turn after the other for the flows of this thread, for as long as it is polled. What `pause` gives is ready
+/// when the runtime has looked what else there is to do.
+pub async fn tend(pause: impl AsyncFn()) {
+    let _tended = Tended::begin();
+    loop {
+        poll_fn(|cx| {
+            TURNS.with(|turns| {
+                let turns = &mut *turns.borrow_mut();
+                if !turns.waiting.is_empty() {
+                    return Poll::Ready(());
+                }
+                turns.tender = Some(cx.waker().clone());
+                Poll::Pending
+            })
+        })
+        .await;
+        pause().await;
+        let flows = TURNS.with(|turns| turns.borrow_mut().next());
+        // Out of the borrow: a waker may run anything.
+        flows.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+/// While it lives, turns are tended.
+struct Tended;
+
+impl Tended {
+    fn begin() -> Self {
+        TURNS.with(|turns| turns.borrow_mut().is_tended = true);
+        Self
+    }
+}
+
+impl Drop for Tended {
+    fn drop(&mut self) {
+        // Nobody begins another turn: nobody waits for one.
+        let waiting = TURNS.try_with(|turns| {
+            let mut turns = turns.borrow_mut();
+            turns.is_tended = false;
+            turns.tender = None;
+            turns.first += turns.waiting.len() as u64;
+            std::mem::take(&mut turns.waiting)
+        });
+        waiting.into_iter().flatten().flatten().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,124 @@
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tokio::task::{LocalSet, spawn_local, yield_now};
+
+use super::*;
+use crate::testing::run;
+
+/// Moves `bytes` in turns, and counts what it moved.
+async fn flow(mut bytes: u64, moved: Rc<Cell<u64>>) {
+    let mut turn = Turn::default();
+    while bytes > 0 {
+        let most = poll_fn(|cx| turn.poll(cx)).await;
+        let now = most.min(bytes);
+        spend(now);
+        bytes -= now;
+        moved.set(moved.get() + now);
+        yield_now().await;
+    }
+}
+
+/// Runs in a set of tasks whose turns are tended.
+fn tended(test: impl Future<Output = ()> + 'static) {
+    run(async {
+        let set = LocalSet::new();
+        set.spawn_local(tend(yield_now));
+        set.run_until(test).await;
+    });
+}
+
+#[test]
+fn nobody_waits_where_nobody_tends() {
+    run(async {
+        let moved = Rc::default();
+        flow(100 * ALONE, Rc::clone(&moved)).await;
+        assert_eq!(moved.get(), 100 * ALONE);
+    });
+}
+
+#[test]
+fn a_flow_alone_has_turn_after_turn() {
+    tended(async {
+        let moved = Rc::default();
+        flow(100 * ALONE, Rc::clone(&moved)).await;
+        assert_eq!(moved.get(), 100 * ALONE);
+    });
+}
+
+#[test]
+fn many_flows_leave_room_for_others() {
+    const MANY: usize = 1000;
+    tended(async {
+        let moved: Vec<Rc<Cell<u64>>> = (0..MANY).map(|_| Rc::default()).collect();
+        let flows: Vec<_> = moved.iter().map(|moved| spawn_local(flow(4 * SHARE, moved.clone()))).collect();
+        let all = || moved.iter().map(|moved| moved.get()).sum::<u64>();
+        yield_now().await;
+        // Those that came before others waited had the first turn.
+        let mut before = all();
+        assert!(before <= ALONE, "{before}");
+        while all() < 4 * SHARE * MANY as u64 {
+            // What is small comes again after this: meanwhile no more than two turns may have passed.
+            yield_now().await;
+            assert!(all() - before <= 2 * FLOWS as u64 * SHARE, "{} at once", all() - before);
+            before = all();
+        }
+        for flow in flows {
+            flow.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn turns_are_fair() {
+    const MANY: usize = 50;
+    tended(async {
+        let moved: Vec<Rc<Cell<u64>>> = (0..MANY).map(|_| Rc::default()).collect();
+        let flows: Vec<_> = moved.iter().map(|moved| spawn_local(flow(100 * SHARE, moved.clone()))).collect();
+        for _ in 0..1000 {
+            yield_now().await;
+        }
+        let shares: Vec<u64> = moved.iter().map(|moved| moved.get() / SHARE).collect();
+        let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
+        // One had all of the first turn.
+        assert!(*least > 5 && most - least <= 2 + ALONE / SHARE, "{shares:?}");
+        flows.iter().for_each(|flow| flow.abort());
+    });
+}
+
+#[test]
+fn who_has_gone_holds_nobody_up() {
+    tended(async {
+        let moved: Rc<Cell<u64>> = Rc::default();
+        let gone: Vec<_> = (0..100).map(|_| spawn_local(flow(u64::MAX, Rc::default()))).collect();
+        let stays = spawn_local(flow(10 * ALONE, moved.clone()));
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        gone.iter().for_each(|flow| flow.abort());
+        stays.await.unwrap();
+        assert_eq!(moved.get(), 10 * ALONE);
+        TURNS.with(|turns| assert!(turns.borrow().waiting.iter().flatten().next().is_none()));
+    });
+}
+
+#[test]
+fn the_end_of_the_tender_frees_all() {
+    run(async {
+        let set = LocalSet::new();
+        let tender = set.spawn_local(tend(yield_now));
+        let moved: Vec<Rc<Cell<u64>>> = (0..20).map(|_| Rc::default()).collect();
+        for moved in &moved {
+            set.spawn_local(flow(100 * SHARE, moved.clone()));
+        }
+        set.run_until(async {
+            for _ in 0..5 {
+                yield_now().await;
+            }
+            tender.abort();
+        })
+        .await;
+        set.await;
+        assert!(moved.iter().all(|moved| moved.get() == 100 * SHARE));
+    });
+}
