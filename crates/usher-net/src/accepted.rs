@@ -120,6 +120,13 @@ impl Transport for Accepted {
         self.registered()?.poll_read_ready(cx)
     }
 
+    fn is_readable(&mut self) -> bool {
+        match &mut self.state {
+            State::Registered(stream) => stream.is_readable(),
+            State::Fresh { .. } | State::Lost => true,
+        }
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.used = true;
         match self.attempt(|socket| socket.read(buf)) {

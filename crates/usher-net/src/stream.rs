@@ -72,6 +72,10 @@ impl Transport for Stream {
         self.poll_readable(cx)
     }
 
+    fn is_readable(&mut self) -> bool {
+        either!(&*self, socket => socket.try_io(Interest::READABLE, || Ok(())).is_ok())
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         // Through AsyncRead rather than `try_read`: after a short read it clears the readiness by itself, which
         // saves the read that would only say EAGAIN.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::pipe::Pipe;
 
@@ -16,6 +16,11 @@ pub trait Transport: 'static {
     /// May be spurious: the read that follows can still be pending. An idle connection waits here, so that it owns
     /// no buffer.
     fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Whether a read would not block, as far as is known without asking the system. May be spurious.
+    fn is_readable(&mut self) -> bool {
+        self.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
 
     /// Reads at most `buf.len()` bytes; `Ok(0)` is the end of the stream (or an empty `buf`).
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;

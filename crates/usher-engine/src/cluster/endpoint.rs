@@ -249,6 +249,12 @@ fn identity(address: &str) -> u64 {
 /// Mostly the runtime knows, without a system call. It may think that there is something to read where the last read
 /// merely ended exactly with the response; then one read tells.
 fn is_quiet<S: Transport>(connection: &mut Connection<S>) -> bool {
+    if connection.has_input() || connection.is_ended() {
+        return false;
+    }
+    if !connection.stream().is_readable() {
+        return true;
+    }
     let mut cx = Context::from_waker(Waker::noop());
     connection.poll_gone(&mut cx).is_pending() && !connection.has_input() && !connection.is_ended()
 }

@@ -50,5 +50,11 @@ fn run(bytes: &[u8], allowed: impl Fn(u8) -> bool, suspects: impl Fn(u8x16) -> u
         }
         at += 1;
     }
+    // The last ones with those before them, which are known.
+    let left = bytes.len() - at;
+    if let Some(chunk) = bytes.last_chunk().filter(|_| left > 0) {
+        let marks = suspects(u8x16::new(*chunk)).to_bitmask() >> (16 - left);
+        at += if marks == 0 { left } else { marks.trailing_zeros() as usize };
+    }
     at + bytes[at..].iter().position(|&byte| !allowed(byte)).unwrap_or(bytes.len() - at)
 }

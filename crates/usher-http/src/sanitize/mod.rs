@@ -99,6 +99,15 @@ const DROPPED: [FieldId; 2] = [FieldId::Host, FieldId::Proxy];
 pub struct Scratch {
     path: Vec<u8>,
     host: String,
+    last: Named,
+}
+
+/// The authority of the connection's last request, as it was named and in normal form: mostly the next one names the same.
+#[derive(Debug, Default)]
+struct Named {
+    text: Vec<u8>,
+    host: String,
+    authority: String,
 }
 
 /// Gives every part of the head its one meaning. `upgrade` receives the Upgrade field's value if one is asked for.
@@ -150,14 +159,14 @@ fn resolve_target(request: &mut Request, scratch: &mut Scratch) -> Result<(), Sa
         if host_field.is_some_and(|field| Authority::parse(field).is_err()) {
             return Err(SanitizeError::HostInvalid);
         }
-        resolve_authority(named, (host, authority), &mut scratch.host)?;
+        resolve_authority(named, (host, authority), scratch)?;
         rest = after;
         // RFC 9112 section 3.2.4: the last proxy turns `OPTIONS http://host` into `OPTIONS *`.
         if after.is_empty() && request.method == Method::Options {
             *form = TargetForm::Asterisk;
         }
     } else if let Some(named) = host_field {
-        resolve_authority(named, (host, authority), &mut scratch.host)?;
+        resolve_authority(named, (host, authority), scratch)?;
     }
     if *form == TargetForm::Asterisk {
         path.push('*');
@@ -195,15 +204,25 @@ fn one_host(fields: &crate::Fields, version: Version) -> Result<Option<&[u8]>, S
 fn resolve_authority(
     text: &[u8],
     (host, authority): (&mut String, &mut String),
-    spare: &mut String,
+    scratch: &mut Scratch,
 ) -> Result<(), SanitizeError> {
-    let parsed = Authority::parse(text).map_err(|_| SanitizeError::HostInvalid)?;
-    host.push_str(parsed.lower_into(spare));
-    authority.push_str(host);
-    if let Some(port) = parsed.port() {
-        // Writing to a `String` cannot fail.
-        let _ = write!(authority, ":{port}");
+    let Scratch { last, host: spare, .. } = scratch;
+    // Nothing is an authority whose text is empty.
+    if text.is_empty() || last.text != text {
+        let parsed = Authority::parse(text).map_err(|_| SanitizeError::HostInvalid)?;
+        last.text.clear();
+        last.host.clear();
+        last.authority.clear();
+        last.host.push_str(parsed.lower_into(spare));
+        last.authority.push_str(&last.host);
+        if let Some(port) = parsed.port() {
+            // Writing to a `String` cannot fail.
+            let _ = write!(last.authority, ":{port}");
+        }
+        last.text.extend_from_slice(text);
     }
+    host.push_str(&last.host);
+    authority.push_str(&last.authority);
     Ok(())
 }
 

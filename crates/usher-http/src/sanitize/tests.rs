@@ -284,3 +284,26 @@ fn memory_of_a_query_is_used_again() {
     assert_eq!(request.query.as_deref(), Some("abcdefgh"));
     assert_eq!(request.query.as_ref().map(|query| query.as_ptr()), first);
 }
+
+#[test]
+fn the_host_of_the_last_request_is_not_that_of_the_next() {
+    let mut scratch = Scratch::default();
+    let mut read = |host: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let mut request = Request::default();
+        let end = HeadParser::default().request(head.as_bytes(), &HeadLimits::default(), &mut request);
+        assert_eq!(end, Ok(Some(head.len())));
+        request.scheme = "http";
+        sanitize(&mut request, &mut scratch, &mut Vec::new())?;
+        Ok::<_, SanitizeError>((request.host, request.authority))
+    };
+    let is = |host: &str, authority: &str| Ok((host.to_owned(), authority.to_owned()));
+    for _ in 0..2 {
+        assert_eq!(read("A.example:81"), is("a.example", "a.example:81"));
+        assert_eq!(read("A.example:81"), is("a.example", "a.example:81"));
+        assert_eq!(read("a b"), Err(SanitizeError::HostInvalid));
+        assert_eq!(read("a.example"), is("a.example", "a.example"));
+        assert_eq!(read(""), Err(SanitizeError::HostInvalid));
+        assert_eq!(read("A.example:8"), is("a.example", "a.example:8"));
+    }
+}

@@ -68,6 +68,10 @@ impl<T: Transport> Transport for Secured<T> {
         either!(self, stream => stream.poll_read_ready(cx))
     }
 
+    fn is_readable(&mut self) -> bool {
+        either!(self, stream => stream.is_readable())
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         either!(self, stream => stream.poll_read(cx, buf))
     }
