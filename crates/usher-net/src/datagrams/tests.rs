@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::*;
@@ -169,6 +171,40 @@ fn a_refusal_is_heard_by_whoever_waits_and_by_whoever_sends() {
         assert_eq!(&buffer[..length], b"4");
         late.send_to(b"5", of).unwrap();
         assert_eq!(heard(&flow).await, (Heard::Datagrams, vec![b"5".to_vec()]));
+    });
+}
+
+#[test]
+fn others_have_their_turn_between_the_batches_of_one_flow() {
+    local(async {
+        let endpoint = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let flow = Flow::connect(endpoint.local_addr().unwrap()).unwrap();
+        assert_eq!(flow.send(b"", &[train(b"question", 0)]).datagrams, 1);
+        let of = endpoint.recv_from(&mut [0; 8]).unwrap().1;
+        let batches = 4;
+        for _ in 0..batches * BATCH {
+            endpoint.send_to(b"answer", of).unwrap();
+        }
+        let turns = Arc::new(AtomicUsize::new(0));
+        let of_others = turns.clone();
+        let others = tokio::spawn(async move {
+            loop {
+                of_others.fetch_add(1, Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        flow.readable().await.unwrap();
+        for batch in 0..batches {
+            let mut count = 0;
+            flow.receive(|trains, _| count = trains.iter().map(Train::count).sum());
+            assert_eq!(count, BATCH, "all were there before");
+            if batch + 1 < batches {
+                let before = turns.load(Relaxed);
+                flow.readable().await.unwrap();
+                assert!(turns.load(Relaxed) > before, "batch {batch}");
+            }
+        }
+        others.abort();
     });
 }
 
