@@ -93,8 +93,7 @@ pub fn look() -> Reading {
     let before = PROCESS.reading();
     let resident = system::resident();
     // Between what the heap gave out and what the process has lie the holes: worth a look when it matters.
-    // Descriptors are not freed by it, and it takes its time: only memory counts.
-    if before.memory >= Level::Tight && resident.is_some_and(|resident| before.has_holes(resident)) {
+    if resident.is_some_and(|resident| before.needs_trimming(resident)) {
         crate::trim_heap();
         PROCESS.sample(system::resident(), descriptors());
     } else {

@@ -129,10 +129,11 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Whether resident memory is much more than what the heap gave out, so that giving back is worth its time.
-    pub(super) fn has_holes(&self, resident: u64) -> bool {
+    /// Whether giving back to the system is worth its time: memory is short, and resident memory is much more than what the
+    /// heap gave out. Descriptors are not freed by it.
+    pub(super) fn needs_trimming(&self, resident: u64) -> bool {
         let beside = resident.saturating_sub(self.heap);
-        beside.saturating_mul(1000) > resident.saturating_mul(HOLES)
+        self.memory >= Level::Tight && beside.saturating_mul(1000) > resident.saturating_mul(HOLES)
     }
 }
 

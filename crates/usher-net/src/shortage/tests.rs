@@ -108,6 +108,22 @@ fn descriptors_have_a_reserve_and_levels() {
 }
 
 #[test]
+fn the_heap_is_trimmed_only_while_memory_is_short_and_there_are_holes() {
+    let account = account(100 * MIB);
+    account.set_descriptors(Some(1600));
+    account.tell((60 * MIB) as i64);
+    account.sample(Some(68 * MIB), Some(1499));
+    let reading = account.reading();
+    assert_eq!((reading.level, reading.memory), (Level::Spent, Level::Calm));
+    assert!(!reading.needs_trimming(68 * MIB), "it frees no descriptors");
+    account.sample(Some(72 * MIB), Some(10));
+    let reading = account.reading();
+    assert_eq!((reading.memory, reading.descriptors), (Level::Tight, Level::Calm));
+    assert!(reading.needs_trimming(72 * MIB));
+    assert!(!reading.needs_trimming(61 * MIB), "there is hardly anything that could be given back");
+}
+
+#[test]
 fn the_limit_of_a_cgroup_is_found_in_both_versions() {
     let files = |groups: &str| -> Vec<String> {
         limit_files(groups).iter().map(|file| file.display().to_string()).collect()
