@@ -294,6 +294,52 @@ fn sessions_at_rest_give_way_when_memory_is_short_and_those_that_wait_for_answer
     }
 }
 
+/// Runs a scene in another process: what it sets holds for all of it.
+fn alone(test: &str, scene: impl FnOnce()) {
+    const ALONE: &str = "USHER_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return scene();
+    }
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args([&format!("{module}::{test}"), "--exact"]).env(ALONE, "1");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains(" 1 passed"), "{said}");
+}
+
+#[test]
+fn no_session_begins_while_the_process_is_short_and_those_there_are_go_on() {
+    let scene = || async {
+        let endpoint = socket().await;
+        let world = World::new("", &[endpoint.local_addr().unwrap()]);
+        let _port = world.port(false);
+        let (known, other) = (world.client().await, world.client().await);
+        known.send(b"a").await.unwrap();
+        let (_, of) = hear(&endpoint).await;
+        // What the process has is so much of the ceiling (thousandths).
+        let have = shortage::look().used;
+        let at = |share: u64| {
+            shortage::set_ceiling(None);
+            shortage::set_ceiling(Some(have * 1000 / share));
+            shortage::level()
+        };
+        assert_eq!(at(830), Level::Short);
+        other.send(b"b").await.unwrap();
+        known.send(b"c").await.unwrap();
+        assert_eq!(hear(&endpoint).await, (b"c".to_vec(), of));
+        endpoint.send_to(b"d", of).await.unwrap();
+        assert_eq!(hear(&known).await.0, b"d");
+        let dropped = world.worker.metrics.udp.dropped.of("memory").get();
+        assert_eq!((world.open(), dropped), (1, 1));
+        assert_eq!(at(750), Level::Tight);
+        other.send(b"e").await.unwrap();
+        assert_eq!(hear(&endpoint).await.0, b"e");
+        assert_eq!(world.open(), 2);
+    };
+    alone("no_session_begins_while_the_process_is_short_and_those_there_are_go_on", || run(scene));
+}
+
 #[test]
 fn another_endpoint_is_told_what_was_said_just_now_and_nothing_of_long_ago() {
     for (pause, expected) in [(0, &[&b"first"[..], b"second", b"third"][..]), (3600, &[b"third"])] {
