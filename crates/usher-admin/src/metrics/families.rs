@@ -99,24 +99,27 @@ pub(super) fn passed(out: &mut Exposition, totals: &Totals) {
 
 pub(super) fn udp(out: &mut Exposition, totals: &Totals) {
     let udp = &totals.udp;
-    out.counter("usher_udp_sessions_total", "Sessions of UDP that have begun.").sample(&[], udp.opened.get());
-    out.gauge("usher_udp_sessions_active", "Of these, those that are open.").sample(&[], udp.active.get());
+    let sessions = &udp.sessions;
+    out.counter("usher_udp_sessions_total", "Sessions of UDP that have begun.")
+        .sample(&[], sessions.opened.get());
+    out.gauge("usher_udp_sessions_active", "Of these, those that are open.")
+        .sample(&[], sessions.active.get());
     out.counter(
         "usher_udp_sessions_broken_total",
         "Of these, those that ended because of something, by reason.",
     );
-    for (reason, counter) in udp.by_reason.iter() {
+    for (reason, counter) in sessions.by_reason.iter() {
         out.sample(&[("reason", reason)], counter.get());
     }
     out.histogram("usher_udp_session_duration_seconds", "How long they lasted.")
-        .durations(&[], &udp.duration);
+        .durations(&[], &sessions.duration);
     out.counter("usher_udp_received_datagrams_total", "Datagrams of clients that endpoints were sent.")
         .sample(&[], udp.received_datagrams.get());
     out.counter("usher_udp_sent_datagrams_total", "Datagrams to clients.")
         .sample(&[], udp.sent_datagrams.get());
     out.counter("usher_udp_received_bytes_total", "Bytes of clients that endpoints were sent.")
-        .sample(&[], udp.received.get());
-    out.counter("usher_udp_sent_bytes_total", "Bytes to clients.").sample(&[], udp.sent.get());
+        .sample(&[], sessions.received.get());
+    out.counter("usher_udp_sent_bytes_total", "Bytes to clients.").sample(&[], sessions.sent.get());
     out.counter("usher_udp_dropped_datagrams_total", "Datagrams that went nowhere, by reason.");
     for (reason, counter) in udp.dropped.iter() {
         out.sample(&[("reason", reason)], counter.get());

@@ -38,7 +38,7 @@ group! {
         pub tunnels: Tunnels,
         /// Connections that are passed on as they come.
         pub passed: Passed,
-        /// Sessions of UDP.
+        /// Sessions of UDP, and their datagrams.
         pub udp: Udp,
         /// Connections to endpoints.
         pub upstream: Upstream,
@@ -111,15 +111,16 @@ group! {
 }
 
 group! {
-    /// Connections that are passed on as they come: TCP, and TLS that is not ended here.
+    /// What is passed on as it comes: connections of TCP, and of TLS that is not ended here, or sessions of UDP.
     pub struct Passed {
         /// Begun so far.
         pub opened: Counter,
         /// Open now.
         pub active: Gauge,
-        /// Ended so far because of something, by reason; the others were ended by both sides.
+        /// Ended so far because of something, by reason. Of the others, connections were ended by both sides, and sessions had
+        /// all answers, or nothing more was said.
         pub by_reason: ByReason,
-        /// From their first byte, or the end of the TLS handshake, to their end.
+        /// From the first byte or datagram, or the end of the TLS handshake, to the end.
         pub duration: Histogram,
         /// Bytes from clients that endpoints were sent.
         pub received: Counter,
@@ -129,24 +130,14 @@ group! {
 }
 
 group! {
-    /// Sessions of UDP: the datagrams of one client, and those that it is sent.
+    /// The datagrams of clients, and those that they are sent.
     pub struct Udp {
-        /// Begun so far.
-        pub opened: Counter,
-        /// Open now.
-        pub active: Gauge,
-        /// Ended so far because of something, by reason; the others had all answers, or nothing more was said.
-        pub by_reason: ByReason,
-        /// From the first datagram to the end.
-        pub duration: Histogram,
+        /// One client's each.
+        pub sessions: Passed,
         /// Datagrams of clients that endpoints were sent.
         pub received_datagrams: Counter,
         /// Datagrams to clients.
         pub sent_datagrams: Counter,
-        /// Bytes of clients that endpoints were sent.
-        pub received: Counter,
-        /// Bytes to clients.
-        pub sent: Counter,
         /// Datagrams that went nowhere, by reason.
         pub dropped: ByReason,
     }
@@ -324,18 +315,18 @@ impl Tunnels {
 }
 
 impl Passed {
-    /// A connection is passed on.
+    /// A connection or a session has begun.
     pub fn opened(&self) {
         self.opened.increment();
         self.active.increment();
     }
 
-    /// A connection that was `opened` is there no more, whatever came of it.
+    /// One that was `opened` is there no more, whatever came of it.
     pub fn closed(&self) {
         self.active.decrement();
     }
 
-    /// It has ended after so many microseconds; without a reason if both sides ended it.
+    /// It has ended after so many microseconds; without a reason if nothing was wrong.
     pub fn ended(&self, reason: &'static str, micros: u64) {
         self.duration.observe(micros);
         if !reason.is_empty() {
@@ -352,37 +343,18 @@ impl Passed {
 }
 
 impl Udp {
-    /// A session has begun.
-    pub fn opened(&self) {
-        self.opened.increment();
-        self.active.increment();
-    }
-
-    /// A session that was `opened` is there no more, whatever came of it.
-    pub fn closed(&self) {
-        self.active.decrement();
-    }
-
-    /// It has ended after so many microseconds; without a reason if nothing was wrong.
-    pub fn ended(&self, reason: &'static str, micros: u64) {
-        self.duration.observe(micros);
-        if !reason.is_empty() {
-            self.by_reason.of(reason).increment();
-        }
-    }
-
     /// So many datagrams, with so many bytes, went to an endpoint.
     #[inline]
     pub fn received(&self, datagrams: u64, bytes: u64) {
         self.received_datagrams.add(datagrams);
-        self.received.add(bytes);
+        self.sessions.received.add(bytes);
     }
 
     /// So many datagrams, with so many bytes, went to a client.
     #[inline]
     pub fn sent(&self, datagrams: u64, bytes: u64) {
         self.sent_datagrams.add(datagrams);
-        self.sent.add(bytes);
+        self.sessions.sent.add(bytes);
     }
 
     /// So many datagrams went nowhere.

@@ -296,12 +296,12 @@ impl<D: Dialer> Port<D> {
 
     fn began(&self) {
         self.live.set(self.live.get() + 1);
-        self.worker.metrics.udp.opened();
+        self.worker.metrics.udp.sessions.opened();
     }
 
     fn ended(&self) {
         self.live.set(self.live.get().saturating_sub(1));
-        self.worker.metrics.udp.closed();
+        self.worker.metrics.udp.sessions.closed();
         self.changed.notify_waiters();
     }
 

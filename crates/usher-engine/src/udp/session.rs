@@ -386,7 +386,7 @@ impl<D: Dialer> Session<D> {
             End::Cut => exchange.record.reason = ErrorKind::Draining.as_str(),
             End::Done | End::HandedOver => {}
         }
-        worker.metrics.udp.ended(exchange.record.reason, exchange.record.total);
+        worker.metrics.udp.sessions.ended(exchange.record.reason, exchange.record.total);
         record::passed(worker, &self.door, (&exchange, "UDP", &self.cluster.spec.name), took);
         self.give_back(exchange);
     }

@@ -86,11 +86,11 @@ impl World {
     }
 
     fn open(&self) -> u64 {
-        self.worker.metrics.udp.active.get()
+        self.worker.metrics.udp.sessions.active.get()
     }
 
     fn broken(&self, reason: &'static str) -> u64 {
-        self.worker.metrics.udp.by_reason.of(reason).get()
+        self.worker.metrics.udp.sessions.by_reason.of(reason).get()
     }
 }
 
@@ -132,8 +132,9 @@ fn silence_ends_a_session_and_a_datagram_in_either_direction_gives_more_time() {
             sleep(Duration::from_secs(1)).await;
         }
         assert!((59..=62).contains(&begun.elapsed().as_secs()), "{:?} in virtual time", begun.elapsed());
-        let udp = &world.worker.metrics.udp;
-        assert_eq!((udp.opened.get(), udp.by_reason.iter().map(|(_, one)| one.get()).sum::<u64>()), (1, 0));
+        let sessions = &world.worker.metrics.udp.sessions;
+        let broken: u64 = sessions.by_reason.iter().map(|(_, one)| one.get()).sum();
+        assert_eq!((sessions.opened.get(), broken), (1, 0));
         assert_eq!(world.worker.connections(), 0);
         client.send(b"a").await.unwrap();
         assert_ne!(Some(hear(&endpoint).await.1), first, "another session");

@@ -160,7 +160,7 @@ impl Ended {
     fn of(totals: &Totals) -> Self {
         let (tunnels, passed) = (&totals.tunnels, &totals.passed);
         let passed = passed.by_reason.of(ErrorKind::Draining.as_str()).get();
-        let sessions = totals.udp.by_reason.of(ErrorKind::Draining.as_str()).get();
+        let sessions = totals.udp.sessions.by_reason.of(ErrorKind::Draining.as_str()).get();
         let late = tunnels.late.get();
         Self { closed: tunnels.drained.get() + late, late, tunnels: tunnels.cut.get(), passed, sessions }
     }
