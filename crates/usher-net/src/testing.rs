@@ -9,6 +9,20 @@ use crate::listen::{ListenOptions, Listener, bind};
 use crate::options::SocketOptions;
 use crate::transport::Transport;
 
+/// Runs a scene in another process, `module_path!()` of the test and its name given: what it sets holds for all of it.
+pub(crate) fn alone((module, test): (&str, &str), scene: impl FnOnce()) {
+    const ALONE: &str = "USHER_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return scene();
+    }
+    let (_, module) = module.split_once("::").expect("a crate and a module");
+    let mut command = std::process::Command::new(std::env::current_exe().expect("a path"));
+    command.args([&format!("{module}::{test}"), "--exact"]).env(ALONE, "1");
+    let output = command.output().expect("an end");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains(" 1 passed"), "{said}");
+}
+
 /// Runs a future as a worker would.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)

@@ -92,6 +92,13 @@ pub(super) fn wide_server(usual: &ServerConfig, options: &QuicOptions, payload: 
     Arc::new(config)
 }
 
+/// The same for clients that come while the process is short of memory.
+pub(super) fn tight_server(usual: &ServerConfig, options: &QuicOptions) -> Arc<ServerConfig> {
+    let mut config = usual.clone();
+    config.transport_config(Arc::new(transport(&options.tight(), options.max_streams, None)));
+    Arc::new(config)
+}
+
 /// # Errors
 /// When `tls` has no cipher suite for the first packets: TLS_AES_128_GCM_SHA256.
 pub(super) fn client(

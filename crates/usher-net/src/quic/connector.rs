@@ -61,7 +61,7 @@ impl QuicConnector {
             .borrow_mut()
             .connect(now, config, address, server_name)
             .map_err(|error| refused(&error))?;
-        let state = State::new(&hub, handle, proto, now);
+        let state = State::new(&hub, (handle, proto), self.options.connection_window, now);
         hub.insert(&state);
         hub.mark(&state);
         Ok(Connection::new(state))

@@ -149,7 +149,7 @@ impl Hub {
         }
         self.check_deadlines(state, now);
         self.exchange_events(state);
-        state.tune_window();
+        state.tune_windows();
         self.take_events(state);
         let mut sent = self.transmit(state, now);
         // Only now: the last words on streams that are never ended, GOAWAY for one, shall go first.

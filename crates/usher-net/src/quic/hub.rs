@@ -21,6 +21,7 @@ use super::socket::Socket;
 use super::state::State;
 use super::timers::Timers;
 use super::{config, route};
+use crate::shortage;
 
 /// Batches of datagrams that are received before others have a turn.
 const RECEIVES: usize = 8;
@@ -54,8 +55,11 @@ pub(super) struct Gate {
     usual: RefCell<Option<Arc<ServerConfig>>>,
     /// The same for larger packets, and how large; made when first needed.
     wide: RefCell<Option<(u16, Arc<ServerConfig>)>>,
+    /// The same for when memory is short; made when first needed.
+    tight: RefCell<Option<Arc<ServerConfig>>>,
     pub(super) handshake_timeout: Duration,
     pub(super) send_window: u64,
+    pub(super) receive_window: u32,
     max_handshakes: usize,
     retry_from: usize,
     /// Connections whose handshake is not complete.
@@ -71,8 +75,19 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    /// What holds for a client that comes now, if it is not the usual, and how much it may send ahead of what is read.
+    fn server_for(&self, client: SocketAddr) -> (Option<Arc<ServerConfig>>, u32) {
+        let usual = self.usual.borrow();
+        let Some(usual) = usual.as_ref().filter(|_| shortage::is_tight()) else {
+            return (self.wide_for(client), self.receive_window);
+        };
+        let mut tight = self.tight.borrow_mut();
+        let config = tight.get_or_insert_with(|| config::tight_server(usual, &self.options));
+        (Some(Arc::clone(config)), self.options.tight().connection_window)
+    }
+
     /// What holds for a client to whom larger packets than usual are worth trying; none for others.
-    fn server_for(&self, client: SocketAddr) -> Option<Arc<ServerConfig>> {
+    fn wide_for(&self, client: SocketAddr) -> Option<Arc<ServerConfig>> {
         let payload = route::wide(client)?;
         let mut wide = self.wide.borrow_mut();
         if let Some((_, config)) = wide.as_ref().filter(|(made_for, _)| *made_for == payload) {
@@ -124,8 +139,10 @@ impl Hub {
                 options: options.clone(),
                 usual: RefCell::new(server),
                 wide: RefCell::new(None),
+                tight: RefCell::new(None),
                 handshake_timeout: options.handshake_timeout,
                 send_window: options.send_window,
+                receive_window: options.connection_window,
                 max_handshakes: options.max_handshakes.max(1),
                 retry_from: options.retry_from,
                 handshakes: Cell::new(0),
@@ -147,6 +164,7 @@ impl Hub {
     pub(super) fn set_server(&self, server: Arc<ServerConfig>) {
         *self.gate.usual.borrow_mut() = Some(Arc::clone(&server));
         *self.gate.wide.borrow_mut() = None;
+        *self.gate.tight.borrow_mut() = None;
         self.endpoint.borrow_mut().set_server_config(Some(server));
     }
 
@@ -328,11 +346,11 @@ impl Hub {
             // The error is that of a second retry, which was just excluded.
             self.endpoint.borrow_mut().retry(incoming, response).ok()
         } else {
-            let server = gate.server_for(incoming.remote_address());
+            let (server, window) = gate.server_for(incoming.remote_address());
             let accepted = self.endpoint.borrow_mut().accept(incoming, now, response, server);
             match accepted {
                 Ok((handle, proto)) => {
-                    let state = State::new(self, handle, proto, now);
+                    let state = State::new(self, (handle, proto), window, now);
                     self.insert(&state);
                     self.mark(&state);
                     None

@@ -27,6 +27,9 @@ pub const DEFAULT_MAX_HANDSHAKES: usize = 1024;
 /// RFC 9000 section 8.1.2). Costs it a round trip.
 pub const DEFAULT_RETRY_FROM: usize = 256;
 
+/// What a client may send ahead of what is read, on one stream and on all, while the process is short of memory (bytes).
+/// Heads count too, so the one is less than the other.
+pub(super) const TIGHT_WINDOWS: (u32, u32) = (64 << 10, 128 << 10);
 /// How much a connection may hold of what the peer has not confirmed, whatever the congestion controller says (bytes).
 pub(super) const MIN_SEND_WINDOW: u64 = 128 << 10;
 /// Room that there must be before whoever waits for it is told (bytes); less than [`MIN_SEND_WINDOW`].
@@ -79,6 +82,16 @@ impl QuicOptions {
             handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
             max_handshakes: DEFAULT_MAX_HANDSHAKES,
             retry_from: DEFAULT_RETRY_FROM,
+        }
+    }
+
+    /// The same for a client that comes while the process is short of memory.
+    pub(super) fn tight(&self) -> Self {
+        let (stream, connection) = TIGHT_WINDOWS;
+        Self {
+            stream_window: self.stream_window.min(stream),
+            connection_window: self.connection_window.min(connection),
+            ..self.clone()
         }
     }
 }

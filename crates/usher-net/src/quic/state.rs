@@ -13,7 +13,7 @@ use quinn_proto::{ConnectionHandle, Dir, Side, StreamId, VarInt, WriteError};
 use super::error::ConnectionError;
 use super::failed::FailedHandshake;
 use super::hub::Hub;
-use super::options::{MIN_SEND_WINDOW, WRITE_ROOM};
+use super::options::{MIN_SEND_WINDOW, TIGHT_WINDOWS, WRITE_ROOM};
 use super::timers::Entry;
 use crate::address::canonical;
 use crate::shortage;
@@ -41,6 +41,9 @@ pub(super) struct State {
     pub(super) kept: Cell<usize>,
     /// How much may be written and not confirmed (bytes).
     window: Cell<u64>,
+    /// How much the peer may send ahead of what is read (bytes), once as much is read as stands beside it: it was allowed
+    /// more before.
+    ahead: Cell<(u32, u64)>,
     /// The server refused what was sent early: streams that were opened for it are void.
     pub(super) early_refused: Cell<bool>,
     /// When whoever waits for the alarm is woken.
@@ -68,8 +71,8 @@ pub(super) struct Wakers {
 impl State {
     pub(super) fn new(
         hub: &Rc<Hub>,
-        handle: ConnectionHandle,
-        proto: quinn_proto::Connection,
+        (handle, proto): (ConnectionHandle, quinn_proto::Connection),
+        ahead: u32,
         now: Instant,
     ) -> Rc<Self> {
         hub.gate.handshakes.set(hub.gate.handshakes.get() + 1);
@@ -88,6 +91,7 @@ impl State {
             drop_code: Cell::new(0),
             kept: Cell::new(0),
             window: Cell::new(MIN_SEND_WINDOW),
+            ahead: Cell::new((ahead, 0)),
             early_refused: Cell::new(false),
             alarm: Cell::new(None),
             gone: Cell::new(false),
@@ -157,14 +161,37 @@ impl State {
         }
     }
 
-    /// What was written and not confirmed is limited by what the path carries, rather than by one size for all.
-    pub(super) fn tune_window(&self) {
+    /// What was written and not confirmed is limited by what the path carries, rather than by one size for all; both ways
+    /// by what memory there is.
+    pub(super) fn tune_windows(&self) {
         let mut proto = self.proto.borrow_mut();
+        self.tune_ahead(&mut proto);
         let most = if shortage::is_tight() { 0 } else { self.hub.gate.send_window };
         let most = most.max(MIN_SEND_WINDOW);
         let window = proto.congestion_state().window().saturating_mul(2).clamp(MIN_SEND_WINDOW, most);
         self.window.set(window);
         proto.set_send_window(window - WRITE_ROOM);
+    }
+
+    /// While the process is short of memory, a client may send less ahead of what is read. What it may send already it may
+    /// send still, so less is allowed for what is read from then on. Only when that is made up for, it may send more again:
+    /// otherwise each time that memory is short would add to what is allowed. What endpoints send is left alone, as one
+    /// reader that is slow would hold up all others.
+    fn tune_ahead(&self, proto: &mut quinn_proto::Connection) {
+        let (now, owed) = self.ahead.get();
+        let usual = self.hub.gate.receive_window;
+        let is_tight = shortage::is_tight() && proto.side() == Side::Server;
+        let wanted = if is_tight { usual.min(TIGHT_WINDOWS.1) } else { usual };
+        if wanted < now || wanted > now && owed == 0 {
+            proto.set_receive_window(wanted.into());
+            self.ahead.set((wanted, owed + u64::from(now.saturating_sub(wanted))));
+        }
+    }
+
+    /// So many bytes of the peer's were read.
+    pub(super) fn note_read(&self, bytes: usize) {
+        let (now, owed) = self.ahead.get();
+        self.ahead.set((now, owed.saturating_sub(bytes as u64)));
     }
 
     /// Writes what there is room for. Whoever finds none is told when there is [`WRITE_ROOM`] of it: each confirmation

@@ -239,6 +239,7 @@ impl RecvStream {
             };
             (read, outcome, chunks.finalize().should_transmit())
         };
+        state.note_read(read);
         if transmit {
             // Credit for more data, or for another stream.
             state.mark();

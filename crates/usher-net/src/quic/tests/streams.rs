@@ -1,12 +1,20 @@
 //! Data, ends and resets.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::super::options::TIGHT_WINDOWS;
 use super::{
-    Pair, QuicOptions, StreamError, Tls, accept, ask, closed, echo, once, open, options, pattern, read, run,
-    send, settle, write,
+    Pair, QuicOptions, RecvStream, SendStream, StreamError, Tls, accept, ask, closed, echo, once, open,
+    options, pattern, read, run, send, settle, write,
 };
+use crate::shortage;
+use crate::testing::alone;
 
 #[test]
 fn big_bodies_go_both_ways() {
@@ -146,6 +154,99 @@ fn peer_that_reads_nothing_holds_a_bounded_amount() {
         assert!(matches!(written, Poll::Pending));
         assert_eq!(chunk.len(), 100_000 - 20_000 + 1);
     });
+}
+
+/// Makes the process have so much of its ceiling (thousandths).
+fn fill(share: u64) {
+    let have = shortage::look().used;
+    shortage::set_ceiling(None);
+    shortage::set_ceiling(Some(have * 1000 / share));
+}
+
+/// Writes without end, as the peer allows it; how much that was.
+fn pour(mut to: SendStream) -> Rc<Cell<u64>> {
+    let poured = Rc::new(Cell::new(0));
+    let count = poured.clone();
+    tokio::task::spawn_local(async move {
+        loop {
+            let mut chunk = Bytes::from_static(&[7; 4096]);
+            let written = poll_fn(|cx| {
+                let before = chunk.len();
+                let polled = to.poll_write(cx, &mut chunk);
+                count.set(count.get() + (before - chunk.len()) as u64);
+                polled
+            });
+            if written.await.is_err() {
+                return;
+            }
+        }
+    });
+    poured
+}
+
+async fn read_exactly(from: &mut RecvStream, mut len: u64) {
+    let mut buf = vec![0; 16 << 10];
+    while len > 0 {
+        let most = buf.len().min(len as usize);
+        let read = poll_fn(|cx| from.poll_read(cx, &mut buf[..most])).await.expect("more");
+        assert!(read > 0);
+        len -= read as u64;
+    }
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("in time");
+}
+
+async fn a_client_sends_less_ahead_while_memory_is_short() {
+    const USUAL: u64 = 1 << 20;
+    let tight = u64::from(TIGHT_WINDOWS.1);
+    let wide = QuicOptions { stream_window: 4 << 20, connection_window: USUAL as u32, ..options() };
+    let pair = Pair::with(&wide, Tls::new());
+    let (client, server) = pair.connect().await;
+    let poured = pour(open(&client).await.0);
+    let (_answer, mut request) = accept(&server).await;
+    until(|| poured.get() == USUAL).await;
+    fill(750);
+    // Something happens to the connection.
+    server.set_alarm(None);
+    settle().await;
+    let mut read = 0;
+    for round in 0..8 {
+        let sent = poured.get();
+        read_exactly(&mut request, sent - read).await;
+        read = sent;
+        // Of what is read, the peer is told in steps.
+        until(|| poured.get() >= read + tight * 3 / 4).await;
+        settle().await;
+        assert!(poured.get() <= read + tight, "{} in round {round}", poured.get() - read);
+    }
+    let (newcomer, newcomers) = pair.connect().await;
+    let (mut to, _from) = open(&newcomer).await;
+    write(&mut to, b"x").await.expect("written");
+    let _streams = accept(&newcomers).await;
+    let mut chunk = Bytes::from(vec![0; 200_000]);
+    let written = once(|cx| to.poll_write(cx, &mut chunk)).await;
+    assert!(matches!(written, Poll::Pending));
+    assert_eq!(chunk.len(), 200_000 - TIGHT_WINDOWS.0 as usize + 1);
+    // With enough of it again, as before.
+    shortage::set_ceiling(None);
+    read_exactly(&mut request, tight / 2).await;
+    read += tight / 2;
+    until(|| poured.get() >= read + USUAL * 3 / 4).await;
+    settle().await;
+    assert!(poured.get() <= read + USUAL);
+}
+
+#[test]
+fn windows_of_clients_are_small_while_memory_is_short() {
+    let test = (module_path!(), "windows_of_clients_are_small_while_memory_is_short");
+    alone(test, || run(a_client_sends_less_ahead_while_memory_is_short()));
 }
 
 #[test]
