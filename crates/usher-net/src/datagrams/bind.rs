@@ -51,22 +51,33 @@ pub fn bind_datagrams(
     (shared, only_v6): (bool, bool),
     n: usize,
 ) -> io::Result<Vec<BoundDatagrams>> {
-    open(address, (shared, only_v6), n.max(1)).map_err(|error| explain(address, "UDP", &error))
+    let bind = |at: SocketAddr, reuse_port: bool| socket(at, only_v6, reuse_port);
+    let (address, sockets) =
+        bind_group((address, shared), n, bind).map_err(|error| explain(address, "UDP", &error))?;
+    Ok(sockets.into_iter().map(|socket| BoundDatagrams { socket, address }).collect())
 }
 
-fn open(address: SocketAddr, (shared, only_v6): (bool, bool), n: usize) -> io::Result<Vec<BoundDatagrams>> {
-    if !shared && address.port() != 0 {
-        // SO_REUSEPORT would let two processes of one user share the port; a socket without it is refused.
-        socket(address, only_v6, false)?;
-    }
-    let first = UdpSocket::from(socket(address, only_v6, true)?);
+/// Binds `n` sockets (at least one) to one address by `bind`, which is told whether another may be there already: in any
+/// case only if it shares the address too (SO_REUSEPORT). Gives where they listen.
+///
+/// # Errors
+/// Those of `bind`. Nothing stays open then.
+pub(crate) fn bind_group(
+    (address, shared): (SocketAddr, bool),
+    n: usize,
+    mut bind: impl FnMut(SocketAddr, bool) -> io::Result<Socket>,
+) -> io::Result<(SocketAddr, Vec<UdpSocket>)> {
+    // SO_REUSEPORT would let two processes of one user share the port; a socket without it is refused. Nor does one that was
+    // only opened to see that take a datagram with it as it closes.
+    let first = bind(address, shared || address.port() == 0)?;
+    first.set_reuse_port(true)?;
+    let first = UdpSocket::from(first);
     let address = first.local_addr()?;
-    let mut all = vec![BoundDatagrams { socket: first, address }];
+    let mut all = vec![first];
     while all.len() < n {
-        let socket = UdpSocket::from(socket(address, only_v6, true)?);
-        all.push(BoundDatagrams { socket, address });
+        all.push(bind(address, true)?.into());
     }
-    Ok(all)
+    Ok((address, all))
 }
 
 /// The sockets that another process opened, in its order. `more` opens others beside them, up to so many, where the system
@@ -94,7 +105,7 @@ pub fn inherited_datagrams(inherited: Vec<Inherited>, more: usize) -> io::Result
     Ok(all)
 }
 
-fn socket(address: SocketAddr, only_v6: bool, reuse_port: bool) -> io::Result<Socket> {
+pub(super) fn socket(address: SocketAddr, only_v6: bool, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_port(reuse_port)?;
     if address.is_ipv6() {

@@ -20,8 +20,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
-pub(crate) use bind::explain;
 pub use bind::{BoundDatagrams, bind_datagrams, inherited_datagrams};
+pub(crate) use bind::{bind_group, explain};
 pub use door::Door;
 pub use flow::{Flow, Heard};
 pub use outgoing::{Sent, Way, is_shortage};

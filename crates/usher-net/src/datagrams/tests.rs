@@ -235,6 +235,27 @@ fn the_same_client_comes_to_the_same_socket() {
 }
 
 #[test]
+fn nothing_that_comes_while_sockets_are_opened_is_lost() {
+    let free = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (address, n) in [(free(), 1), (free(), 3), ("127.0.0.1:0".parse().unwrap(), 2)] {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut sent = 0;
+        let bind = |at: SocketAddr, reuse_port: bool| {
+            let socket = bind::socket(at, false, reuse_port)?;
+            client.send_to(b"early", socket.local_addr()?.as_socket().unwrap())?;
+            sent += 1;
+            Ok(socket)
+        };
+        let (_, sockets) = bind_group((address, false), n, bind).unwrap();
+        let mut came = 0;
+        for socket in &sockets {
+            came += std::iter::from_fn(|| socket.recv(&mut [0; 8]).ok()).count();
+        }
+        assert_eq!((sockets.len(), came), (n, sent));
+    }
+}
+
+#[test]
 fn sending_needs_no_heap() {
     // What goes by value into arrays of the stack stays small.
     assert!(size_of::<Sending<'_>>() <= 48 && size_of::<Received>() <= 96);

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use super::bind::{BoundUdp, UdpOptions, explain, udp_socket};
+use crate::datagrams::bind_group;
 use crate::sys::{Bank as Steered, MAX_BANKS, attach_steering};
 
 /// The sockets of one address in the order in which they were bound, as the kernel numbers them. A bank is those of one
@@ -41,26 +42,16 @@ impl UdpGroup {
         options: UdpOptions,
         workers: usize,
     ) -> io::Result<(Self, Vec<BoundUdp>)> {
-        Self::open(address, options, workers.max(1)).map_err(|error| explain(address, &error))
+        Self::open(address, options, workers).map_err(|error| explain(address, &error))
     }
 
     fn open(address: SocketAddr, options: UdpOptions, workers: usize) -> io::Result<(Self, Vec<BoundUdp>)> {
-        if !options.shared && address.port() != 0 {
-            // SO_REUSEPORT would let two processes of one user share the port; a socket without it is refused.
-            udp_socket(address, options, false)?;
-        }
-        let first = udp_socket(address, options, true)?;
-        let address = first
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-        let mut sockets: Vec<UdpSocket> = vec![first.into()];
-        while sockets.len() < workers {
-            sockets.push(udp_socket(address, options, true)?.into());
-        }
+        let bind = |at: SocketAddr, reuse_port: bool| udp_socket(at, options, reuse_port);
+        let (address, sockets) = bind_group((address, options.shared), workers, bind)?;
+        let steered = sockets.len() == 1;
         let group =
             Self { address, banks: vec![Bank { sockets, is_busy: true, is_inherited: false }], active: 0 };
-        let steered = workers == 1 || group.steer().is_ok();
+        let steered = steered || group.steer().is_ok();
         let bound = group.bound(steered)?;
         Ok((group, bound))
     }
