@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
@@ -27,6 +28,8 @@ pub struct BoundUdp {
     pub(super) workers: u16,
     pub(super) bank: u8,
     pub(super) steered: bool,
+    /// Held by whoever uses it.
+    pub(super) used: Arc<()>,
 }
 
 impl BoundUdp {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
 
 use super::bind::{BoundUdp, UdpOptions, explain, udp_socket};
 use crate::datagrams::bind_group;
@@ -30,6 +31,8 @@ struct Bank {
     is_busy: bool,
     /// By the process that handed it over.
     is_inherited: bool,
+    /// Gone when no worker of this process uses its sockets any more.
+    used: Weak<()>,
 }
 
 impl UdpGroup {
@@ -49,8 +52,8 @@ impl UdpGroup {
         let bind = |at: SocketAddr, reuse_port: bool| udp_socket(at, options, reuse_port);
         let (address, sockets) = bind_group((address, options.shared), workers, bind)?;
         let steered = sockets.len() == 1;
-        let group =
-            Self { address, banks: vec![Bank { sockets, is_busy: true, is_inherited: false }], active: 0 };
+        let bank = Bank { sockets, is_busy: true, is_inherited: false, used: Weak::new() };
+        let mut group = Self { address, banks: vec![bank], active: 0 };
         let steered = steered || group.steer().is_ok();
         let bound = group.bound(steered)?;
         Ok((group, bound))
@@ -65,6 +68,7 @@ impl UdpGroup {
             sockets: sockets.into_iter().map(UdpSocket::from).collect(),
             is_busy,
             is_inherited: true,
+            used: Weak::new(),
         };
         let banks: Vec<Bank> = banks.into_iter().map(bank).collect();
         let first = banks.iter().find_map(|bank| bank.sockets.first());
@@ -94,7 +98,8 @@ impl UdpGroup {
     pub fn try_clone(&self) -> io::Result<Self> {
         let bank = |bank: &Bank| {
             let sockets = bank.sockets.iter().map(UdpSocket::try_clone).collect::<io::Result<_>>()?;
-            Ok(Bank { sockets, is_busy: bank.is_busy, is_inherited: bank.is_inherited })
+            let (is_busy, is_inherited) = (bank.is_busy, bank.is_inherited);
+            Ok(Bank { sockets, is_busy, is_inherited, used: bank.used.clone() })
         };
         let banks = self.banks.iter().map(bank).collect::<io::Result<_>>()?;
         Ok(Self { address: self.address, banks, active: self.active })
@@ -125,7 +130,7 @@ impl UdpGroup {
         let open =
             |_| udp_socket(self.address, UdpOptions { shared: true, ..options }, true).map(UdpSocket::from);
         let sockets = (0..workers).map(open).collect::<io::Result<_>>()?;
-        self.banks.push(Bank { sockets, is_busy: true, is_inherited: false });
+        self.banks.push(Bank { sockets, is_busy: true, is_inherited: false, used: Weak::new() });
         Ok(self.banks.len() - 1)
     }
 
@@ -144,6 +149,12 @@ impl UdpGroup {
     /// serve still.
     pub fn retire_inherited(&mut self) {
         self.banks.iter_mut().filter(|bank| bank.is_inherited).for_each(|bank| bank.is_busy = false);
+    }
+
+    /// Whether a connection of it may be served still, in this process or in one that handed it over.
+    pub fn is_served(&self) -> bool {
+        let by_others = |bank: &Bank| bank.is_inherited && bank.is_busy;
+        self.banks.iter().any(|bank| by_others(bank) || bank.used.strong_count() > 0)
     }
 
     /// Tells the kernel which packets are whose: those of connections are their bank's, all others the active one's.
@@ -166,8 +177,11 @@ impl UdpGroup {
     }
 
     /// The active bank's sockets, for workers.
-    fn bound(&self, steered: bool) -> io::Result<Vec<BoundUdp>> {
-        let sockets = self.banks.get(self.active).map(|bank| &bank.sockets[..]).unwrap_or_default();
+    fn bound(&mut self, steered: bool) -> io::Result<Vec<BoundUdp>> {
+        let Some(bank) = self.banks.get_mut(self.active) else { return Ok(Vec::new()) };
+        let used = bank.used.upgrade().unwrap_or_default();
+        bank.used = Arc::downgrade(&used);
+        let sockets = &bank.sockets[..];
         let workers = u16::try_from(sockets.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let bound = |(socket, worker): (&UdpSocket, u16)| {
             Ok(BoundUdp {
@@ -177,6 +191,7 @@ impl UdpGroup {
                 workers,
                 bank: self.active as u8,
                 steered,
+                used: used.clone(),
             })
         };
         sockets.iter().zip(0..).map(bound).collect()

@@ -44,9 +44,10 @@ impl QuicListener {
     pub fn new(bound: BoundUdp, tls: Arc<rustls::ServerConfig>, options: &QuicOptions) -> io::Result<Self> {
         let server = config::server(options, tls)?;
         let endpoint = config::endpoint(options, bound.address, (bound.worker, bound.workers, bound.bank))?;
-        let hub = Hub::new(Socket::new(bound.socket)?, endpoint, Some(server), options);
+        let address = bound.address;
+        let hub = Hub::new(Socket::of_group(bound)?, endpoint, Some(server), options);
         tokio::task::spawn_local(Driver::new(Rc::clone(&hub)));
-        Ok(Self { hub, options: options.clone(), address: bound.address })
+        Ok(Self { hub, options: options.clone(), address })
     }
 
     /// Where it listens.

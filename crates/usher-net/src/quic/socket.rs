@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use quinn_proto::Transmit;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
+
+use super::bind::BoundUdp;
 
 /// Datagrams, or trains of them (GRO), that one system call receives.
 const BATCH: usize = 16;
@@ -27,6 +30,8 @@ thread_local! {
 pub(super) struct Socket {
     io: tokio::net::UdpSocket,
     state: UdpSocketState,
+    /// Tells the group that it belongs to how long it is used: the last to go.
+    _used: Option<Arc<()>>,
 }
 
 impl Socket {
@@ -38,7 +43,18 @@ impl Socket {
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, state })
+        Ok(Self { io: tokio::net::UdpSocket::from_std(socket)?, state, _used: None })
+    }
+
+    /// One of a group.
+    ///
+    /// # Errors
+    /// As above.
+    ///
+    /// # Panics
+    /// As above.
+    pub(super) fn of_group(bound: BoundUdp) -> io::Result<Self> {
+        Ok(Self { _used: Some(bound.used), ..Self::new(bound.socket)? })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {

@@ -1,6 +1,7 @@
 //! The control thread: everything that happens while the process serves.
 
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use usher_api::metrics::Registry;
 use usher_config::Loaded;
@@ -25,6 +26,9 @@ use crate::log;
 use crate::origin::Origin;
 use crate::shifts::Shifts;
 use crate::terminal::Failure;
+
+/// How often it is looked whether the last connection is gone from sockets that nobody else needs.
+const RETIRED_CHECK: Duration = Duration::from_secs(1);
 
 /// All that the control thread holds.
 pub(crate) struct Control {
@@ -62,7 +66,7 @@ impl Control {
         self.notify.watch_over(self.workers.len(), self.events.clone());
         loop {
             // This thread holds a sender itself, so there is always somebody who could speak.
-            let Ok(event) = self.heard.recv() else { return Ok(()) };
+            let Ok(event) = self.next() else { return Ok(()) };
             match event {
                 Event::Reload { cause, answer } => {
                     self.notify.reloading();
@@ -104,6 +108,17 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// What happens next. Meanwhile, sockets are closed with their last connection.
+    fn next(&mut self) -> Result<Event, mpsc::RecvError> {
+        while self.sockets.has_retired() {
+            match self.heard.recv_timeout(RETIRED_CHECK) {
+                Ok(event) => return Ok(event),
+                Err(_) => self.sockets.close_retired(),
+            }
+        }
+        self.heard.recv()
     }
 
     /// What is served, in a line.

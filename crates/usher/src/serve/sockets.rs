@@ -58,8 +58,8 @@ impl Held {
 pub(super) struct Sockets {
     /// In the order of the config.
     pub(super) held: Vec<Held>,
-    /// Groups of HTTP/3 at addresses where it is spoken no more, the oldest first. Connections may go on there for long,
-    /// and if it is spoken again, it must be in the same group: the kernel numbers all sockets of an address as one.
+    /// Groups of HTTP/3 at addresses where it is spoken no more, the oldest first, until their last connection ends. If it is
+    /// spoken again before, it must be in the same group: the kernel numbers all sockets of an address as one.
     retired: Vec<Arc<UdpGroup>>,
     /// What was closed last, and when: workers take a moment for it.
     closing: Vec<(BindAddress, Instant)>,
@@ -273,8 +273,19 @@ impl Sockets {
         let is_spoken =
             |address| held.iter().filter_map(|held| held.udp.as_ref()).any(|udp| udp.address() == address);
         self.retired.retain(|group| !is_spoken(group.address()));
+        self.close_retired();
         let surplus = self.retired.len().saturating_sub(MAX_RETIRED);
         self.retired.drain(..surplus);
+    }
+
+    /// Whether there are sockets that are to be closed with their last connection.
+    pub(super) fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
+    }
+
+    /// Closes those on which nothing is served any more.
+    pub(super) fn close_retired(&mut self) {
+        self.retired.retain(|group| group.is_served());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs the binary: to its end, or in the background.
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -136,4 +137,11 @@ pub(crate) fn reload(usher: &mut Usher, config: &str) {
     usher.write_config(config).unwrap();
     usher.signal(Signal::Hup).unwrap();
     until("the end of the reload", || done(usher) > before);
+}
+
+/// Sockets of UDP that are open at a port of 127.0.0.1, in whichever process.
+pub(crate) fn udp_sockets(address: SocketAddr) -> usize {
+    let local = format!("0100007F:{:04X}", address.port());
+    let all = std::fs::read_to_string("/proc/net/udp").unwrap();
+    all.lines().filter(|line| line.split_whitespace().nth(1) == Some(&local)).count()
 }

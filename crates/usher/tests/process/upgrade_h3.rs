@@ -13,7 +13,7 @@ use usher_net::tls::{ConnectorOptions, TlsConnector};
 use usher_testkit::{Authority, Endpoint, Reply};
 use usher_wire::{NotTrailers, RequestContext, Sink as _, Source as _, Upstream as _, h3};
 
-use crate::harness::{PATIENCE, reload, usher};
+use crate::harness::{PATIENCE, reload, udp_sockets, usher};
 use crate::upgrade::{Line, has_ended};
 
 const CONFIG: &str = "
@@ -37,13 +37,13 @@ const LIMITS: HeadLimits = HeadLimits { line: 8 << 10, head: 64 << 10, fields: 2
 const LOOK: Duration = Duration::from_millis(2);
 
 /// A connection of HTTP/3.
-struct Visitor {
+pub(crate) struct Visitor {
     h3: h3::Client,
     _quic: QuicConnector,
 }
 
 impl Visitor {
-    async fn connect(address: SocketAddr, ca: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, ca: &str) -> Self {
         let options = ConnectorOptions {
             roots: Some(ca.into()),
             alpn: vec!["h3".into()],
@@ -60,7 +60,7 @@ impl Visitor {
     }
 
     /// Asks, and waits for the head of the answer.
-    async fn ask(&self, path: &str) -> h3::ClientStream {
+    pub(crate) async fn ask(&self, path: &str) -> h3::ClientStream {
         let mut stream = loop {
             match self.h3.open() {
                 Some(stream) => break stream,
@@ -83,7 +83,7 @@ impl Visitor {
     }
 }
 
-async fn body(mut stream: h3::ClientStream) -> Vec<u8> {
+pub(crate) async fn body(mut stream: h3::ClientStream) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
         let length = poll_fn(|cx| stream.poll_fill(cx)).await.expect("not broken off");
@@ -95,7 +95,7 @@ async fn body(mut stream: h3::ClientStream) -> Vec<u8> {
     }
 }
 
-fn local<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn local<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
     runtime.unwrap().block_on(future)
 }
@@ -270,5 +270,31 @@ fn http3_that_is_switched_off_and_on_again_loses_nobody() {
         }
         answer.send(()).unwrap();
         assert_eq!(body(slow).await, b"first-last");
+    });
+}
+
+#[test]
+fn sockets_of_http3_that_is_switched_off_are_closed_with_the_last_connection() {
+    let (answer, endpoint) = gated();
+    let authority = Authority::new("switches").unwrap();
+    let leaf = authority.server(&["localhost", "127.0.0.1"]).unwrap();
+    let builder = usher(CONFIG).endpoint(&endpoint).file("cert.pem", leaf.cert).file("key.pem", leaf.key);
+    let mut usher = builder.start().unwrap();
+    let (address, ca) = (usher.listen().unwrap(), authority.pem());
+    local(async {
+        let visitor = Visitor::connect(address, &ca).await;
+        let slow = visitor.ask("/slow").await;
+        let off = CONFIG.replace("tls = true", "tls = true\nprotocols = [\"h1\", \"h2\"]");
+        reload(&mut usher, &off);
+        assert_eq!(udp_sockets(address), 2, "one for each worker");
+        answer.send(()).unwrap();
+        assert_eq!(body(slow).await, b"first-last");
+        drop(visitor);
+        while udp_sockets(address) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+        reload(&mut usher, CONFIG);
+        let again = Visitor::connect(address, &ca).await;
+        assert_eq!(body(again.ask("/").await).await, b"first-last");
     });
 }
