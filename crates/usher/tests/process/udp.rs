@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use usher_testkit::{Port, Signal, Usher};
 
-use crate::harness::{PATIENCE, reload, run, until, usher};
+use crate::harness::{PATIENCE, reload, run, udp_sockets, until, usher};
 use crate::upgrade::Line;
 
 /// The largest datagram over IPv4 (bytes).
@@ -425,6 +425,26 @@ fn sessions_go_on_in_the_process_that_takes_over() {
     assert_eq!(one.seen() + two.seen(), 16 + 3, "the same sockets towards endpoints\n{}", line.output());
     let received = one.received.load(Ordering::Relaxed) + two.received.load(Ordering::Relaxed);
     assert_eq!(received, said + 16 + 3, "each datagram once");
+}
+
+#[test]
+fn workers_that_are_new_after_an_upgrade_have_sockets_where_no_client_is_known() {
+    let echo = Echo::start("");
+    for (sessions, sockets) in [("", 1), ("sessions = { responses = 1, requests = 1 }", 3)] {
+        let port = Port::reserve().unwrap();
+        let text =
+            |workers: usize| config(workers, &listener(&port, &format!("{}\n{sessions}", to(&[&echo]))));
+        let mut line = Line::start(usher(&text(1)));
+        line.usher.wait_for_output(" serves ", PATIENCE).unwrap();
+        assert_eq!(Visitor::of(port.address()).ask("before"), "before");
+        line.usher.write_config(&text(3).replace("$ADMIN", &line.admin())).unwrap();
+        let done = line.upgrade();
+        assert_eq!(done.code, Some(0), "{done:?}\n{}", line.output());
+        assert_eq!(udp_sockets(port.address()), sockets);
+        for _ in 0..20 {
+            assert_eq!(Visitor::of(port.address()).ask("after"), "after");
+        }
+    }
 }
 
 #[test]

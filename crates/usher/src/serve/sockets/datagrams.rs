@@ -11,8 +11,8 @@ use usher_net::datagrams::{BoundDatagrams, bind_datagrams, inherited_datagrams};
 
 use super::{Held, Opened, Plan, SocketId, Sockets, Source, asked, label, port};
 
-/// Sockets, and whether sessions of another process come first.
-type Found = (Vec<BoundDatagrams>, bool);
+/// Sockets, and for how many of them, the first, sessions of another process come first.
+type Found = (Vec<BoundDatagrams>, usize);
 
 impl Held {
     pub(super) fn is_udp(&self) -> bool {
@@ -43,7 +43,7 @@ impl Sockets {
         address: &BindAddress,
         workers: usize,
     ) -> io::Result<()> {
-        let (sockets, waits) = self.find_datagrams(spec, address, workers)?;
+        let (sockets, waiting) = self.find_datagrams(spec, address, workers)?;
         let local = sockets.first().map(BoundDatagrams::address);
         let local = Address::Ip(local.ok_or(io::ErrorKind::AddrNotAvailable)?);
         let kept = sockets.iter().map(BoundDatagrams::try_clone).collect::<io::Result<Vec<_>>>()?;
@@ -64,7 +64,7 @@ impl Sockets {
         });
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         for (number, socket) in sockets.into_iter().enumerate() {
-            let source = Source::Datagrams { socket, number, waits };
+            let source = Source::Datagrams { socket, number, waits: number < waiting };
             if let Some(worker) = plan.open.get_mut(number % workers) {
                 worker.push(Opened { id, source, spec: spec.clone(), index });
             }
@@ -72,8 +72,8 @@ impl Sockets {
         Ok(())
     }
 
-    /// Those that are there: of this address under another name, or from another process; else new ones. No socket is added
-    /// to those of a process that has sessions, as their clients would come to others then.
+    /// Those that are there: of this address under another name, or from another process; else new ones. Where clients have
+    /// sessions that last, no socket is added to those of the process that has them: clients would come to others then.
     fn find_datagrams(
         &self,
         spec: &ListenerSpec,
@@ -82,13 +82,14 @@ impl Sockets {
     ) -> io::Result<Found> {
         let renamed = self.held.iter().find(|held| held.bind == *address && held.is_udp());
         if let Some(sockets) = renamed.and_then(|held| held.datagrams.as_ref()) {
-            return Ok((sockets.iter().map(BoundDatagrams::try_clone).collect::<io::Result<_>>()?, false));
+            return Ok((sockets.iter().map(BoundDatagrams::try_clone).collect::<io::Result<_>>()?, 0));
         }
         let inherited = self.inheritance.udp(&label(&spec.name, address), address);
         if !inherited.is_empty() {
-            let has_sessions = self.inheritance.is_predecessors();
-            let more = if has_sessions { 0 } else { workers };
-            return Ok((inherited_datagrams(inherited, more)?, has_sessions));
+            let waiting = if self.inheritance.is_predecessors() { inherited.len() } else { 0 };
+            let lasts = spec.udp.as_ref().is_none_or(|udp| udp.requests != Some(1));
+            let more = if waiting > 0 && lasts { 0 } else { workers };
+            return Ok((inherited_datagrams(inherited, more)?, waiting));
         }
         let is_ours = |held: &Held| port(&held.local).is_some() && port(&held.local) == asked(address);
         let shared = self.held.iter().any(|held| (held.is_udp() || held.quic) && is_ours(held));
@@ -105,7 +106,7 @@ impl Sockets {
             }
             BindAddress::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         });
-        Ok((sockets?, false))
+        Ok((sockets?, 0))
     }
 
     /// The listeners of UDP that another process goes on with.
