@@ -8,10 +8,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::net::sockopt::set_socket_reuseport;
+use rustix::net::{AddressFamily, SocketType, bind, socket};
 use rustix::process::{Pid, Signal as Number, kill_process};
+use usher_testkit::Authority;
 
 use crate::harness::{PATIENCE, binary, status, until, usher};
 use crate::upgrade::{kill_successor, serving, successors};
+use crate::upgrade_h3::{Visitor, body, local};
 
 /// From where on the shell finds the sockets that it is to pass on.
 const SOURCE: i32 = 100;
@@ -218,5 +222,49 @@ fn datagrams_of_a_socket_that_is_there_already_are_passed_on() {
         );
         endpoint.send_to(b"answer", of).unwrap();
         assert_eq!(client.recv(&mut buffer).unwrap(), 6);
+    }
+}
+
+/// A port for both TCP and UDP.
+fn tcp_and_udp(reuse_port: bool) -> (TcpListener, OwnedFd) {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
+        set_socket_reuseport(&udp, reuse_port).unwrap();
+        if bind(&udp, &tcp.local_addr().unwrap()).is_ok() {
+            return (tcp, udp);
+        }
+    }
+}
+
+/// Where others may be opened beside it, each worker has one.
+#[test]
+fn http3_is_spoken_on_a_socket_that_is_there_already() {
+    let authority = Authority::new("systemd").unwrap();
+    for reuse_port in [false, true] {
+        let leaf = authority.server(&["localhost", "127.0.0.1"]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("cert.pem"), leaf.cert).unwrap();
+        fs::write(dir.path().join("key.pem"), leaf.key).unwrap();
+        let (tcp, udp) = tcp_and_udp(reuse_port);
+        let at = tcp.local_addr().unwrap();
+        let config = format!(
+            "workers = 2\nadmin = \"off\"\naccess_log = \"off\"\nautomatic_https = false\n\
+             [[certificate]]\ncert = \"cert.pem\"\nkey = \"key.pem\"\ndefault = true\n\
+             [[listener]]\nbind = \"{at}\"\ntls = true\n\
+             [[route]]\nrespond = {{ status = 200, body = \"hello\" }}\n"
+        );
+        let sockets: [OwnedFd; 2] = [tcp.into(), udp];
+        let service = Service::start(dir, &config, &sockets, "https:http3");
+        drop(sockets);
+        local(async {
+            // Whoever is there before Usher is waits for a moment. Of several, each worker has some.
+            for _ in 0..6 {
+                let visitor = Visitor::connect(at, &authority.pem()).await;
+                assert_eq!(body(visitor.ask("/").await).await, b"hello", "{}", service.log());
+            }
+        });
+        service.told("READY=1");
+        assert!(!service.log().contains("systemd passed"), "{}", service.log());
     }
 }
