@@ -32,6 +32,7 @@ mod reload;
 mod reload_under_load;
 mod retries;
 mod shift;
+mod shortage;
 mod systemd;
 mod tools;
 mod udp;
