@@ -54,6 +54,8 @@ pub(super) struct Direction {
     few: u8,
     /// There was no pipe to be had: not asked again until the connection has rested.
     copies: bool,
+    /// The last read took all that there was: what comes next is announced before it is read.
+    emptied: bool,
     moved: u64,
 }
 
@@ -131,8 +133,7 @@ impl Direction {
         source: &mut impl Transport,
         sink_splices: bool,
     ) -> Poll<Result<(), Broken>> {
-        let read = source.poll_read(cx, self.buffer.room_for_stream());
-        let Poll::Ready(read) = read else {
+        let Poll::Ready(read) = self.poll_fill(cx, source) else {
             // While nothing comes, there is no buffer.
             self.buffer.release();
             return Poll::Pending;
@@ -149,6 +150,19 @@ impl Direction {
             (self.copies, self.few) = (self.pipe.is_none(), 0);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the buffer, unless it is known that there is nothing: a connection that the runtime does not know yet
+    /// would be asked in vain.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, source: &mut impl Transport) -> Poll<io::Result<usize>> {
+        if self.emptied {
+            ready!(source.poll_read_ready(cx))?;
+        }
+        let room = self.buffer.room_for_stream();
+        let most = room.len();
+        let read = ready!(source.poll_read(cx, room))?;
+        self.emptied = read < most;
+        Poll::Ready(Ok(read))
     }
 
     fn poll_splice(

@@ -89,6 +89,61 @@ fn few_bytes_are_copied_and_hold_no_memory_between() {
     });
 }
 
+/// Counts reads that found nothing.
+struct Asked {
+    inner: Stream,
+    in_vain: u32,
+}
+
+impl Transport for Asked {
+    fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_read_ready(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let polled = self.inner.poll_read(cx, buf);
+        self.in_vain += u32::from(polled.is_pending());
+        polled
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.inner.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.inner.poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn nothing_is_read_before_it_is_there() {
+    run(async {
+        let ((source, mut sender), (mut sink, mut receiver)) = (connection(), connection());
+        let mut source = Asked { inner: source, in_vain: 0 };
+        let mut way = Direction::default();
+        for round in 1..=20u64 {
+            sender.write_all(&[7; 100]).unwrap();
+            poll_fn(|cx| match way.poll(cx, &mut source, &mut sink) {
+                Poll::Ready(ended) => panic!("{ended:?}"),
+                Poll::Pending if way.moved() >= round * 100 => Poll::Ready(()),
+                Poll::Pending => Poll::Pending,
+            })
+            .await;
+            receiver.read_exact(&mut [0; 100]).unwrap();
+        }
+        // The first one may: nobody knows then whether something has come along with the connection.
+        assert!(source.in_vain <= 1, "{}", source.in_vain);
+    });
+}
+
 #[test]
 fn says_which_side_broke_off() {
     run(async {
