@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use usher_net::{Pipe, Transport};
 use usher_wire::Buffer;
 use usher_wire::buffer::LARGE;
+use usher_wire::turns::{self, Turn};
 
 /// Rounds before other connections of the thread have a turn.
 const ROUNDS: usize = 32;
@@ -56,6 +57,9 @@ pub(super) struct Direction {
     copies: bool,
     /// The last read took all that there was: what comes next is announced before it is read.
     emptied: bool,
+    /// Much came at once: from then on it moves in turns with others, until it has rested.
+    is_large: bool,
+    turn: Turn,
     moved: u64,
 }
 
@@ -88,6 +92,7 @@ impl Direction {
     pub(super) fn rest(&mut self) {
         drop(self.pipe.take_if(|pipe| pipe.0.is_empty()));
         self.copies = false;
+        self.is_large = false;
     }
 
     /// Moves what can be moved now. Ready when the source has ended and the sink knows.
@@ -97,24 +102,53 @@ impl Direction {
         source: &mut impl Transport,
         sink: &mut impl Transport,
     ) -> Poll<Result<(), Broken>> {
+        let mut left = None;
         for _ in 0..ROUNDS {
-            if !self.buffer.is_empty() {
-                ready!(self.poll_write(cx, sink))?;
-            } else if self.pipe.is_some() {
-                ready!(self.poll_splice(cx, source, sink))?;
-            } else {
-                match self.stage {
-                    Stage::Moving => ready!(self.poll_read(cx, source, sink.can_splice()))?,
-                    Stage::Ending => {
-                        ready!(sink.poll_shutdown(cx)).map_err(Broken::Sink)?;
-                        self.stage = Stage::Done;
-                    }
-                    Stage::Done => return Poll::Ready(Ok(())),
-                }
+            if self.stage == Stage::Done {
+                return Poll::Ready(Ok(()));
             }
+            if !self.is_large {
+                ready!(self.poll_step(cx, source, sink, u64::MAX))?;
+                continue;
+            }
+            let most = match left {
+                Some(0) => break,
+                Some(most) => most,
+                None => ready!(self.turn.poll(cx)),
+            };
+            let before = self.moved;
+            let step = self.poll_step(cx, source, sink, most);
+            turns::spend(self.moved - before);
+            left = Some(most.saturating_sub(self.moved - before));
+            ready!(step)?;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Does what is next, and moves no more than about `most` bytes.
+    fn poll_step(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Transport,
+        sink: &mut impl Transport,
+        most: u64,
+    ) -> Poll<Result<(), Broken>> {
+        if !self.buffer.is_empty() {
+            return self.poll_write(cx, sink);
+        }
+        if self.pipe.is_some() {
+            return self.poll_splice(cx, source, sink, most);
+        }
+        match self.stage {
+            Stage::Moving => return self.poll_read(cx, source, sink.can_splice()),
+            Stage::Ending => {
+                ready!(sink.poll_shutdown(cx)).map_err(Broken::Sink)?;
+                self.stage = Stage::Done;
+            }
+            Stage::Done => {}
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, sink: &mut impl Transport) -> Poll<Result<(), Broken>> {
@@ -145,6 +179,7 @@ impl Direction {
             return Poll::Ready(Ok(()));
         }
         self.buffer.filled(read);
+        self.is_large |= read >= MANY;
         if read >= MANY && !self.copies && sink_splices && source.can_splice() {
             self.pipe = Borrowed::take();
             (self.copies, self.few) = (self.pipe.is_none(), 0);
@@ -170,12 +205,14 @@ impl Direction {
         cx: &mut Context<'_>,
         source: &mut impl Transport,
         sink: &mut impl Transport,
+        most: u64,
     ) -> Poll<Result<(), Broken>> {
         self.buffer.release();
         let Some(Borrowed(pipe)) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         let mut waits = false;
         if self.stage == Stage::Moving && !pipe.is_full() {
             let room = pipe.capacity().saturating_sub(pipe.len()).max(1);
+            let room = usize::try_from(most).unwrap_or(usize::MAX).clamp(1, room);
             match source.poll_splice_in(cx, pipe, room) {
                 Poll::Pending => waits = true,
                 Poll::Ready(Ok(0)) => self.stage = Stage::Ending,
