@@ -15,12 +15,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
+use usher_net::shortage::{self, Level};
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
 /// So many tasks whose time is up are woken before others have a turn: most of them end, and to close a connection with much
-/// on its way is work.
+/// on its way is work. More of them while no memory is left, which they give back.
 const AT_ONCE: usize = 8;
+const AT_ONCE_FOR_MEMORY: usize = 32;
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
 const CUT: u64 = 0;
@@ -126,7 +128,8 @@ impl Deadlines {
 
     /// Wakes some of those whose time is up; false if there is nobody.
     fn wake_some(&self) -> bool {
-        for number in 0..AT_ONCE {
+        let most = if shortage::level() >= Level::Spent { AT_ONCE_FOR_MEMORY } else { AT_ONCE };
+        for number in 0..most {
             let Some(waker) = self.due.borrow_mut().pop_front() else { return number > 0 };
             // Out of the borrow: a waker may run anything.
             waker.wake();

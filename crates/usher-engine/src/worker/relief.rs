@@ -23,11 +23,21 @@ const MORE: u32 = 2;
 impl<D: Dialer> Worker<D> {
     /// Does so for as long as it is polled.
     pub(super) async fn relieve(&self) {
+        let waking = async {
+            let mut looks = tokio::time::interval(LOOK);
+            loop {
+                looks.tick().await;
+                // Whoever waits for room looks whether there is some, and looks again when the level has fallen.
+                usher_wire::pressure::look_again(tokio::task::yield_now).await;
+            }
+        };
+        tokio::join!(waking, self.end_some());
+    }
+
+    async fn end_some(&self) {
         let mut looks = tokio::time::interval(LOOK);
         loop {
             looks.tick().await;
-            // Whoever waits for room looks whether there is some, and looks again when the level has fallen.
-            usher_wire::pressure::look_again(tokio::task::yield_now).await;
             let level = shortage::level();
             if level >= Level::Tight {
                 self.give_back();
