@@ -1,179 +1,20 @@
 //! WebSockets that are closed by the proxy: where messages end, spread over the time, and with nothing lost.
 
+mod side;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use usher_api::standing::Out;
 use usher_engine::{Command, Drain};
 
+use self::side::{Habit, Heard, side};
 use crate::client::{Client, endpoints};
-use crate::message::{Framing, Reader};
-use crate::net::WriteEnd;
 use crate::rng::Rng;
 use crate::world::{Reception, World, run};
-
-const TEXT: u8 = 1;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const FIN: u8 = 0x80;
-
-/// What a side does beside reading and answering a Close.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Habit {
-    Silent,
-    /// Sends back each message.
-    Echo,
-    /// Sends a numbered message every so many milliseconds.
-    Stream(u64),
-    /// The same, and one more when it hears a Close.
-    Talkative(u64),
-    /// Sends the first half of a message at once, and the other after so many milliseconds.
-    Slow(u64),
-    Ping(u64),
-    /// Answers nothing, not even a Close.
-    Deaf,
-    /// The same, and leaves a message incomplete.
-    Stuck,
-}
-
-/// What became of a side.
-#[derive(Debug, Default)]
-struct Heard {
-    messages: Vec<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
-    close: Option<u16>,
-    closed_after: Duration,
-}
-
-fn frame(first: u8, payload: &[u8], mask: bool) -> Vec<u8> {
-    let bit = if mask { 0x80 } else { 0 };
-    let mut bytes = vec![first];
-    if payload.len() < 126 {
-        bytes.push(bit | payload.len() as u8);
-    } else {
-        bytes.push(bit | 126);
-        bytes.extend((payload.len() as u16).to_be_bytes());
-    }
-    let key = [7, 1, 9, 200];
-    if mask {
-        bytes.extend(key);
-        bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-    } else {
-        bytes.extend(payload);
-    }
-    bytes
-}
-
-async fn exactly(reader: &mut Reader, len: usize) -> Option<Vec<u8>> {
-    reader.body(Framing::Length(len)).await.ok().map(|(bytes, _)| bytes)
-}
-
-/// A frame, unmasked; none at the end. A side that is masked to hears nothing else, and the other way round.
-async fn read_frame(reader: &mut Reader, masked: bool) -> Option<(u8, Vec<u8>)> {
-    let head = exactly(reader, 2).await?;
-    assert_eq!(head[1] & 0x80 != 0, masked, "masked: {masked}");
-    let len = match head[1] & 0x7f {
-        126 => {
-            let len = exactly(reader, 2).await?;
-            usize::from(u16::from_be_bytes([len[0], len[1]]))
-        }
-        127 => panic!("nobody sends such a long one"),
-        short => usize::from(short),
-    };
-    let key = if masked { exactly(reader, 4).await? } else { vec![0; 4] };
-    let payload = exactly(reader, len).await?;
-    Some((head[0], payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()))
-}
-
-fn frames(mut reader: Reader, masked: bool) -> UnboundedReceiver<(u8, Vec<u8>)> {
-    let (tell, heard) = unbounded_channel();
-    spawn_local(async move {
-        while let Some(frame) = read_frame(&mut reader, masked).await {
-            if tell.send(frame).is_err() {
-                return;
-            }
-        }
-    });
-    heard
-}
-
-/// One side, to the end of its connection. `begun` is what times are counted from.
-async fn side((reader, mut writer): (Reader, WriteEnd), masks: bool, habit: Habit, begun: Instant) -> Heard {
-    let mut frames = frames(reader, !masks);
-    let (mut heard, mut message, mut number) = (Heard::default(), Vec::new(), 0);
-    let every = match habit {
-        Habit::Stream(millis) | Habit::Talkative(millis) | Habit::Ping(millis) | Habit::Slow(millis) => {
-            Duration::from_millis(millis)
-        }
-        _ => Duration::from_secs(1 << 20),
-    };
-    let mut next = Instant::now() + every;
-    let slow = frame(FIN, &[b'b'; 300], masks);
-    if matches!(habit, Habit::Slow(_) | Habit::Stuck) {
-        heard.sent.push([vec![b'a'; 300], vec![b'b'; 300]].concat());
-        let first = [&frame(TEXT, &[b'a'; 300], masks)[..], &slow[..9]].concat();
-        writer.write(&first).await.expect("taken");
-    }
-    loop {
-        let got = tokio::select! {
-            got = frames.recv() => got,
-            () = tokio::time::sleep_until(next) => {
-                next += every;
-                number += 1;
-                let bytes = match habit {
-                    Habit::Stream(_) | Habit::Talkative(_) => {
-                        heard.sent.push(format!("{number}").into_bytes());
-                        frame(FIN | TEXT, format!("{number}").as_bytes(), masks)
-                    }
-                    Habit::Slow(_) if number == 1 => slow[9..].to_vec(),
-                    Habit::Ping(_) => frame(FIN | PING, b"", masks),
-                    _ => continue,
-                };
-                if writer.write(&bytes).await.is_err() {
-                    return heard;
-                }
-                continue;
-            }
-        };
-        let Some((first, payload)) = got else { return heard };
-        match first & 15 {
-            CLOSE => {
-                assert!(heard.close.is_none(), "closed twice");
-                heard.close = Some(u16::from_be_bytes([payload[0], payload[1]]));
-                heard.closed_after = begun.elapsed();
-                if matches!(habit, Habit::Slow(_)) && number == 0 {
-                    // A message is not broken off.
-                    number = 1;
-                    let _ = writer.write(&slow[9..]).await;
-                }
-                if matches!(habit, Habit::Talkative(_)) {
-                    heard.sent.push(b"last".to_vec());
-                    let _ = writer.write(&frame(FIN | TEXT, b"last", masks)).await;
-                }
-                if !matches!(habit, Habit::Deaf | Habit::Stuck) {
-                    let _ = writer.write(&frame(FIN | CLOSE, &payload, masks)).await;
-                }
-            }
-            PING | 10 => {}
-            _ => {
-                assert!(heard.close.is_none(), "something follows the Close");
-                message.extend(payload);
-                if first & FIN != 0 {
-                    let message = std::mem::take(&mut message);
-                    if habit == Habit::Echo {
-                        heard.sent.push(message.clone());
-                        let _ = writer.write(&frame(FIN | TEXT, &message, masks)).await;
-                    }
-                    heard.messages.push(message);
-                }
-            }
-        }
-    }
-}
 
 type Servers = Rc<RefCell<Vec<JoinHandle<Heard>>>>;
 
@@ -323,6 +164,85 @@ fn who_does_not_answer_is_not_waited_for_long() {
             assert!(
                 all.iter().all(|(client, server)| client.close == Some(1001) && server.close == Some(1001))
             );
+        });
+    }
+}
+
+#[test]
+fn whoever_leaves_without_an_answer_is_answered_for() {
+    const SOCKETS: usize = 8;
+    use Habit::{Breaks, Leaves, Silent};
+    let habits = [
+        (Silent, Leaves(60_000)),
+        (Silent, Leaves(2013)),
+        (Leaves(2013), Silent),
+        (Silent, Breaks(60_000)),
+        (Breaks(2013), Silent),
+    ];
+    for pair in habits {
+        for seed in [None, Some(1)] {
+            run(async || {
+                let scene = open(pair, "", (SOCKETS, seed)).await;
+                sleep(Duration::from_millis(2500)).await;
+                scene.drain(12, seed.is_some());
+                let (all, drained, cut) = scene.end().await;
+                assert_eq!((drained, cut), (SOCKETS as u64, 0), "{pair:?} {seed:?}");
+                for (client, server) in all {
+                    let code = if seed.is_some() { 1012 } else { 1001 };
+                    assert_eq!((client.close, server.close), (Some(code), Some(code)), "{pair:?} {seed:?}");
+                    assert_eq!(client.messages, server.sent, "{pair:?} {seed:?}");
+                    assert_eq!(server.messages, client.sent, "{pair:?} {seed:?}");
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn whoever_has_closed_is_answered_where_the_other_side_is_silent() {
+    use Habit::{Closes, Deaf};
+    for (pair, closes) in
+        [((Closes(1000), Deaf), (Some(1001), Some(1000))), ((Deaf, Closes(1000)), (Some(1000), Some(1001)))]
+    {
+        run(async || {
+            let scene = open(pair, "", (5, None)).await;
+            sleep(Duration::from_secs(2)).await;
+            scene.drain(120, false);
+            // What is left of the time is more than is looked at here.
+            sleep(Duration::from_secs(50)).await;
+            let (all, drained, cut) = scene.end().await;
+            assert_eq!((drained, cut), (5, 0), "{pair:?}");
+            for (client, server) in all {
+                assert_eq!((client.close, server.close), closes, "{pair:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn the_rest_of_a_message_is_not_waited_for_until_the_end() {
+    use Habit::{Between, Silent, Stuck};
+    let (told, not_told) = (Some(1001), None);
+    for (pair, closes) in [
+        // Within a frame nothing can be said: only the one that has sent it is told.
+        ((Stuck, Silent), (told, not_told)),
+        ((Silent, Stuck), (not_told, told)),
+        ((Stuck, Stuck), (not_told, not_told)),
+        // Between two frames it can.
+        ((Between, Silent), (told, told)),
+        ((Silent, Between), (told, told)),
+    ] {
+        run(async || {
+            let scene = open(pair, "", (5, None)).await;
+            scene.drain(120, false);
+            // What is left of the time is more than is looked at here.
+            sleep(Duration::from_secs(50)).await;
+            let (all, drained, cut) = scene.end().await;
+            assert_eq!((drained, cut), (0, 5), "{pair:?}: a message is lost");
+            for (client, server) in all {
+                assert_eq!((client.close, server.close), closes, "{pair:?}");
+                assert!(client.messages.is_empty() && server.messages.is_empty(), "{pair:?}");
+            }
         });
     }
 }

@@ -82,6 +82,11 @@ impl Frames {
         matches!(self.state, State::Between | State::Closed) && self.head == 0 && self.left == 0
     }
 
+    /// Whether no frame is under way. Within a message, frames of control may stand there, and so may a Close (section 5.4).
+    pub fn is_at_border(&self) -> bool {
+        self.state != State::Lost && self.head == 0 && self.left == 0
+    }
+
     /// Whether a Close frame went by.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
@@ -191,6 +196,9 @@ pub struct Followed<'a, S> {
     /// The sink was offered what is at hand, and may have taken some of it without saying so: until it says that it took
     /// some, it is offered the same, held or not.
     pub owed: &'a mut bool,
+    /// That the source has ended, or failed, is noted here, where it is to be known before the sink hears of it: nothing more
+    /// is given then.
+    pub ended: Option<&'a mut bool>,
 }
 
 impl<S: Source> Followed<'_, S> {
@@ -211,8 +219,12 @@ impl<S: Source> Source for Followed<'_, S> {
         if self.is_held() && self.frames.is_between() {
             return Poll::Pending;
         }
-        let len = ready!(self.source.poll_fill(cx))?;
-        Poll::Ready(Ok(len.min(self.limit())))
+        let filled = ready!(self.source.poll_fill(cx));
+        if let (Ok(0) | Err(_), Some(ended)) = (&filled, &mut self.ended) {
+            **ended = true;
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(filled?.min(self.limit())))
     }
 
     fn chunk(&self) -> &[u8] {

@@ -113,7 +113,7 @@ fn a_held_source_ends_at_a_border() {
     let (mut source, mut frames) = (Held::new(&bytes), Frames::default());
     let mut owed = false;
     let mut take = |held: bool, most: usize, frames: &mut Frames| {
-        let mut followed = Followed { source: &mut source, frames, held, owed: &mut owed };
+        let mut followed = Followed { source: &mut source, frames, held, owed: &mut owed, ended: None };
         let Poll::Ready(len) = once(|cx| followed.poll_fill(cx)) else { return None };
         let len = len.unwrap();
         assert_eq!(len, followed.chunk().len());
@@ -129,10 +129,75 @@ fn a_held_source_ends_at_a_border() {
 }
 
 #[test]
+fn within_a_message_there_are_borders_of_frames() {
+    let mut frames = Frames::default();
+    let bytes = [frame(0x01, true, 5), frame(0x89, true, 2), frame(0x00, true, 300)].concat();
+    let borders =
+        [0, frame(0x01, true, 5).len(), frame(0x01, true, 5).len() + frame(0x89, true, 2).len(), bytes.len()];
+    for (at, byte) in bytes.iter().enumerate() {
+        assert_eq!(frames.is_at_border(), borders.contains(&at), "byte {at}");
+        frames.follow(&[*byte]);
+    }
+    assert!(frames.is_at_border() && !frames.is_between());
+    frames.follow(&[0x88, 127, 0, 0]);
+    assert!(!frames.is_at_border(), "what came is no frame");
+}
+
+/// A source that fails.
+struct Broken;
+
+impl Source for Broken {
+    fn poll_fill(&mut self, _: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
+        Poll::Ready(Err(WireError::Truncated))
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &[]
+    }
+
+    fn consume(&mut self, _: usize) {}
+
+    fn trailers(&self) -> Option<&Fields> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    fn plain(&mut self) -> Option<Plain<'_>> {
+        None
+    }
+
+    fn took_plain(&mut self, _: u64) -> Result<(), WireError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_end_that_is_waited_for_is_noted_and_not_passed_on() {
+    fn fill(source: &mut impl Source, ended: Option<&mut bool>) -> Poll<Result<usize, WireError>> {
+        let (mut frames, mut owed) = (Frames::default(), false);
+        let mut followed = Followed { source, frames: &mut frames, held: false, owed: &mut owed, ended };
+        once(|cx| followed.poll_fill(cx))
+    }
+    let mut ended = false;
+    assert!(matches!(fill(&mut Held::new(b"x"), Some(&mut ended)), Poll::Ready(Ok(1))));
+    assert!(!ended);
+    assert!(fill(&mut Held::new(b""), Some(&mut ended)).is_pending());
+    assert!(std::mem::take(&mut ended));
+    assert!(fill(&mut Broken, Some(&mut ended)).is_pending());
+    assert!(ended);
+    assert!(matches!(fill(&mut Held::new(b""), None), Poll::Ready(Ok(0))));
+    assert!(matches!(fill(&mut Broken, None), Poll::Ready(Err(_))));
+}
+
+#[test]
 fn what_is_owed_to_the_sink_is_not_held_back() {
     let bytes = [frame(0x81, true, 5), frame(0x81, true, 3)].concat();
     let (mut source, mut frames, mut owed) = (Held::new(&bytes), Frames::default(), true);
-    let mut followed = Followed { source: &mut source, frames: &mut frames, held: true, owed: &mut owed };
+    let mut followed =
+        Followed { source: &mut source, frames: &mut frames, held: true, owed: &mut owed, ended: None };
     assert!(once(|cx| followed.poll_fill(cx)).is_ready());
     assert_eq!(followed.chunk(), bytes, "the same again, although nothing has begun");
     followed.consume(2);

@@ -24,12 +24,24 @@ const QUIET: u64 = 500;
 const PAUSE: u64 = 100;
 /// How long a side has to answer a Close (milliseconds).
 const ECHO: u64 = 5000;
+/// When nothing has come for so long of a message whose end is waited for, nothing more will: its sender has vanished, or its
+/// receiver takes nothing (milliseconds).
+pub(super) const STALL: u64 = 5000;
 
 /// Who is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Receiver {
     Client,
     Endpoint,
+}
+
+impl Receiver {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Endpoint,
+            Self::Endpoint => Self::Client,
+        }
+    }
 }
 
 /// What is known of the sender of one direction.
@@ -106,6 +118,11 @@ impl Plan {
         }
         let quieter = if client.spoke <= endpoint.spoke { Receiver::Endpoint } else { Receiver::Client };
         (now >= self.latest).then_some(quieter)
+    }
+
+    /// Whether any moment is good enough.
+    pub(super) fn is_late(&self, now: u64) -> bool {
+        now >= self.latest
     }
 
     /// Until when an answer to a Close is waited for.

@@ -110,12 +110,16 @@ fn what_is_a_websocket() {
 #[derive(Default)]
 struct Sealing {
     has_room: bool,
+    is_broken: bool,
     record: Vec<u8>,
     sent: Vec<u8>,
 }
 
 impl Sink for Sealing {
     fn poll_send(&mut self, _: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, WireError>> {
+        if self.is_broken {
+            return Poll::Ready(Err(WireError::Closed));
+        }
         if self.record.is_empty() {
             self.record = data[..data.len().min(16 << 10)].to_vec();
         }
@@ -158,7 +162,7 @@ fn a_close_goes_behind_what_the_receiver_has_in_hand() {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(way.poll(&mut cx, (&mut source, &mut sink), 1).is_pending());
     let close = CloseFrame::to_client(1001);
-    way.close(close);
+    way.close(close, 1);
     assert!(way.poll(&mut cx, (&mut source, &mut sink), 2).is_pending());
     assert!(!way.is_told());
     sink.has_room = true;
@@ -168,4 +172,28 @@ fn a_close_goes_behind_what_the_receiver_has_in_hand() {
     let mut frames = Frames::default();
     frames.follow(messages);
     assert!(frames.is_between() && !messages.is_empty());
+}
+
+/// Its own direction shows that it is gone; what the other side says up to its Close is read.
+#[test]
+fn whoever_cannot_be_told_any_more_is_no_reason_to_break_off() {
+    let message = [0x82, 1, 7];
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut poll = |way: &mut Way, bytes: &[u8]| {
+        let mut sink = Sealing { is_broken: true, ..Sealing::default() };
+        way.poll(&mut cx, (&mut Held::new(bytes), &mut sink), 1)
+    };
+    let close = CloseFrame::to_client(1001);
+    let mut way = Way::new();
+    assert_eq!(poll(&mut way, &message), Poll::Ready(Err(())), "nobody closes");
+    // It is to be told.
+    let mut way = Way::new();
+    way.close(close, 1);
+    assert_eq!(poll(&mut way, &message), Poll::Ready(Ok(())));
+    assert!(way.is_told() && way.is_late());
+    // The other side is.
+    let mut way = Way::new();
+    way.answer_for_sender(close);
+    assert_eq!(poll(&mut way, &message), Poll::Ready(Ok(())));
+    assert!(way.is_told() && way.is_late());
 }

@@ -1,7 +1,7 @@
 //! A WebSocket: two directions that are followed message by message, so that it can be closed where none is under way.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use usher_net::Dialer;
@@ -10,7 +10,7 @@ use usher_wire::{Sink, Source};
 
 use super::End;
 use super::plan::{Plan, Receiver};
-use super::way::Way;
+use super::way::{Way, end};
 use crate::cluster::{Cluster, Lease};
 use crate::path::Visit;
 use crate::snapshot::WebSocketPolicy;
@@ -73,7 +73,8 @@ enum Phase {
     /// One side was told, or will be when the message to it is complete; until when its answer is waited for, once it
     /// was.
     First(Plan, Receiver, Option<u64>),
-    /// Both were, for want of an answer of the first.
+    /// Both were, for want of an answer of the first, or will be; until when their answers are waited for, once nobody is
+    /// left to be told.
     Second(Plan, Option<u64>),
     /// Both sides have said their last; their connections are ended, by this moment.
     Farewell(u64),
@@ -108,7 +109,7 @@ impl<D: Dialer> Socket<'_, D> {
                 return Poll::Ready(End::Done);
             }
             if let Phase::Farewell(_) = self.phase {
-                let ended = (farewell(cx, down), farewell(cx, up));
+                let ended = (end(cx, down), end(cx, up));
                 if ended.0.is_ready() && ended.1.is_ready() {
                     return Poll::Ready(self.outcome(false));
                 }
@@ -148,10 +149,7 @@ impl<D: Dialer> Socket<'_, D> {
             Phase::First(plan, first, until) => {
                 self.wait(now, queued) || self.tell_second((plan, first, until), now)
             }
-            Phase::Second(plan, None) if self.forth.is_told() && self.back.is_told() => {
-                self.phase = Phase::Second(plan, Some(plan.echo(now)));
-                true
-            }
+            Phase::Second(plan, None) => self.settle(plan, now) || self.wait(now, queued),
             Phase::Second(..) => self.wait(now, queued),
             Phase::Farewell(_) => false,
         }
@@ -219,53 +217,89 @@ impl<D: Dialer> Socket<'_, D> {
     }
 
     fn tell_first(&mut self, plan: Plan, now: u64) -> bool {
-        // Where the two are closing already, nobody tells them how to.
         if self.forth.has_ended() || self.back.has_ended() {
-            // But nobody waits for them for ever.
-            if self.why == Why::Idle {
-                self.phase = Phase::Farewell(plan.echo(now));
-            }
-            return self.why == Why::Idle;
+            return self.wait_for_answer(plan, now);
         }
         let Some(first) = plan.first(now, self.forth.talk(), self.back.talk()) else { return false };
-        self.tell(first, plan.code);
+        self.tell(first, plan.code, now);
+        // The answer is what tells the other side.
+        let (way, close) = self.way_to(first.other(), plan.code);
+        way.answer_for_sender(close);
         self.phase = Phase::First(plan, first, None);
         true
     }
 
-    fn tell(&mut self, receiver: Receiver, code: u16) {
+    /// Where the two are closing already, nobody tells them how to; but nobody waits for ever for the one that does not answer.
+    fn wait_for_answer(&mut self, plan: Plan, now: u64) -> bool {
+        if !plan.is_late(now) {
+            return false;
+        }
+        let until = plan.echo(now);
+        if self.why == Why::Idle {
+            self.phase = Phase::Farewell(until);
+            return true;
+        }
+        // As if it had been told by Usher what the other one has said.
+        let first = if self.forth.has_ended() { Receiver::Endpoint } else { Receiver::Client };
+        let (way, close) = self.way_to(first.other(), plan.code);
+        way.answer_for_sender(close);
+        self.phase = Phase::First(plan, first, Some(until));
+        true
+    }
+
+    fn tell(&mut self, receiver: Receiver, code: u16, now: u64) {
+        let (way, close) = self.way_to(receiver, code);
+        way.close(close, now);
+    }
+
+    fn way_to(&mut self, receiver: Receiver, code: u16) -> (&mut Way, CloseFrame) {
         match receiver {
-            Receiver::Client => self.back.close(CloseFrame::to_client(code)),
+            Receiver::Client => (&mut self.back, CloseFrame::to_client(code)),
             Receiver::Endpoint => {
                 let mask = (self.visit.worker.random() as u32).to_ne_bytes();
-                self.forth.close(CloseFrame::to_endpoint(code, mask));
+                (&mut self.forth, CloseFrame::to_endpoint(code, mask))
             }
         }
     }
 
-    /// Tells the other side too, where the first one does not answer.
+    /// Tells the other side too, where the first one does not answer, or cannot be told.
     fn tell_second(&mut self, (plan, first, until): (Plan, Receiver, Option<u64>), now: u64) -> bool {
-        let (told, other, second) = match first {
-            Receiver::Client => (&self.back, &self.forth, Receiver::Endpoint),
-            Receiver::Endpoint => (&self.forth, &self.back, Receiver::Client),
+        let (told, other) = match first {
+            Receiver::Client => (&mut self.back, &self.forth),
+            Receiver::Endpoint => (&mut self.forth, &self.back),
         };
-        let Some(until) = until else {
-            let told = told.is_told();
-            if told {
+        match until {
+            None if told.is_told() => {
                 self.phase = Phase::First(plan, first, Some(plan.echo(now)));
+                return true;
             }
-            return told;
-        };
-        if now < until {
-            return false;
+            None if !told.is_stalled(now) => return false,
+            None if told.interrupt(now) => return true,
+            Some(until) if now < until => return false,
+            _ => {}
         }
         // It has answered, but the other one has not.
         if other.has_ended() {
             self.phase = Phase::Second(plan, Some(plan.echo(now)));
             return true;
         }
-        self.tell(second, plan.code);
+        self.tell(first.other(), plan.code, now);
         self.phase = Phase::Second(plan, None);
+        true
+    }
+
+    /// Waits for answers when nobody is left who could still be told.
+    fn settle(&mut self, plan: Plan, now: u64) -> bool {
+        let mut ways = [&mut self.forth, &mut self.back];
+        if ways.iter_mut().any(|way| way.is_stalled(now) && way.interrupt(now)) {
+            return true;
+        }
+        let knows = |way: &Way| way.is_told() || way.has_ended();
+        if !ways.iter().all(|way| knows(way) || way.is_stalled(now)) {
+            return false;
+        }
+        let answers = ways.iter().any(|way| knows(way));
+        self.phase = Phase::Second(plan, Some(if answers { plan.echo(now) } else { now }));
         true
     }
 
@@ -297,9 +331,16 @@ impl<D: Dialer> Socket<'_, D> {
                 let silent = if self.why == Why::Leaving { self.silent_from() } else { u64::MAX };
                 plan.next_look(now, self.forth.talk(), self.back.talk()).min(plan.end).min(silent)
             }
-            Phase::First(plan, _, until) => until.unwrap_or(plan.end),
-            Phase::Second(plan, until) => until.unwrap_or(plan.end),
-            Phase::Farewell(until) => until,
+            Phase::First(plan, first, None) => {
+                let told = if first == Receiver::Client { &self.back } else { &self.forth };
+                told.stalls_at().map_or(plan.end, |at| at.min(plan.end))
+            }
+            Phase::Second(plan, None) => {
+                let stalls = [&self.forth, &self.back].into_iter().filter_map(Way::stalls_at);
+                // Who has stalled already is not waited for.
+                stalls.filter(|at| *at > now).fold(plan.end, u64::min)
+            }
+            Phase::First(_, _, Some(until)) | Phase::Second(_, Some(until)) | Phase::Farewell(until) => until,
         }
     }
 
@@ -320,12 +361,4 @@ impl<D: Dialer> Socket<'_, D> {
             _ => End::Drained,
         }
     }
-}
-
-/// Ends a direction for good.
-fn farewell(cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
-    if ready!(sink.poll_finish(cx, None)).is_ok() {
-        let _ = ready!(sink.poll_end(cx));
-    }
-    Poll::Ready(())
 }
