@@ -1,6 +1,6 @@
 //! The end of the process: in order, or at once.
 
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
 use usher_api::ErrorKind;
@@ -9,7 +9,7 @@ use usher_api::metrics::Totals;
 use usher_engine::Drain;
 
 use super::control::Control;
-use super::event::Event;
+use super::event::{Event, ReloadAnswer};
 use super::upgrade::Upgrade;
 use super::worker::Order;
 use crate::log;
@@ -23,6 +23,18 @@ impl Control {
         log::info(format_args!(
             "{signal}: finishing what is under way, for at most {patience:?}; a second signal ends at once"
         ));
+        self.let_go();
+        let before = Ended::of(&self.registry.read().totals);
+        let drain = Drain { patience, succeeded: self.successor.is_some() };
+        self.tell_all(|| Order::Drain(drain));
+        match self.wait_for_workers(Instant::now() + patience) {
+            Ok(in_order) => self.finish(in_order, before),
+            Err(why) => self.give_up(&why, before),
+        }
+    }
+
+    /// Begins nothing more, and holds nothing open that workers close.
+    fn let_go(&mut self) {
         if let Some(admin) = &self.admin {
             admin.draining();
         }
@@ -31,10 +43,13 @@ impl Control {
         (self.watch, self.endpoints_watch) = (None, None);
         self.shifts.suspend();
         self.sockets.let_go();
-        let drain = Drain { patience, succeeded: self.successor.is_some() };
-        let before = Ended::of(&self.registry.read().totals);
-        self.tell_all(|| Order::Drain(drain));
-        let deadline = Instant::now() + patience;
+    }
+
+    /// Waits until everything is finished; whether all workers ended because they were told to.
+    ///
+    /// # Errors
+    /// Why not to wait any longer.
+    fn wait_for_workers(&mut self, deadline: Instant) -> Result<bool, String> {
         let (mut running, mut in_order) = (self.workers.len(), true);
         while running > 0 || self.outlives_elder() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -43,50 +58,52 @@ impl Control {
                     running -= 1;
                     in_order &= well;
                 }
-                Ok(Event::Reopen) => self.reopen(),
-                Ok(Event::Reload { answer, .. }) => {
-                    let refusal = "the process is ending, so there is nothing to reload".to_owned();
-                    if let Some(answer) = answer {
-                        let _ = answer.send(Err(refusal));
-                    }
-                }
-                Ok(Event::Upgrade { answer, .. }) => {
-                    let refusal =
-                        "the process is ending; what takes over has begun, or nothing will".to_owned();
-                    if let Some(answer) = answer {
-                        let _ = answer.send(Err(refusal));
-                    }
-                }
-                // Workers that drain hear nothing; the time for that is limited already.
-                Ok(Event::Ping(answer)) => {
-                    (0..=self.workers.len()).for_each(|_| {
-                        let _ = answer.send(());
-                    });
-                }
-                Ok(Event::Edit { answer, .. }) => {
-                    let _ = answer.send(Err(Refused::Busy("the process is ending".to_owned())));
-                }
-                Ok(Event::Alone) => self.has_elder = false,
-                Ok(
-                    Event::Resolved(_)
-                    | Event::EndpointFiles
-                    | Event::Upgraded(_)
-                    | Event::Sessions(_)
-                    | Event::Passed,
-                ) => {}
-                Ok(Event::Terminate(signal)) => return self.give_up(&format!("{signal} again"), before),
+                Ok(Event::Terminate(signal)) => return Err(format!("{signal} again")),
+                Ok(event) => self.hear_while_draining(event),
                 Err(RecvTimeoutError::Timeout) if running == 0 => break,
-                Err(RecvTimeoutError::Timeout) => return self.give_up("the time for that is over", before),
+                Err(RecvTimeoutError::Timeout) => return Err("the time for that is over".to_owned()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        Ok(in_order)
+    }
+
+    /// Says that it is there; refuses whatever would change something.
+    fn hear_while_draining(&mut self, event: Event) {
+        match event {
+            Event::Reopen => self.reopen(),
+            Event::Alone => self.has_elder = false,
+            // Workers that drain hear nothing; the time for that is limited already.
+            Event::Ping(answer) => (0..=self.workers.len()).for_each(|_| {
+                let _ = answer.send(());
+            }),
+            Event::Reload { answer, .. } => {
+                refuse(answer, "the process is ending, so there is nothing to reload");
+            }
+            Event::Upgrade { answer, .. } => {
+                refuse(answer, "the process is ending; what takes over has begun, or nothing will");
+            }
+            Event::Edit { answer, .. } => {
+                let _ = answer.send(Err(Refused::Busy("the process is ending".to_owned())));
+            }
+            Event::Resolved(_)
+            | Event::EndpointFiles
+            | Event::Upgraded(_)
+            | Event::Sessions(_)
+            | Event::Passed
+            | Event::Terminate(_)
+            | Event::WorkerEnded { .. } => {}
+        }
+    }
+
+    /// Everything is finished, or was cut off in order.
+    fn finish(&mut self, in_order: bool, before: Ended) -> Result<(), Failure> {
         self.workers.iter_mut().for_each(super::worker::Hand::join);
         self.flush();
         if !in_order {
             return Err(Failure::Message("a worker ended by a defect; its connections are lost".to_owned()));
         }
-        let cut = self.tell_of_tunnels(before);
-        if cut > 0 {
+        if self.tell_of_tunnels(before) > 0 {
             log::warn(format_args!("ended; what was left when the time was over is cut off"));
             return Err(Failure::Said);
         }
@@ -143,6 +160,12 @@ impl Control {
         if let Some(admin) = self.admin.take() {
             admin.end();
         }
+    }
+}
+
+fn refuse(answer: Option<mpsc::Sender<ReloadAnswer>>, why: &str) {
+    if let Some(answer) = answer {
+        let _ = answer.send(Err(why.to_owned()));
     }
 }
 

@@ -20,10 +20,10 @@ use super::inheritance::Inheritance;
 use super::notify::Notify;
 use super::pid_file::PidFile;
 use super::reload::{endpoint_files, files};
-use super::sockets::Sockets;
+use super::sockets::{Plan, Sockets};
 use super::watch::Fingerprint;
 use super::worker::{self, Hand, Order, Seat};
-use crate::assemble::{self, Assembled};
+use crate::assemble::{self, Assembled, OpenLog};
 use crate::certificates::Keeper;
 use crate::clusters::Clusters;
 use crate::demo::Demo;
@@ -51,12 +51,11 @@ pub(super) fn start_on(
 ) -> Result<Control, Failure> {
     let loaded = origin.load()?;
     let Assembled { mut built, log } = assemble::live(&loaded, None, None)?;
-    let seen = Fingerprint::of(&files(&loaded, &built));
+    // Before they are used: what comes later is another change.
+    let seen = Seen::of(&loaded, &built);
     warn(&loaded.warnings, &loaded.sources);
     warn(&built.warnings, &loaded.sources);
-    check_open_files(built.snapshot.max_connections);
-    let memory = shortage::follow(&loaded.config);
-    shortage::watch().map_err(|error| Failure::of("cannot watch the memory", error))?;
+    let memory = follow_limits(&loaded, &built)?;
 
     // Before anybody can connect: a signal is an event from here on.
     let (events, heard) = mpsc::channel();
@@ -66,26 +65,13 @@ pub(super) fn start_on(
     let count = worker_count(&loaded, cores.len());
     let mut sockets = Sockets::with(inheritance);
     let admin = BoundAdmin::bind(&loaded.config.admin, &sockets.inheritance)?;
-    let files_seen = Fingerprint::of(&endpoint_files(&built));
     let (discovery, clusters) = find_endpoints(&mut built, &events, &sockets.inheritance.by_hand())?;
-    registry.use_clusters(clusters.board());
     let mut shifts = Shifts::default();
-    registry.use_shifts(shifts.board());
-    registry.use_mirrors(built.snapshot.mirrors());
-
-    // What listens beside another process's sockets gets connections at once, which a failure would reset. Where there is
-    // no other process, an address that is taken is to be found before anything is written.
-    let early = sockets.inheritance.is_predecessors().then(|| Beginning::new(&loaded, &built)).transpose()?;
-    let plan = sockets.plan(&built.snapshot, count).map_err(|errors| bind_failure(&errors))?;
-    sockets.inheritance.close_rest();
-    let begun = early.map_or_else(|| Beginning::new(&loaded, &built), Ok)?;
-    let Beginning { pid_file, keeper } = begun;
-    if let Some(keeper) = &keeper {
-        registry.use_certificates(keeper.report());
-    }
-    registry.process.serving(built.snapshot.generation);
+    let (plan, Beginning { pid_file, keeper }) = bind(&sockets, (&loaded, &built), count)?;
     shifts.follow(&built.snapshot, Store::of(&origin, &loaded.config));
-    registry.use_access_logs(log.iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
+    registry.use_clusters(clusters.board());
+    registry.use_shifts(shifts.board());
+    show(&registry, &built, (log.as_ref(), keeper.as_ref()));
     let workers = start_workers(&built, &registry, &events, &pinning(&loaded.config, &cores, count))?;
     let (open, _) = sockets.adopt(plan);
     for (worker, open) in workers.iter().zip(open) {
@@ -115,16 +101,72 @@ pub(super) fn start_on(
         events,
         heard,
     };
-    let warnings = [control.rewatch(seen), control.watch_endpoint_files(files_seen)];
-    for warning in warnings.into_iter().flatten() {
-        log::warn(format_args!("{warning}"));
-    }
-    // Not before: another process may answer on the same socket, and says that it is ready.
-    control.admin = admin.map(|admin| admin.serve(&control.registry, &control.events)).transpose()?;
-    control.registry.use_probes(control.health.report());
-    control.probe();
+    control.look_after(seen, admin)?;
     banner::show(&control, &memory, demo);
     Ok(control)
+}
+
+/// How the files were that were read.
+struct Seen {
+    config: Fingerprint,
+    endpoints: Fingerprint,
+}
+
+impl Seen {
+    fn of(loaded: &Loaded, built: &Built) -> Self {
+        Self {
+            config: Fingerprint::of(&files(loaded, built)),
+            endpoints: Fingerprint::of(&endpoint_files(built)),
+        }
+    }
+}
+
+impl Control {
+    /// Begins what goes on beside serving: looking at files, answering administrators, asking endpoints.
+    fn look_after(&mut self, seen: Seen, admin: Option<BoundAdmin>) -> Result<(), Failure> {
+        let warnings = [self.rewatch(seen.config), self.watch_endpoint_files(seen.endpoints)];
+        for warning in warnings.into_iter().flatten() {
+            log::warn(format_args!("{warning}"));
+        }
+        // Not before: another process may answer on the same socket, and says that it is ready.
+        self.admin = admin.map(|admin| admin.serve(&self.registry, &self.events)).transpose()?;
+        self.registry.use_probes(self.health.report());
+        self.probe();
+        Ok(())
+    }
+}
+
+/// Follows what the machine allows: open files, and memory. Gives the latter in words.
+fn follow_limits(loaded: &Loaded, built: &Built) -> Result<String, Failure> {
+    check_open_files(built.snapshot.max_connections);
+    let memory = shortage::follow(&loaded.config);
+    shortage::watch().map_err(|error| Failure::of("cannot watch the memory", error))?;
+    Ok(memory)
+}
+
+/// Binds sockets, and leaves files and certificates. What listens beside another process's sockets gets connections at once,
+/// which a failure would reset. Where there is no other process, an address that is taken is to be found before anything is
+/// written.
+fn bind(
+    sockets: &Sockets,
+    (loaded, built): (&Loaded, &Built),
+    workers: usize,
+) -> Result<(Plan, Beginning), Failure> {
+    let early = sockets.inheritance.is_predecessors().then(|| Beginning::new(loaded, built)).transpose()?;
+    let plan = sockets.plan(&built.snapshot, workers).map_err(|errors| bind_failure(&errors))?;
+    sockets.inheritance.close_rest();
+    Ok((plan, early.map_or_else(|| Beginning::new(loaded, built), Ok)?))
+}
+
+/// Lets metrics tell of all that serves from now on.
+fn show(registry: &Registry, built: &Built, (log, keeper): (Option<&OpenLog>, Option<&Keeper>)) {
+    if let Some(keeper) = keeper {
+        registry.use_certificates(keeper.report());
+    }
+    registry.use_mirrors(built.snapshot.mirrors());
+    registry
+        .use_access_logs(log.into_iter().map(|log| -> Arc<dyn AccessSink> { log.sink.clone() }).collect());
+    registry.process.serving(built.snapshot.generation);
 }
 
 /// Finds endpoints, waiting for names for a bounded time, and begins to look after those that are known. `by_hand` is what
