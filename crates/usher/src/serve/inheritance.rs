@@ -1,5 +1,5 @@
-//! What was there before this process: the sockets of the process that it takes over from, and what its administrators
-//! wanted; or systemd's sockets.
+//! What was there before this process: the sockets of the process that it takes over from, and what that one knew; or
+//! systemd's sockets.
 
 use std::cell::RefCell;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
@@ -20,7 +20,7 @@ pub(super) struct Inheritance {
     udp: RefCell<Vec<Inherited>>,
     /// Labels of what was taken.
     taken: RefCell<Vec<String>>,
-    by_hand: Vec<serde_json::Value>,
+    known: Vec<serde_json::Value>,
     is_systemds: bool,
     is_predecessors: bool,
 }
@@ -30,21 +30,21 @@ impl Inheritance {
     pub(super) fn of_predecessor(
         streams: Vec<Inherited>,
         datagrams: Vec<UdpGroup>,
-        (udp, by_hand): (Vec<Inherited>, Vec<serde_json::Value>),
+        (udp, known): (Vec<Inherited>, Vec<serde_json::Value>),
     ) -> Self {
         Self {
             streams: streams.into(),
             udp: udp.into(),
             datagrams: datagrams.into(),
-            by_hand,
+            known,
             is_predecessors: true,
             ..Self::default()
         }
     }
 
-    /// What administrators of the process before wanted of endpoints.
-    pub(super) fn by_hand(&self) -> Vec<serde_json::Value> {
-        self.by_hand.clone()
+    /// What the process before knew: of endpoints, also what its administrators wanted of them, of names, and of shifts.
+    pub(super) fn known(&self) -> Vec<serde_json::Value> {
+        self.known.clone()
     }
 
     /// Whether another process still serves on them.

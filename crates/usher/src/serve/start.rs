@@ -65,8 +65,10 @@ pub(super) fn start_on(
     let count = worker_count(&loaded, cores.len());
     let mut sockets = Sockets::with(inheritance);
     let admin = BoundAdmin::bind(&loaded.config.admin, &sockets.inheritance)?;
-    let (discovery, clusters) = find_endpoints(&mut built, &events, &sockets.inheritance.by_hand())?;
+    let known = sockets.inheritance.known();
+    let (discovery, clusters) = find_endpoints(&mut built, &events, &known)?;
     let mut shifts = Shifts::default();
+    shifts.inherit(&known);
     let (plan, Beginning { pid_file, keeper }) = bind(&sockets, (&loaded, &built), count)?;
     shifts.follow(&built.snapshot, Store::of(&origin, &loaded.config));
     registry.use_clusters(clusters.board());
@@ -169,21 +171,21 @@ fn show(registry: &Registry, built: &Built, (log, keeper): (Option<&OpenLog>, Op
     registry.process.serving(built.snapshot.generation);
 }
 
-/// Finds endpoints, waiting for names for a bounded time, and begins to look after those that are known. `by_hand` is what
-/// administrators of the process before wanted.
+/// Finds endpoints, waiting for names for a bounded time, and begins to look after those that are known. `known` is what
+/// the process before knew.
 fn find_endpoints(
     built: &mut Built,
     events: &mpsc::Sender<Event>,
-    by_hand: &[serde_json::Value],
+    known: &[serde_json::Value],
 ) -> Result<(Discovery, Clusters), Failure> {
     let changed = events.clone();
     let mut discovery = Discovery::new(move |question| drop(changed.send(Event::Resolved(question))));
-    discovery.inherit(by_hand);
+    discovery.inherit(known);
     let followed = discovery.follow(&built.snapshot.clusters);
     followed.map_err(|error| Failure::of("cannot start resolving names", error))?;
     built.resolve(|cluster| Some(discovery.endpoints(cluster)));
     let mut clusters = Clusters::new(editor(events.clone()), discovery.names());
-    clusters.inherit(&built.snapshot.clusters, by_hand);
+    clusters.inherit(&built.snapshot.clusters, known);
     clusters.follow(&built.snapshot.clusters, &discovery);
     Ok((discovery, clusters))
 }

@@ -1,5 +1,5 @@
 //! Splits that move by themselves: the thread that looks at them, what the admin API tells of them and does with them, and
-//! what is kept over a restart (`store.rs`).
+//! what is kept over a restart (`store.rs`) or told to the process that takes over.
 
 mod store;
 
@@ -14,6 +14,7 @@ use usher_api::shifts::{ShiftControl, ShiftOrder, ShiftReading, ShiftSide};
 use usher_engine::shift::{Counts, Evidence, Move, WHOLE, Worse};
 use usher_engine::snapshot::{ShiftPlan, Snapshot};
 
+use store::Kept;
 pub(crate) use store::Store;
 
 use crate::log;
@@ -36,6 +37,8 @@ struct Board {
     begun: Instant,
     plans: Mutex<Vec<ShiftPlan>>,
     store: Mutex<Option<Store>>,
+    /// Where those of the process before stood, until the first plans are known.
+    inherited: Mutex<Vec<Kept>>,
     /// Another process takes over, or this one ends: nothing moves any more.
     suspended: AtomicBool,
 }
@@ -46,6 +49,7 @@ impl Default for Shifts {
             begun: Instant::now(),
             plans: Mutex::default(),
             store: Mutex::default(),
+            inherited: Mutex::default(),
             suspended: AtomicBool::new(false),
         };
         Self { board: Arc::new(board), orders: None }
@@ -80,9 +84,21 @@ impl Shifts {
         }
     }
 
-    /// Nothing moves while another process is about to take over, or this one ends.
+    /// Nothing moves while another process is about to take over, or this one ends. What is just moving is waited for.
     pub(crate) fn suspend(&self) {
+        let _plans = lock(&self.board.plans);
         self.board.suspended.store(true, Ordering::SeqCst);
+    }
+
+    /// Where all of them stand, for the process that takes over, whatever becomes of the file: a message each.
+    pub(crate) fn bequeath(&self) -> Vec<Value> {
+        store::kept(&lock(&self.board.plans)).into_iter().map(|one| json!({ "shift": one })).collect()
+    }
+
+    /// Goes on where those of the process before stood, which counts more than the file.
+    pub(crate) fn inherit(&self, messages: &[Value]) {
+        let kept = messages.iter().filter_map(|message| store::parse(message.get("shift")?));
+        lock(&self.board.inherited).extend(kept);
     }
 
     /// The other process is gone; what it kept of shifts, perhaps by another config, is written over.
@@ -100,10 +116,12 @@ impl Board {
     fn show(&self, plans: Vec<ShiftPlan>, store: Option<Store>) {
         let mut present = lock(&self.plans);
         let is_known = |plan: &&ShiftPlan| present.iter().any(|one| Arc::ptr_eq(&one.shift, &plan.shift));
-        let fresh: Vec<&ShiftPlan> = plans.iter().filter(|plan| !is_known(plan)).collect();
+        let (now, inherited) = (self.begun.elapsed(), std::mem::take(&mut *lock(&self.inherited)));
+        let is_fresh = |plan: &&ShiftPlan| !is_known(plan) && !store::restore_one(plan, &inherited, now);
+        let fresh: Vec<&ShiftPlan> = plans.iter().filter(is_fresh).collect();
         match (&store, fresh.as_slice()) {
             (_, []) => {}
-            (Some(store), fresh) => store.restore(fresh, self.begun.elapsed()),
+            (Some(store), fresh) => store.restore(fresh, now),
             (None, _) => log::warn(format_args!(
                 "the state of shifts is kept over no restart, as there is no config file: they begin anew then"
             )),

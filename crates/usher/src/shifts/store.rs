@@ -15,6 +15,9 @@ use crate::certificates;
 use crate::log;
 use crate::origin::Origin;
 
+/// Where a shift stands, and which it is.
+pub(super) type Kept = (Value, Saved);
+
 /// Bytes of a file that are read: there is a line or two for each route.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -54,14 +57,11 @@ impl Store {
             }
         };
         for plan in plans {
-            let own = identity(plan);
-            if let Some((_, saved)) = all.iter().find(|(identity, _)| *identity == own) {
-                plan.shift.restore(saved, now);
-            }
+            restore_one(plan, &all, now);
         }
     }
 
-    fn read(&self) -> io::Result<Vec<(Value, Saved)>> {
+    fn read(&self) -> io::Result<Vec<Kept>> {
         let length = match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             found => found?.len(),
@@ -82,7 +82,7 @@ impl Store {
 
     /// Keeps where these stand, and nothing else.
     pub(super) fn save(&mut self, plans: &[ShiftPlan]) {
-        let touched: Vec<Value> = plans.iter().filter(|plan| !plan.shift.is_untouched()).map(entry).collect();
+        let touched = kept(plans);
         if touched.is_empty() {
             // Nothing to keep: a shift that is written again later begins anew.
             if self.written.take().is_some() || self.path.exists() {
@@ -111,12 +111,24 @@ fn identity(plan: &ShiftPlan) -> Value {
     json!([plan.settings.route, names.old, names.new, names.release])
 }
 
+/// Lets a shift go on where it was, if that is known.
+pub(super) fn restore_one(plan: &ShiftPlan, all: &[Kept], now: Duration) -> bool {
+    let own = identity(plan);
+    let known = all.iter().find(|(identity, _)| *identity == own);
+    known.inspect(|(_, saved)| plan.shift.restore(saved, now)).is_some()
+}
+
+/// Where those stand that do not stand where they began.
+pub(super) fn kept(plans: &[ShiftPlan]) -> Vec<Value> {
+    plans.iter().filter(|plan| !plan.shift.is_untouched()).map(entry).collect()
+}
+
 fn entry(plan: &ShiftPlan) -> Value {
     let Saved { state, share, looks, last } = plan.shift.saved();
     json!({ "of": identity(plan), "state": state.as_str(), "share": share, "looks": looks, "last": last })
 }
 
-fn parse(one: &Value) -> Option<(Value, Saved)> {
+pub(super) fn parse(one: &Value) -> Option<Kept> {
     let number = |key: &str| one[key].as_u64().and_then(|number| u32::try_from(number).ok());
     let saved = Saved {
         state: State::named(one["state"].as_str()?)?,

@@ -1,5 +1,6 @@
 //! Splits that move by themselves: to the end, and back, with the evidence; over reloads and restarts; by hand.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -7,7 +8,8 @@ use std::thread;
 use serde_json::Value;
 use usher_testkit::{Client, Endpoint, Reply, Signal, Usher};
 
-use crate::harness::{PATIENCE, Running, reload, run, until, usher};
+use crate::harness::{PATIENCE, Running, binary, reload, run, until, usher};
+use crate::upgrade::Line;
 
 const CONFIG: &str = r#"
 admin = "$ADMIN"
@@ -36,6 +38,10 @@ struct World {
 
 impl World {
     fn start(config: &str, fails: u64) -> Self {
+        Self::start_from(&binary(), config, fails)
+    }
+
+    fn start_from(program: &Path, config: &str, fails: u64) -> Self {
         let stable = Endpoint::start(|_| Reply::ok("stable")).unwrap();
         let (fails, asked) = (Arc::new(AtomicU64::new(fails)), AtomicU64::new(0));
         let every = fails.clone();
@@ -44,8 +50,9 @@ impl World {
             _ => Reply::ok("next"),
         });
         let next = next.unwrap();
-        let usher = usher(config).endpoint_named("stable", &stable).endpoint_named("next", &next).start();
-        Self { usher: usher.unwrap(), _endpoints: (stable, next), fails }
+        let usher = usher(config).binary(program).endpoint_named("stable", &stable);
+        let usher = usher.endpoint_named("next", &next).start().unwrap();
+        Self { usher, _endpoints: (stable, next), fails }
     }
 
     /// Sends requests of many visitors until something is so.
@@ -229,6 +236,55 @@ fn visitors_who_have_moved_stay() {
         assert!(refused.code == Some(1) && refused.err.contains(said), "{refused:?}");
     }
     assert_eq!(world.command(&["explode"]).code, Some(2));
+}
+
+#[test]
+fn an_upgrade_goes_on_where_the_shift_was() {
+    let config = CONFIG.replace("200ms", "1h");
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("usher");
+    std::os::unix::fs::symlink(binary(), &program).unwrap();
+    let World { usher, _endpoints, .. } = World::start_from(&program, &config, 0);
+    let mut line = Line { usher };
+    let is = |line: &Line, state: &str, share: f64| {
+        let told = told(&line.usher);
+        told["state"] == state && told["share"] == share
+    };
+    let order = |line: &Line, order: &str| {
+        let done = run(&line.dir(), &["shift", order, "--admin", &line.admin()]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+    };
+    until("the first step", || is(&line, "running", 0.2));
+    let states = [
+        (&["advance"][..], "running", 0.6, &["next", "stable"][..]),
+        (&["pause"], "paused", 0.6, &["next", "stable"]),
+        (&["abort"], "rolled_back", 0.0, &["stable"]),
+        (&["promote"], "finished", 1.0, &["next"]),
+    ];
+    // The next process finds no file: it is another one's, as its config says.
+    for ((orders, state, share, versions), storage) in states.into_iter().zip(["a", "b", "c", "d"]) {
+        orders.iter().for_each(|one| order(&line, one));
+        let (pid, last) = (line.pid(), told(&line.usher)["last"].clone());
+        line.usher.write_config(&config.replace("$DIR/state", &format!("$DIR/{storage}"))).unwrap();
+        let done = line.upgrade();
+        assert_eq!(done.code, Some(0), "{done:?}");
+        line.has_ended(pid);
+        assert!(is(&line, state, share), "{state}: {:#}", told(&line.usher));
+        assert_eq!(told(&line.usher)["last"], last);
+        assert!((0..20).all(|_| versions.contains(&&*answer(&line.usher))), "{state}");
+    }
+    // One that comes to nothing holds nothing up.
+    line.usher.write_config(&config.replace("[[route]]", "[[rout]]")).unwrap();
+    assert_eq!(line.upgrade().code, Some(1));
+    order(&line, "restart");
+    assert!(is(&line, "running", 0.2));
+    // Neither does one that cannot even begin.
+    std::fs::remove_file(&program).unwrap();
+    std::fs::write(&program, "no program").unwrap();
+    let done = line.upgrade();
+    assert!(done.code == Some(1) && done.err.contains("cannot start it"), "{done:?}");
+    order(&line, "advance");
+    assert!(is(&line, "running", 0.6));
 }
 
 #[test]

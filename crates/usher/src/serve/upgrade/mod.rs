@@ -13,7 +13,7 @@
 //! | old | `listener own LABEL`, `listener foreign LABEL` | sockets of one address; whether a Unix file goes with them |
 //! | old | `datagrams BUSY LABEL` | sockets of one [bank](usher_net::quic::UdpGroup) of an address of HTTP/3 |
 //! | old | `udp - LABEL` | sockets of a listener of UDP, in their order |
-//! | old | `hand JSON` | what an administrator wants of an endpoint, or an address of a name |
+//! | old | `hand JSON` | what an administrator wants of an endpoint, where a shift stands, or an address of a name |
 //! | old | `end` | |
 //! | new | `took LABEL` | |
 //! | new | `ready`, or `failed TEXT` | |
@@ -70,16 +70,19 @@ impl Control {
     /// Starts the other process; [`upgraded`](Self::upgraded) hears what became of it.
     pub(super) fn upgrade(&mut self, cause: &str, answer: Option<mpsc::Sender<ReloadAnswer>>) {
         let others = self.upgrade.is_some();
-        // What is wanted of endpoints from now on would be lost with this process.
+        // What is wanted of endpoints from now on would be lost with this process, and so would a move of a shift.
         self.clusters.freeze(true);
+        self.shifts.suspend();
         match self.begin_upgrade() {
             Ok((process, channel)) => {
                 log::info(format_args!("{cause}: process {process} is started, to take over"));
                 self.upgrade = Some(Upgrade { channel, answer });
-                self.shifts.suspend();
             }
             Err(why) => {
                 self.clusters.freeze(others);
+                if !others {
+                    self.shifts.go_on();
+                }
                 refused(&format!("cannot upgrade: {why}"), answer);
             }
         }
@@ -98,15 +101,16 @@ impl Control {
         let failed = |error: std::io::Error| format!("cannot pass the sockets on: {error}");
         let mut all = self.sockets.bequeath().map_err(failed)?;
         all.extend(self.admin.as_ref().map(|admin| admin.bequeath()).transpose().map_err(failed)?);
-        all.extend(self.by_hand());
+        all.extend(self.known());
         successor::start(all, self.events.clone()).map_err(|error| format!("cannot start it: {error}"))
     }
 
-    /// What administrators want of endpoints and where names are, a message each. Names come last: of too many messages,
-    /// the first ones count, and names can be asked for again.
-    fn by_hand(&self) -> Vec<Message> {
+    /// What the other process cannot find out, or not soon enough: where shifts stand, what administrators want of endpoints,
+    /// and where names are; a message each. Names come last: of too many messages, the first ones count,
+    /// and names can be asked for again.
+    fn known(&self) -> Vec<Message> {
         let wanted = self.discovery.bequeath().into_iter().chain(self.clusters.bequeath());
-        let all = wanted.chain(self.discovery.names().bequeath());
+        let all = self.shifts.bequeath().into_iter().chain(wanted).chain(self.discovery.names().bequeath());
         all.map(|message| (format!("hand {message}"), Vec::new())).collect()
     }
 

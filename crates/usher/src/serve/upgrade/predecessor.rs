@@ -14,8 +14,8 @@ use super::{HELLO, START_LIMIT, VARIABLE};
 use crate::serve::inheritance::Inheritance;
 use crate::terminal::Failure;
 
-/// What administrators wanted that is taken over: of so many endpoints.
-const MAX_BY_HAND: usize = 100_000;
+/// What it knew that is taken over: so many messages.
+const MAX_KNOWN: usize = 100_000;
 
 /// The process that started this one, to take over from it.
 pub(in crate::serve) struct Predecessor {
@@ -53,13 +53,13 @@ impl Predecessor {
             return Err(io::Error::other(what));
         }
         let (mut streams, mut banks) = (Vec::new(), Banks::default());
-        let (mut udp, mut by_hand) = (Vec::new(), Vec::new());
+        let (mut udp, mut known) = (Vec::new(), Vec::new());
         loop {
             let (text, descriptors) = self.channel.receive()?.ok_or(io::ErrorKind::UnexpectedEof)?;
             let (kind, rest) = text.split_once(' ').unwrap_or((&text, ""));
             let (note, label) = rest.split_once(' ').unwrap_or((rest, ""));
             match kind {
-                "end" => return Ok(Inheritance::of_predecessor(streams, banks.groups(), (udp, by_hand))),
+                "end" => return Ok(Inheritance::of_predecessor(streams, banks.groups(), (udp, known))),
                 "listener" => {
                     for descriptor in descriptors {
                         streams.push(Inherited::new(descriptor, label, note == "own")?);
@@ -71,7 +71,7 @@ impl Predecessor {
                     }
                 }
                 "datagrams" => banks.add(label, note, descriptors),
-                "hand" if by_hand.len() < MAX_BY_HAND => by_hand.extend(serde_json::from_str(rest)),
+                "hand" if known.len() < MAX_KNOWN => known.extend(serde_json::from_str(rest)),
                 // A later version's, which this one has no use for.
                 _ => {}
             }

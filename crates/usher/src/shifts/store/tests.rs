@@ -48,6 +48,20 @@ fn a_restart_changes_nothing() {
 }
 
 #[test]
+fn the_process_that_takes_over_is_told_where_each_stands() {
+    let before = [plan("one", None), plan("two", None)];
+    order(&before[0], ShiftOrder::Abort);
+    let messages: Vec<String> = kept(&before).iter().map(Value::to_string).collect();
+    assert_eq!(messages.len(), 1, "what has not begun is not told");
+    let told: Vec<Kept> =
+        messages.iter().filter_map(|one| parse(&serde_json::from_str(one).unwrap())).collect();
+    let after = [plan("one", None), plan("one", Some("v2"))];
+    assert!(restore_one(&after[0], &told, Duration::ZERO));
+    assert_eq!(after[0].shift.saved(), before[0].shift.saved());
+    assert!(!restore_one(&after[1], &told, Duration::ZERO), "another release");
+}
+
+#[test]
 fn what_another_process_wrote_is_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shifts.json");
