@@ -179,6 +179,9 @@ impl ClusterControl for Board {
 
     fn hold(&self, cluster: &str, open: Option<bool>) -> Result<String, String> {
         let inner = self.lock();
+        if inner.frozen {
+            return Err("another process is about to take over; ask that one".to_owned());
+        }
         let spec = &inner.find(cluster).ok_or_else(|| format!("there is no cluster `{cluster}`"))?.spec;
         if spec.circuit.is_none() {
             return Err(format!("the cluster `{cluster}` has no `breaker`"));

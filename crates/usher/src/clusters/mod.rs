@@ -1,7 +1,7 @@
 //! The clusters that serve, for the admin API: how endpoints stand, and changes at run time.
 
 mod board;
-mod by_hand;
+mod handover;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -77,12 +77,13 @@ impl Clusters {
         self.board.lock().frozen = frozen;
     }
 
-    /// What administrators want of endpoints, for the process that takes over: a message each.
+    /// What administrators want of endpoints and circuits, and which endpoints are out, for the process that takes over: a
+    /// message each.
     pub(crate) fn bequeath(&self) -> Vec<Value> {
         self.board.bequeath()
     }
 
-    /// Goes on with what administrators of the process before wanted.
+    /// Goes on with what the process before knew.
     pub(crate) fn inherit(&self, clusters: &[Arc<ClusterSpec>], messages: &[Value]) {
         self.board.inherit(clusters, messages);
     }

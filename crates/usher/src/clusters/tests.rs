@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use usher_api::clusters::{ClusterControl as _, EndpointChange, Refused, Wanted};
 use usher_api::standing::Out;
 use usher_config::{Format, Input, LoadOptions, load};
+use usher_engine::cluster::Phase;
 use usher_engine::snapshot::ClusterSpec;
 
 use super::board::Board;
@@ -73,4 +75,39 @@ fn what_was_wanted_goes_to_the_next_process() {
     assert!(standing("10.0.0.3:80").is_in());
     let version = board.endpoints("app").unwrap().version;
     assert_eq!(next.endpoints("app").unwrap().version, version, "who knows the version may go on");
+}
+
+#[test]
+fn what_was_found_out_goes_to_the_next_process() {
+    let endpoints = "['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80']";
+    let written = format!("{endpoints}\nhealth = {{}}\noutliers = {{}}\nbreaker = {{}}");
+    let all = clusters(&written);
+    let (board, _) = self::board(&all);
+    let standings = &all[0].standings;
+    let (unwell, ejected) = (standings.of("10.0.0.1:80"), standings.of("10.0.0.2:80"));
+    standings.set(&unwell, Out::Unhealthy, true, 0);
+    ejected.ejected.0.store(60_000, Relaxed);
+    ejected.ejected.1.store(3, Relaxed);
+    standings.set(&ejected, Out::Ejected, true, 0);
+    board.hold("app", Some(true)).unwrap();
+    let messages = board.bequeath();
+    board.lock().frozen = true;
+    assert!(board.hold("app", None).is_err(), "it would be lost");
+
+    let others = clusters(&written);
+    let (next, _) = self::board(&others);
+    next.inherit(&others, &messages);
+    let standing = |address: &str| others[0].standings.of(address);
+    assert!(standing("10.0.0.1:80").is(Out::Unhealthy) && !standing("10.0.0.1:80").is(Out::Ejected));
+    let ejected = standing("10.0.0.2:80");
+    assert!(ejected.is(Out::Ejected) && !ejected.is(Out::Unhealthy));
+    assert!((1..120_000).contains(&ejected.ejected.0.load(Relaxed)), "not longer than it was to be");
+    assert_eq!(ejected.ejected.1.load(Relaxed), 3);
+    assert!(standing("10.0.0.3:80").is_in());
+    assert_eq!(others[0].circuit.as_ref().unwrap().breaker.phase(), Phase::HeldOpen);
+
+    // Where nobody would let them in again, they are not left out.
+    let plain = clusters(endpoints);
+    self::board(&plain).0.inherit(&plain, &messages);
+    assert!(plain[0].standings.all().iter().all(|(_, standing)| standing.is_in()));
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use usher_testkit::{Authority, Endpoint, Port, Reply, Usher};
 
 use crate::harness::{PATIENCE, reload, run, status, until, usher};
+use crate::upgrade::Line;
 
 /// An endpoint whose state can be set; it says its name to everybody but probes.
 struct Patient {
@@ -181,6 +182,67 @@ fn a_reload_keeps_who_is_out_and_follows_what_changes() {
     until("all to be let in", || answers(&usher) == ["one", "two"]);
     assert_eq!(three.probes(), probes, "one that is gone is asked no more");
     assert_eq!(metric(&usher, "usher_endpoint_healthy", two.address()), None);
+}
+
+#[test]
+fn an_upgrade_keeps_who_is_out() {
+    let (one, two) = (Patient::start("one"), Patient::start("two"));
+    // The first address is asked at once, the other one half a day later: what was known must do until then.
+    let (well, sick, name) =
+        if one.address() < two.address() { (&one, &two, "one") } else { (&two, &one, "two") };
+    let pair = [one.address(), two.address()];
+    let mut line = Line::start(usher(&config(&pair, FAST)));
+    assert_eq!(answers(&line.usher), ["one", "two"]);
+    sick.set(500);
+    line.usher.wait_for_output("is unhealthy: status 500", PATIENCE).unwrap();
+    assert_eq!(answers(&line.usher), [name]);
+
+    let (pid, probes) = (line.pid(), well.probes());
+    let later = FAST.replace("20ms", "1d");
+    line.usher.write_config(&config(&pair, &later)).unwrap();
+    assert_eq!(line.upgrade().code, Some(0));
+    line.has_ended(pid);
+    until("the first probe", || well.probes() > probes);
+    assert_eq!(answers(&line.usher), [name]);
+    assert_eq!(metric(&line.usher, "usher_endpoint_healthy", sick.address()), Some(0.0));
+
+    // Once more, to a process that asks often: the first answer lets it in.
+    sick.set(200);
+    let pid = line.pid();
+    line.usher.write_config(&config(&pair, FAST)).unwrap();
+    assert_eq!(line.upgrade().code, Some(0));
+    line.has_ended(pid);
+    line.usher.wait_for_output("is healthy again (the first answer)", PATIENCE).unwrap();
+    until("requests to go there again", || answers(&line.usher) == ["one", "two"]);
+}
+
+#[test]
+fn an_upgrade_keeps_who_is_left_out() {
+    let (good, bad) = (Endpoint::start(|_| Reply::ok("good")).unwrap(), Arc::new(AtomicU16::new(500)));
+    let status = bad.clone();
+    let endpoint = Endpoint::start(move |_| Reply::status(status.load(Ordering::SeqCst), "bad")).unwrap();
+    let outliers = "outliers = { failures = 1, ejection = \"1h\", max_ejection = \"1h\" }";
+    let config = config(&[good.address(), endpoint.address()], outliers);
+    let mut line = Line::start(usher(&config));
+    let left_out = format!("endpoint {} of cluster app is left out for 3600s", endpoint.address());
+    until("it to be left out", || {
+        answers(&line.usher);
+        line.output().contains(&left_out)
+    });
+    bad.store(200, Ordering::SeqCst);
+    until("nobody to get there", || answers(&line.usher) == ["good"]);
+    let pid = line.pid();
+    line.usher.write_config(&config).unwrap();
+    assert_eq!(line.upgrade().code, Some(0));
+    line.has_ended(pid);
+    assert_eq!(answers(&line.usher), ["good"]);
+
+    // Where nobody is left out any more, nobody stays so.
+    let pid = line.pid();
+    line.usher.write_config(&config.replace(outliers, "")).unwrap();
+    assert_eq!(line.upgrade().code, Some(0));
+    line.has_ended(pid);
+    until("requests to go there again", || answers(&line.usher) == ["bad", "good"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! | old | `listener own LABEL`, `listener foreign LABEL` | sockets of one address; whether a Unix file goes with them |
 //! | old | `datagrams BUSY LABEL` | sockets of one [bank](usher_net::quic::UdpGroup) of an address of HTTP/3 |
 //! | old | `udp - LABEL` | sockets of a listener of UDP, in their order |
-//! | old | `hand JSON` | what an administrator wants of an endpoint, where a shift stands, or an address of a name |
+//! | old | `hand JSON` | what an administrator wants of an endpoint, how one stands, where a shift stands, an address of a name |
 //! | old | `end` | |
 //! | new | `took LABEL` | |
 //! | new | `ready`, or `failed TEXT` | |
@@ -105,8 +105,8 @@ impl Control {
         successor::start(all, self.events.clone()).map_err(|error| format!("cannot start it: {error}"))
     }
 
-    /// What the other process cannot find out, or not soon enough: where shifts stand, what administrators want of endpoints,
-    /// and where names are; a message each. Names come last: of too many messages, the first ones count,
+    /// What the other process cannot find out, or not soon enough: where shifts stand, what administrators want of endpoints
+    /// and how these stand, and where names are; a message each. Names come last: of too many messages, the first ones count,
     /// and names can be asked for again.
     fn known(&self) -> Vec<Message> {
         let wanted = self.discovery.bequeath().into_iter().chain(self.clusters.bequeath());
