@@ -72,8 +72,11 @@ impl Control {
                     self.notify.reloading();
                     let outcome = self.reload(cause);
                     self.notify.ready(&self.status());
-                    if let Some(answer) = answer {
-                        let _ = answer.send(outcome);
+                    match (answer, &mut self.upgrade) {
+                        (Some(answer), _) => drop(answer.send(outcome)),
+                        // Whoever has changed a file, or sent a signal, does not ask twice.
+                        (None, Some(upgrade)) => upgrade.miss(cause),
+                        (None, None) => {}
                     }
                 }
                 Event::Upgrade { cause, answer } => self.upgrade(cause, answer),

@@ -77,11 +77,11 @@ impl Control {
             Event::Ping(answer) => (0..=self.workers.len()).for_each(|_| {
                 let _ = answer.send(());
             }),
-            Event::Reload { answer, .. } => {
-                refuse(answer, "the process is ending, so there is nothing to reload");
+            Event::Reload { cause, answer } => {
+                refuse(cause, answer, "the process is ending, so there is nothing to reload");
             }
-            Event::Upgrade { answer, .. } => {
-                refuse(answer, "the process is ending; what takes over has begun, or nothing will");
+            Event::Upgrade { cause, answer } => {
+                refuse(cause, answer, "the process is ending; what takes over has begun, or nothing will");
             }
             Event::Edit { answer, .. } => {
                 let _ = answer.send(Err(Refused::Busy("the process is ending".to_owned())));
@@ -163,9 +163,10 @@ impl Control {
     }
 }
 
-fn refuse(answer: Option<mpsc::Sender<ReloadAnswer>>, why: &str) {
-    if let Some(answer) = answer {
-        let _ = answer.send(Err(why.to_owned()));
+fn refuse(cause: &str, answer: Option<mpsc::Sender<ReloadAnswer>>, why: &str) {
+    match answer {
+        Some(answer) => drop(answer.send(Err(why.to_owned()))),
+        None => log::warn(format_args!("{cause}: {why}")),
     }
 }
 

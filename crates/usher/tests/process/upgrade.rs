@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -247,6 +248,33 @@ fn what_does_not_start_changes_nothing() {
     line.signal(Number::USR2);
     line.has_ended(first);
     assert_eq!(status(line.listen(), "/"), 200);
+}
+
+/// What is told by a signal, or by a changed file, is not told twice.
+#[test]
+fn a_reload_that_an_upgrade_held_up_is_done_when_that_fails() {
+    let endpoint = Endpoint::start(|_| Reply::ok("hello")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (program, gate) = (dir.path().join("usher"), dir.path().join("gate"));
+    std::os::unix::fs::symlink(binary(), &program).unwrap();
+    let before = config(1).replace("[[route]]", "[[route]]\npath = \"/old\"");
+    let mut line = Line::start(usher(&before).binary(&program).endpoint(&endpoint));
+    let first = line.pid();
+    // What takes over does not begin before the gate is there, and then never.
+    fs::remove_file(&program).unwrap();
+    let script = format!("#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.01; done\nexit 1\n", gate.display());
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    line.signal(Number::USR2);
+    until("the other process", || !line.successors().is_empty());
+    line.usher.write_config(&before.replace("/old", "/new")).unwrap();
+    line.signal(Number::HUP);
+    until("the refusal", || line.output().contains("nothing has changed (SIGHUP)"));
+    assert_eq!((status(line.listen(), "/old"), status(line.listen(), "/new")), (200, 404));
+    fs::write(&gate, "").unwrap();
+    until("the new config", || status(line.listen(), "/new") == 200);
+    assert_eq!(line.pid(), first);
+    assert!(line.output().contains("upgrade refused, nothing has changed"), "{}", line.output());
 }
 
 #[test]

@@ -54,9 +54,16 @@ const START_LIMIT: Duration = Duration::from_secs(25);
 pub(super) struct Upgrade {
     channel: Channel,
     answer: Option<mpsc::Sender<ReloadAnswer>>,
+    /// Why the config was to be read again meanwhile, if it was, and nobody waited for an answer.
+    missed: Option<&'static str>,
 }
 
 impl Upgrade {
+    /// The config is to be read again, if the other process does not take over.
+    pub(super) fn miss(&mut self, cause: &'static str) {
+        self.missed = Some(cause);
+    }
+
     /// The process ends meanwhile: the other one hears the end of the channel, and ends as well.
     pub(super) fn abandon(self) {
         self.channel.close();
@@ -76,7 +83,7 @@ impl Control {
         match self.begin_upgrade() {
             Ok((process, channel)) => {
                 log::info(format_args!("{cause}: process {process} is started, to take over"));
-                self.upgrade = Some(Upgrade { channel, answer });
+                self.upgrade = Some(Upgrade { channel, answer, missed: None });
             }
             Err(why) => {
                 self.clusters.freeze(others);
@@ -116,7 +123,7 @@ impl Control {
 
     /// The other process is ready, or it failed. Gives why to drain now, if so.
     pub(super) fn upgraded(&mut self, outcome: Outcome) -> Option<String> {
-        let Upgrade { channel, answer } = self.upgrade.take()?;
+        let Upgrade { channel, answer, missed } = self.upgrade.take()?;
         match outcome {
             Outcome::Ready { process, taken } => {
                 self.sockets.hand_over(&taken);
@@ -143,6 +150,9 @@ impl Control {
                 // It may have told the kernel of its own sockets, which are closed.
                 self.sockets.steer_again();
                 refused(&format!("upgrade refused, nothing has changed: {}", why.trim_end()), answer);
+                if let Some(cause) = missed {
+                    let _ = self.events.send(Event::Reload { cause, answer: None });
+                }
                 None
             }
         }
