@@ -18,6 +18,7 @@ mod commands;
 mod demo;
 mod discovery;
 mod effective;
+mod former_logs;
 mod health;
 mod known;
 mod log;

@@ -21,6 +21,7 @@ use crate::assemble::OpenLog;
 use crate::certificates::Keeper;
 use crate::clusters::Clusters;
 use crate::discovery::Discovery;
+use crate::former_logs::FormerLogs;
 use crate::health::Health;
 use crate::log;
 use crate::origin::Origin;
@@ -36,6 +37,7 @@ pub(crate) struct Control {
     pub(super) loaded: Loaded,
     pub(super) built: Built,
     pub(super) log: Option<OpenLog>,
+    pub(super) former_logs: FormerLogs,
     pub(super) registry: Arc<Registry>,
     pub(super) workers: Vec<Hand>,
     pub(super) sockets: Sockets,
@@ -135,6 +137,7 @@ impl Control {
     }
 
     pub(super) fn reopen(&self) {
+        self.former_logs.reopen();
         match &self.log {
             Some(log) => {
                 log.sink.reopen();

@@ -153,6 +153,7 @@ impl Control {
     }
 
     fn flush(&mut self) {
+        self.former_logs.flush();
         if let Some(log) = &self.log {
             log.sink.flush();
         }

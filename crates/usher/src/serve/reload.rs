@@ -15,7 +15,7 @@ use super::event::{Event, ReloadAnswer};
 use super::start::bind_failure;
 use super::watch::{Fingerprint, Watch};
 use super::worker::Order;
-use crate::assemble::{self, Assembled};
+use crate::assemble::{self, Assembled, OpenLog};
 use crate::certificates::Keeper;
 use crate::log;
 use crate::shifts::Store;
@@ -97,12 +97,23 @@ impl Control {
         if loaded.config.memory != self.loaded.config.memory {
             log::info(format_args!("memory: {} from now on", shortage::follow(&loaded.config)));
         }
-        (self.loaded, self.built, self.log) = (loaded, built, log);
+        (self.loaded, self.built) = (loaded, built);
+        self.use_log(log);
         self.probe();
         warnings.extend(self.update_certificates());
         warnings.extend(self.rewatch(seen));
         warnings.extend(self.watch_endpoint_files(files_seen));
         Ok(Done { changes, warnings })
+    }
+
+    /// Requests that began before still write to the log that there was.
+    fn use_log(&mut self, log: Option<OpenLog>) {
+        let before = std::mem::replace(&mut self.log, log);
+        let sink = |log: &OpenLog| Arc::as_ptr(&log.sink).cast::<()>();
+        let goes_on = before.as_ref().map(sink) == self.log.as_ref().map(sink);
+        if let Some(before) = before.filter(|_| !goes_on) {
+            self.former_logs.keep(before.sink);
+        }
     }
 
     /// Tells whoever obtains certificates of the new config; if TLS is new, it begins.

@@ -28,6 +28,7 @@ use crate::certificates::Keeper;
 use crate::clusters::Clusters;
 use crate::demo::Demo;
 use crate::discovery::Discovery;
+use crate::former_logs::FormerLogs;
 use crate::health::Health;
 use crate::log;
 use crate::origin::Origin;
@@ -84,6 +85,7 @@ pub(super) fn start_on(
         loaded,
         built,
         log,
+        former_logs: FormerLogs::default(),
         registry,
         workers,
         sockets,

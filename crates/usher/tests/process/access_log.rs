@@ -1,10 +1,12 @@
 //! What the access log says of whole requests.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use usher_testkit::{Endpoint, Reply, Usher};
+use usher_testkit::{Endpoint, Reply, Signal, Usher};
 
-use crate::harness::{PATIENCE, until, usher};
+use crate::harness::{PATIENCE, reload, until, usher};
 
 fn config(top: &str, routes: &str) -> String {
     format!("workers = 1\nadmin = \"off\"\n{top}\n[[listener]]\nbind = \"$LISTEN\"\n{routes}")
@@ -54,4 +56,35 @@ fn endpoints_that_failed_are_named_with_the_reason() {
     let refused = "\"127.0.0.1:9: connection refused\"";
     assert_eq!(lines[0], "200 0 \"-\" \"-\"");
     assert_eq!(lines[1..], [format!("200 1 \"-\" {refused}"), format!("502 0 \"connect_failed\" {refused}")]);
+}
+
+/// A request that began before a reload is logged as the config said then.
+#[test]
+fn a_log_of_a_former_config_is_opened_again_too() {
+    let gate = Arc::new(AtomicBool::new(false));
+    let (is_open, waits) = (gate.clone(), Arc::new(AtomicBool::new(false)));
+    let arrived = waits.clone();
+    let endpoint = Endpoint::start(move |_| {
+        arrived.store(true, SeqCst);
+        until("the gate", || is_open.load(SeqCst));
+        Reply::ok("hello")
+    });
+    let endpoint = endpoint.unwrap();
+    let config = |log: &str| {
+        let top = format!("access_log = {{ path = \"{log}\", format = \"{{request.target}}\" }}");
+        config(&top, "[[route]]\nto = \"$ENDPOINT\"\n")
+    };
+    let mut usher = usher(&config("one.log")).endpoint(&endpoint).start().unwrap();
+    let mut client = usher.client().unwrap();
+    client.set_timeout(PATIENCE);
+    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    until("the request", || waits.load(SeqCst));
+    reload(&mut usher, &config("two.log"));
+    let (log, moved) = (usher.dir().join("one.log"), usher.dir().join("one.log.1"));
+    fs::rename(&log, &moved).unwrap();
+    usher.signal(Signal::Usr1).unwrap();
+    until("the log to be there again", || log.exists());
+    gate.store(true, SeqCst);
+    assert_eq!(lines(&usher, "one.log", 1), ["/slow"]);
+    assert_eq!(fs::read_to_string(moved).unwrap(), "");
 }
