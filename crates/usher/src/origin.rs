@@ -61,6 +61,14 @@ impl Origin {
         matches!(self, Self::File { .. })
     }
 
+    /// The file, before it is read: what it includes is not known yet.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::File { path, .. } => vec![path.clone()],
+            Self::Text { .. } => Vec::new(),
+        }
+    }
+
     /// Whether a reload could find something else: a text that was read once, and that names no file, stays what it is.
     pub(crate) fn can_change(&self, loaded: &Loaded, files: &[PathBuf]) -> bool {
         self.is_file() || !files.is_empty() || loaded.config.include.is_some()

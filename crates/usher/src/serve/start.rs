@@ -50,10 +50,11 @@ pub(super) fn start_on(
     demo: Option<&Demo>,
     inheritance: Inheritance,
 ) -> Result<Control, Failure> {
+    // Before it is read: what comes later is another change.
+    let before = Fingerprint::of(&origin.files());
     let loaded = origin.load()?;
     let Assembled { mut built, log } = assemble::live(&loaded, None, None)?;
-    // Before they are used: what comes later is another change.
-    let seen = Seen::of(&loaded, &built);
+    let seen = Seen::of((&loaded, &built), &before);
     warn(&loaded.warnings, &loaded.sources);
     warn(&built.warnings, &loaded.sources);
     let memory = follow_limits(&loaded, &built)?;
@@ -117,9 +118,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(loaded: &Loaded, built: &Built) -> Self {
+    /// As they are now; those that were looked at `before`, as they were then.
+    fn of((loaded, built): (&Loaded, &Built), before: &Fingerprint) -> Self {
         Self {
-            config: Fingerprint::of(&files(loaded, built)),
+            config: Fingerprint::of(&files(loaded, built)).with(before),
             endpoints: Fingerprint::of(&endpoint_files(built)),
         }
     }

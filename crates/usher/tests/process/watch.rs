@@ -1,10 +1,13 @@
 //! `watch = true`
 
 use std::fs;
+use std::io::Write;
+use std::process::Command;
+use std::thread;
 
-use usher_testkit::{Endpoint, Reply};
+use usher_testkit::{Client, Endpoint, Port, Reply};
 
-use crate::harness::{PATIENCE, status, until, usher};
+use crate::harness::{PATIENCE, Running, status, until, usher};
 
 const CONFIG: &str = "watch = true\nadmin = \"off\"\naccess_log = \"off\"\ninclude = \"sites/*.toml\"\n\
     [[listener]]\nbind = \"$LISTEN\"\n";
@@ -34,4 +37,32 @@ fn a_changed_file_is_read() {
     until("the repaired route", || status(address, "/repaired") == 200);
     fs::remove_file(sites.join("b.toml")).unwrap();
     until("the removed route", || status(address, "/repaired") == 404);
+}
+
+#[test]
+fn what_changes_while_the_config_is_read_is_noticed() {
+    let (dir, port) = (tempfile::tempdir().unwrap(), Port::reserve().unwrap());
+    let address = port.address();
+    let config = |path: &str| {
+        let config = format!(
+            "watch = true\nadmin = \"off\"\naccess_log = \"off\"\ninclude = \"late.toml\"\n\
+             [[listener]]\nbind = \"{address}\"\n[[route]]\npath = \"{path}\"\nrespond = \"ok\"\n"
+        );
+        fs::write(dir.path().join("usher.toml"), config).unwrap();
+    };
+    // A pipe: whoever opens it waits for the process that reads it, which has read the other file before.
+    let late = dir.path().join("late.toml");
+    assert!(Command::new("mkfifo").arg(&late).status().unwrap().success());
+    let open = move || fs::OpenOptions::new().write(true).open(&late).unwrap();
+    config("/a");
+    let _usher = Running::start(dir.path(), &["run", "usher.toml"]);
+    let mut pipe = open();
+    config("/another");
+    let text = b"[[route]]\npath = \"/late\"\nrespond = \"ok\"\n";
+    pipe.write_all(text).unwrap();
+    drop(pipe);
+    until("it serves", || Client::connect(address).is_ok());
+    // When it is read again.
+    thread::spawn(move || open().write_all(text).unwrap());
+    until("the change", || status(address, "/another") == 200);
 }
