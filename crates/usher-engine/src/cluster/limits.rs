@@ -75,12 +75,11 @@ pub(crate) struct Turn {
 }
 
 impl Waiter {
-    fn tell(&self) {
+    /// There may be a place for it. Only with the lock of the queue, so that who leaves it knows what it was told; to be
+    /// woken without.
+    fn tell(&self) -> Option<Waker> {
         self.told.store(true, SeqCst);
-        let waker = lock(&self.waker).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        lock(&self.waker).take()
     }
 
     fn poll_told(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -117,12 +116,14 @@ impl Turn {
     /// What it was told of is of no use to it: perhaps to the next.
     pub(super) fn pass_on(&self) {
         let queue = lock(&self.crowd.queue);
-        let own = queue.iter().position(|waiter| Arc::ptr_eq(waiter, &self.waiter));
-        let next = own.and_then(|own| queue.get(own + 1)).cloned();
+        let next = self.position(&queue).and_then(|own| queue.get(own + 1));
+        let waker = next.and_then(|next| next.tell());
         drop(queue);
-        if let Some(next) = next {
-            next.tell();
-        }
+        wake(waker);
+    }
+
+    fn position(&self, queue: &VecDeque<Arc<Waiter>>) -> Option<usize> {
+        queue.iter().position(|waiter| Arc::ptr_eq(waiter, &self.waiter))
     }
 
     /// It has a place; if there is room for more, the next one shall know.
@@ -134,13 +135,15 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // A place that was told of and not taken is the next one's.
-        if self.waiter.told.load(SeqCst) {
-            self.pass_on();
-        }
         let mut queue = lock(&self.crowd.queue);
-        queue.retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
+        let Some(own) = self.position(&queue) else { return };
+        queue.remove(own);
         self.crowd.waiting.store(queue.len() as u32, SeqCst);
+        // A place that was told of and not taken is the next one's. Nobody tells it of another from here on.
+        let is_told = self.waiter.told.load(SeqCst);
+        let waker = queue.get(own).filter(|_| is_told).and_then(|next| next.tell());
+        drop(queue);
+        wake(waker);
     }
 }
 
@@ -169,10 +172,8 @@ impl Crowd {
         if self.waiting() == 0 {
             return;
         }
-        let first = lock(&self.queue).front().cloned();
-        if let Some(first) = first {
-            first.tell();
-        }
+        let waker = lock(&self.queue).front().and_then(|first| first.tell());
+        wake(waker);
     }
 
     /// A place at an endpoint, unless it has, or the cluster has, as many requests as it may.
@@ -237,6 +238,15 @@ pub(super) fn is_full(standing: &Standing, limits: &ClusterLimits) -> bool {
     limits.per_endpoint > 0 && standing.in_flight.load(SeqCst) >= limits.per_endpoint
 }
 
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
