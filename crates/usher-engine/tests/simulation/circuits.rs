@@ -66,6 +66,12 @@ fn phase(world: &World) -> Phase {
     world.worker.local().shared.clusters[0].circuit.as_ref().expect("a breaker").breaker.phase()
 }
 
+/// As an administrator does.
+fn hold(world: &World, open: Option<bool>) {
+    let spec = world.worker.local().shared.clusters[0].clone();
+    spec.circuit.as_ref().expect("a breaker").breaker.hold(open, 0);
+}
+
 async fn statuses(world: &World, count: usize) -> Vec<u16> {
     let (mut client, mut found) = (Client::new(world), Vec::new());
     for _ in 0..count {
@@ -195,17 +201,13 @@ fn a_reload_keeps_it_and_an_administrator_changes_it() {
         statuses(&world, 10).await;
         world.reload(&config("open = \"10s\""));
         assert_eq!(phase(&world), Phase::Open);
-        let hold = |open: Option<bool>| {
-            let spec = world.worker.local().shared.clusters[0].clone();
-            spec.circuit.as_ref().expect("a breaker").breaker.hold(open, 0);
-        };
-        hold(Some(false));
+        hold(&world, Some(false));
         mood.set(Some(200));
         assert_eq!(statuses(&world, 2).await, [200; 2]);
-        hold(Some(true));
+        hold(&world, Some(true));
         sleep(Duration::from_secs(60)).await;
         assert_eq!(statuses(&world, 2).await, [503; 2]);
-        hold(None);
+        hold(&world, None);
         assert_eq!(statuses(&world, 2).await, [200; 2]);
     });
 }
@@ -262,4 +264,29 @@ fn who_waits_in_the_queue_when_it_opens_is_not_sent() {
         assert_eq!((world.endpoint_requests(), world.reason("circuit_open")), (10, 30));
         world.all_ended(Duration::from_secs(60)).await;
     });
+}
+
+#[test]
+fn who_pauses_before_another_try_when_it_opens_is_not_sent_again() {
+    for opens in [false, true] {
+        let pause = "retry = { on = 503, tries = 2, backoff = { base = \"10s\", max = \"10s\" } }";
+        let text = config(USUAL).replace("cluster = \"app\"", &format!("cluster = \"app\"\n{pause}"));
+        run(|| async {
+            let world = World::new(&text, 1, moody(&Rc::new(Cell::new(Some(503)))));
+            let mut client = Client::new(&world);
+            client.send(&get("/")).await;
+            while world.endpoint_requests() == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            // The response has come, and the pause has begun.
+            sleep(Duration::from_millis(10)).await;
+            assert_eq!((world.endpoint_requests(), world.in_flight()), (1, 1), "it pauses");
+            if opens {
+                hold(&world, Some(true));
+            }
+            assert_eq!(client.receive().await.expect("a response").head.status(), 503);
+            let asked = if opens { (1, 1) } else { (2, 0) };
+            assert_eq!((world.endpoint_requests(), world.reason("circuit_open")), asked);
+        });
+    }
 }

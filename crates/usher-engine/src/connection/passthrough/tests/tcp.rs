@@ -166,6 +166,57 @@ fn whoever_comes_to_a_full_cluster_may_wait() {
     });
 }
 
+/// Opens the circuit of the only cluster by hand.
+fn open_circuit(world: &World) {
+    let spec = world.worker.local().shared.clusters[0].clone();
+    spec.circuit.as_ref().expect("a breaker").breaker.hold(Some(true), 0);
+}
+
+#[test]
+fn whoever_waited_while_the_circuit_was_opened_is_let_go() {
+    run(|| async {
+        let limits = "limits = { per_endpoint = 1 }\nbreaker = true";
+        let world = to(&format!("cluster = \"c\"\n[cluster.c]\nendpoints = \"127.0.0.1:2\"\n{limits}"));
+        let ticking = spawn_local(world.worker.clone().tend());
+        let (client, task) = world.connect();
+        let (_, endpoint) = world.dialed().await.expect("a connection");
+        let (mut waiting, refused) = world.connect();
+        sleep(Duration::from_secs(1)).await;
+        open_circuit(&world);
+        drop((client, endpoint));
+        task.await.expect("no panic");
+        refused.await.expect("no panic");
+        assert_eq!((read_all(&mut waiting).await, world.ended("circuit_open")), (vec![], 1));
+        assert_eq!(world.endpoints.1.get(), 1, "nobody was dialed for it");
+        // The place that it had for a moment is another one's.
+        let spec = world.worker.local().shared.clusters[0].clone();
+        assert_eq!((spec.crowd.under_way(), spec.crowd.waiting()), (0, 0));
+        ticking.abort();
+    });
+}
+
+#[test]
+fn no_other_endpoint_is_tried_once_the_circuit_is_open() {
+    for (opens, dials) in [(false, 2), (true, 1)] {
+        run(|| async {
+            // Nothing is heard of either.
+            let endpoints = "endpoints = [\"127.0.0.1:10\", \"127.0.0.2:10\"]\nbreaker = true";
+            let world = to(&format!("cluster = \"c\"\n[cluster.c]\n{endpoints}"));
+            let ticking = spawn_local(world.worker.clone().tend());
+            let (_client, task) = world.connect();
+            while world.endpoints.1.get() == 0 {
+                yield_now().await;
+            }
+            if opens {
+                open_circuit(&world);
+            }
+            task.await.expect("no panic");
+            assert_eq!((world.endpoints.1.get(), world.ended("connect_timeout")), (dials, 1));
+            ticking.abort();
+        });
+    }
+}
+
 #[test]
 fn the_endpoint_is_told_who_the_client_is() {
     for (version, begins, len) in
