@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use usher_api::standing::Out;
 
 use crate::client::{Client, about, endpoints, get, post, take};
 use crate::world::{Dialed, Reception, World, run};
@@ -204,6 +205,29 @@ fn who_always_loses_counts_as_slow() {
         let (slow, fast) = (told(9001), told(9002));
         assert!(slow.0 == 1 && slow.1 >= 1_000_000, "{slow:?}");
         assert!(fast.0 == 1 && fast.1 < 500_000, "not the time before it was asked: {fast:?}");
+    });
+}
+
+#[test]
+fn who_hangs_is_found_out_although_second_tries_save_its_requests() {
+    let seen = Seen::default();
+    let plan: Plan = |port, _| (if port == 9001 { secs(600) } else { secs(0) }, Some(200));
+    run(|| async {
+        let config = config(ALWAYS)
+            + "outliers = { failures = 3, max_ejected = \"50%\" }\n\
+             timeouts = { first_byte = \"2s\" }\n";
+        let world = World::new(&config, 4, seen.endpoints(plan));
+        let standing = world.worker.local().shared.clusters[0].standings.of("127.0.0.1:9001");
+        let mut late = 0;
+        for _ in 0..40 {
+            // Nobody else may be asked for what is not idempotent.
+            late += usize::from(ask(&world, &post("/")).await.0 == 504);
+            // One for each, so that the turns change.
+            assert_eq!(ask(&world, &get("/")).await.0, 200);
+            assert_eq!(ask(&world, &get("/")).await.0, 200);
+        }
+        assert!(standing.is(Out::Ejected));
+        assert_eq!(late, 3, "those in between do not count as served");
     });
 }
 
