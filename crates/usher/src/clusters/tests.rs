@@ -111,3 +111,59 @@ fn what_was_found_out_goes_to_the_next_process() {
     self::board(&plain).0.inherit(&plain, &messages);
     assert!(plain[0].standings.all().iter().all(|(_, standing)| standing.is_in()));
 }
+
+const PARTS: &str = "
+[[route]]
+cluster = 'app'
+[[route]]
+path = '/one'
+cluster = 'app'
+subset = { v = '1' }
+[[route]]
+path = '/two'
+cluster = 'app'
+subset = { v = '2' }
+[[route]]
+path = '/other'
+cluster = 'other'
+subset = { v = '1' }
+[[route]]
+path = '/bare'
+cluster = 'bare'
+[cluster.app]
+endpoints = [{ address = '10.0.0.1:80', labels = { v = '1' } }, { address = '10.0.0.2:80', labels = { v = '2' } }]
+breaker = true
+[cluster.other]
+endpoints = { address = '10.0.0.1:80', labels = { v = '1' } }
+breaker = true
+[cluster.bare]
+endpoints = '10.0.0.3:80'
+";
+
+#[test]
+fn a_circuit_is_held_with_its_parts_and_a_part_for_itself() {
+    let options = LoadOptions { format: Some(Format::Toml), env: &|_| None, known_filters: &[] };
+    let loaded = load(Input::Text { name: "test".to_owned(), bytes: PARTS.into() }, &options).unwrap();
+    let all = assemble::dry(&loaded).unwrap_or_else(|report| panic!("{report}")).snapshot.clusters.clone();
+    let (board, _) = board(&all);
+    let held = |phase: Phase| -> Vec<&str> {
+        let is_so = |spec: &&Arc<ClusterSpec>| {
+            spec.circuit.as_ref().is_some_and(|circuit| circuit.breaker.phase() == phase)
+        };
+        all.iter().filter(is_so).map(|spec| &*spec.name).collect()
+    };
+    let (app, other) = (["app", "app [v=1]", "app [v=2]"], ["other", "other [v=1]"]);
+    for (open, phase) in [(Some(true), Phase::HeldOpen), (Some(false), Phase::HeldClosed)] {
+        board.hold("app", open).unwrap();
+        assert_eq!(held(phase), app);
+        assert_eq!(held(Phase::Closed), other, "those of another cluster are not meant");
+        board.hold("app [v=2]", None).unwrap();
+        assert_eq!(held(phase), ["app", "app [v=1]"], "a part is held for itself");
+        board.hold("app", None).unwrap();
+        assert_eq!(held(Phase::Closed).len(), 5);
+    }
+    board.hold("app [v=1]", Some(true)).unwrap();
+    assert_eq!(held(Phase::HeldOpen), ["app [v=1]"]);
+    assert!(board.hold("bare", Some(true)).unwrap_err().contains("has no `breaker`"));
+    assert!(board.hold("nobody", Some(true)).unwrap_err().contains("there is no cluster"));
+}
