@@ -330,3 +330,31 @@ fn one_stays_at_an_endpoint_that_goes_unless_it_shall_not() {
     assert!(after(stay, reload("[[route]]", "[[route]]\npath = \"/other\"")), "another route");
     assert!(after(stay, reload("drain", "drain")), "nothing");
 }
+
+/// How long one may stay says nothing about clients that have vanished.
+#[test]
+fn who_is_silent_does_not_stay_at_an_endpoint_that_goes() {
+    let drain = |world: &World| {
+        let standings = &world.worker.local().shared.clusters[0].standings;
+        standings.set(&standings.of("127.0.0.1:9001"), Out::Draining, true, 1);
+    };
+    let remove = |world: &World| world.reload(&config("stay = \"24h\"").replace("9001", "9002"));
+    for (change, what) in [(&drain as &dyn Fn(&World), "drained"), (&remove, "removed")] {
+        for (habit, stays) in [(Habit::Silent, false), (Habit::Ping(3000), true)] {
+            run(async || {
+                let scene = open((habit, Habit::Silent), "stay = \"24h\"", (5, None)).await;
+                sleep(Duration::from_secs(5)).await;
+                change(&scene.world);
+                sleep(Duration::from_secs(30)).await;
+                let open = scene.clients.iter().filter(|client| !client.is_finished()).count();
+                let idle = scene.world.reason("tunnel_idle");
+                assert_eq!((open, idle), if stays { (5, 0) } else { (0, 5) }, "{what} {habit:?}");
+                scene.drain(10, false);
+                let (all, drained, cut) = scene.end().await;
+                assert_eq!((drained, cut), (open as u64, 0), "{what} {habit:?}");
+                let told = |heard: &Heard| heard.close == Some(1001);
+                assert!(all.iter().all(|(client, server)| told(client) && told(server)), "{what} {habit:?}");
+            });
+        }
+    }
+}
