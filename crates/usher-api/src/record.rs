@@ -24,6 +24,8 @@ pub struct Record {
     pub route: Option<u32>,
     /// Index of the cluster in the snapshot.
     pub cluster: Option<u32>,
+    /// Index of the target that was chosen, where the route splits; another cluster may have taken its place.
+    pub split: Option<u32>,
     /// Index of the endpoint in the cluster.
     pub endpoint: Option<u32>,
     /// How often another endpoint or connection was tried.

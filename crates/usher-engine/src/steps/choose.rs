@@ -14,21 +14,23 @@ pub(crate) fn destination<'r, D: Dialer>(
     exchange: &mut Exchange,
     route: &'r Route,
 ) -> Option<&'r Destination> {
-    match route.target.as_ref()? {
-        Target::Cluster(destination) => Some(destination),
+    let (between, index) = match route.target.as_ref()? {
+        Target::Cluster(destination) => return Some(destination),
         Target::Split { between, sticky, shift: Some(plan) } => {
             let met = sticky.as_ref().and_then(|(name, _)| numbered(exchange, name));
             let number = met.unwrap_or_else(|| shift::below(visit.worker.random(), shift::WHOLE));
-            Some(&between.get(plan.index(plan.shift.side_of(number)))?.0)
+            (between, plan.index(plan.shift.side_of(number)))
         }
         Target::Split { between, sticky, shift: None } => {
             let met = sticky.as_ref().and_then(|(name, _)| remembered(exchange, name, between.len()));
             let index = met.unwrap_or_else(|| {
                 by_weight(visit.worker.random(), between.iter().map(|(_, weight)| *weight))
             });
-            Some(&between.get(index)?.0)
+            (between, index)
         }
-    }
+    };
+    exchange.record.split = u32::try_from(index).ok();
+    Some(&between.get(index)?.0)
 }
 
 /// The destination that a visitor's cookie names. It is an index: a visitor who forges it chooses a version, which is
@@ -78,7 +80,7 @@ pub(crate) fn sticky_cookie(
     if known {
         return None;
     }
-    let index = between.iter().position(|(to, _)| Some(to.cluster) == exchange.record.cluster)?;
+    let index = exchange.record.split? as usize;
     let value = match shift {
         Some(plan) => number(plan, index, random())?,
         None => index.to_string(),
@@ -99,14 +101,16 @@ fn number(plan: &ShiftPlan, index: usize, random: u64) -> Option<String> {
     plan.shift.number_on(plan.side(index), random).map(|number| format!("v{number:06}"))
 }
 
-/// Counts what became of a request whose route moves visitors from one target to another.
+/// Counts what became of a request whose route moves visitors from one target to another. One that was served by what
+/// takes the place of its target while the circuit of that is open says nothing about it.
 pub(crate) fn note_outcome(exchange: &Exchange, route: &Route) {
-    let (Some(Target::Split { between, shift: Some(plan), .. }), Some(cluster)) =
-        (&route.target, exchange.record.cluster)
+    let record = &exchange.record;
+    let (Some(Target::Split { between, shift: Some(plan), .. }), Some(index)) = (&route.target, record.split)
     else {
         return;
     };
-    if let Some(index) = between.iter().position(|(to, _)| to.cluster == cluster) {
+    let index = index as usize;
+    if between.get(index).is_some_and(|(to, _)| Some(to.cluster) == record.cluster) {
         plan.shift.note(plan.side(index), exchange);
     }
 }
