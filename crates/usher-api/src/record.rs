@@ -38,6 +38,8 @@ pub struct Record {
     pub detail: &'static str,
     /// The status that went to the client; 0 if none did.
     pub status: u16,
+    /// The status of gRPC in the trailers of the endpoint's response, if there was one.
+    pub call: Option<u8>,
 }
 
 /// A finished exchange with the names that its record's indices stand for.

@@ -85,6 +85,14 @@ impl<S: Transport> Cluster<S> {
         self.log(line);
     }
 
+    /// A call of gRPC that had begun so long ago has ended, as its trailers say; the status is one of HTTP.
+    pub(crate) fn call_ended(&self, status: u16, began: Duration, random: u64) {
+        let fails = |circuit: &Circuit| is_failure(&circuit.settings, status);
+        if self.spec.circuit.as_ref().is_some_and(fails) {
+            self.broke_off(began, random);
+        }
+    }
+
     fn log(&self, line: Option<String>) {
         if let Some(line) = line {
             self.spec.standings.tell(format!("cluster {}: {line}", self.spec.name));

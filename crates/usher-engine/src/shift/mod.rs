@@ -24,6 +24,8 @@ pub use tally::Counts;
 use tally::Tally;
 use usher_api::Exchange;
 
+use crate::steps::grpc;
+
 /// The whole, in parts.
 pub const WHOLE: u32 = 1_000_000;
 
@@ -128,11 +130,11 @@ pub fn below(random: u64, count: u32) -> u32 {
     ((u128::from(random) * u128::from(count)) >> 64) as u32
 }
 
-/// Whether the head of a response says that a call of gRPC failed as an error of a server does (the codes that Envoy counts as
-/// such: unknown, deadline exceeded, internal, unavailable, data loss). What comes in trailers is not seen.
+/// Whether the head of a response, or its trailers, say that a call of gRPC failed as an error of a server does (the codes
+/// that Envoy counts as such: unknown, deadline exceeded, internal, unavailable, data loss).
 fn is_failed_call(exchange: &Exchange) -> bool {
-    let code = exchange.response.fields.get_named(b"grpc-status");
-    code.is_some_and(|code| matches!(code, b"2" | b"4" | b"13" | b"14" | b"15"))
+    let code = exchange.record.call.or_else(|| grpc::code(&exchange.response.fields));
+    matches!(code, Some(2 | 4 | 13 | 14 | 15))
 }
 
 #[cfg(test)]

@@ -1,17 +1,24 @@
-//! What is particular about gRPC: how long a call may take, and errors that its clients understand.
+//! What is particular about gRPC: how long a call may take, what became of it, and errors that its clients understand.
 //!
-//! Source: the gRPC documents "gRPC over HTTP2" and "HTTP to gRPC Status Code Mapping".
+//! Source: the gRPC documents "gRPC over HTTP2" and "HTTP to gRPC Status Code Mapping"; the other way round, the comments of
+//! google/rpc/code.proto, as in Envoy.
 
 use std::time::Duration;
 
 use usher_api::{Exchange, Reply};
-use usher_http::{FieldId, Request, Version};
+use usher_http::{FieldId, Fields, Request, Version};
 
 /// The field that says how long a call may take.
 pub(crate) const TIMEOUT: &[u8] = b"grpc-timeout";
 
+/// The field, of a head or of trailers, that says what became of a call.
+const STATUS: &[u8] = b"grpc-status";
+
 /// Digits that a timeout may have.
 const MAX_DIGITS: usize = 8;
+
+/// What becomes of a call that does not say so in a way that is known.
+const UNKNOWN: u8 = 2;
 
 /// Whether this is a call of gRPC: not one of gRPC-Web, whose clients read other errors.
 pub(crate) fn is_call(request: &Request) -> bool {
@@ -60,6 +67,42 @@ fn parse_timeout(text: &[u8]) -> Option<Duration> {
         b'n' => Duration::from_nanos(number),
         _ => return None,
     })
+}
+
+/// What a head or trailers say became of a call.
+pub(crate) fn code(fields: &Fields) -> Option<u8> {
+    let text = std::str::from_utf8(fields.get_named(STATUS)?);
+    Some(text.ok().and_then(|text| text.parse().ok()).unwrap_or(UNKNOWN))
+}
+
+/// What became of a call, as a status of HTTP. None if it says nothing about the endpoint: its client wants it no more, or
+/// not to wait for any longer.
+pub(crate) fn status(request: &Request, code: u8) -> Option<u16> {
+    Some(match code {
+        0 => 200,
+        1 => return None,
+        4 if request.fields.get_named(TIMEOUT).is_some() => return None,
+        4 => 504,
+        3 | 9 | 11 => 400,
+        5 => 404,
+        6 | 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => 500,
+    })
+}
+
+/// What the head of a response says of the request, as a status of HTTP: gRPC has 200 for all calls, and says in a field of
+/// those that failed before they began what became of them. None as in [`status`].
+pub(crate) fn outcome(exchange: &Exchange) -> Option<u16> {
+    let response = &exchange.response;
+    if response.status != 200 || !has_type(&exchange.request) {
+        return Some(response.status);
+    }
+    code(&response.fields).map_or(Some(200), |code| status(&exchange.request, code))
 }
 
 /// Says an error as gRPC does: in fields, under status 200 and without a body.
@@ -146,6 +189,41 @@ mod tests {
             assert_eq!(write_timeout(left), text, "{left:?}");
             assert!(parse_timeout(text.as_bytes()).is_some());
         }
+    }
+
+    #[test]
+    fn what_became_of_a_call_is_a_status_of_http() {
+        for (said, deadline, expected) in [
+            (None, false, Some(200)),
+            (Some("0"), false, Some(200)),
+            (Some("5"), false, Some(404)),
+            (Some("13"), false, Some(500)),
+            (Some("14"), false, Some(503)),
+            (Some("14"), true, Some(503)),
+            (Some("4"), false, Some(504)),
+            (Some("4"), true, None),
+            (Some("1"), false, None),
+            (Some("12"), false, Some(501)),
+            (Some("99"), false, Some(500)),
+            (Some("so-so"), false, Some(500)),
+        ] {
+            let request = call("application/grpc", Version::Http2);
+            let mut exchange = Exchange { request, ..Exchange::default() };
+            exchange.response.status = 200;
+            if deadline {
+                exchange.request.fields.add(b"grpc-timeout", b"1S").unwrap();
+            }
+            if let Some(said) = said {
+                exchange.response.fields.add(b"grpc-status", said.as_bytes()).unwrap();
+            }
+            assert_eq!(outcome(&exchange), expected, "{said:?} {deadline}");
+            exchange.response.status = 503;
+            assert_eq!(outcome(&exchange), Some(503), "HTTP says enough");
+        }
+        let mut exchange = Exchange::default();
+        exchange.response.status = 200;
+        exchange.response.fields.add(b"grpc-status", b"14").unwrap();
+        assert_eq!(outcome(&exchange), Some(200), "it is no call");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::clock::Clock;
 use crate::cluster::{Cluster, Fate, Permit};
 use crate::path::Visit;
 use crate::snapshot::Destination;
+use crate::steps::grpc;
 
 /// A cluster, and leave to send a request there, where that is needed.
 type Entered<S> = (Rc<Cluster<S>>, Option<Permit>);
@@ -72,7 +73,10 @@ pub(super) fn judge<D: Dialer, S: Transport>(
         return;
     }
     let fate = match sent {
-        Ok(forwarded) => Fate::Answered(exchange.response.status, forwarded.first_byte_micros),
+        Ok(forwarded) => {
+            let Some(status) = grpc::outcome(exchange) else { return };
+            Fate::Answered(status, forwarded.first_byte_micros)
+        }
         Err(error) if error.side == Side::Upstream && !clock.is_call_over() => Fate::Failed,
         Err(_) => return,
     };

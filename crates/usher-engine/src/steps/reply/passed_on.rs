@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::{FieldId, Framing, Version};
 use usher_net::Dialer;
-use usher_wire::{Change, Downstream};
+use usher_wire::{Change, Downstream, Source as _};
 
 use super::{begin, broken, filter, route, stall_limit, write_stall};
 use crate::path::{End, Visit};
 use crate::steps::forward::Forwarded;
 use crate::steps::tunnel::{self, Kind};
-use crate::steps::{choose, patience, relay};
+use crate::steps::{choose, grpc, patience, relay};
 
 pub(super) async fn send<D: Dialer>(
     visit: &Visit<'_, D>,
@@ -22,7 +22,8 @@ pub(super) async fn send<D: Dialer>(
     mut forwarded: Box<Forwarded<D::Stream>>,
 ) -> End {
     let begun = visit.worker.deadlines.coarse_millis();
-    let micros = Some(forwarded.first_byte_micros).filter(|_| !is_failure(exchange.response.status));
+    let failed = grpc::outcome(exchange).is_some_and(is_failure);
+    let micros = Some(forwarded.first_byte_micros).filter(|_| !failed);
     finish_head(visit, exchange);
     forwarded.cluster.answered(&forwarded.lease, exchange);
     filter(visit, exchange);
@@ -53,29 +54,45 @@ pub(super) async fn send<D: Dialer>(
     };
     let (sent, outcome) = relay::response(visit, down, &mut forwarded.connection, bodies, patience).await;
     exchange.record.body_sent = sent;
-    let failed = outcome.is_err();
+    let complete = outcome.is_ok();
     let broke = outcome.as_ref().is_err_and(|error| error.side == Side::Upstream);
-    forwarded.cluster.fared(&forwarded.lease, micros.filter(|_| !broke));
+    let began = Duration::from_millis(visit.worker.deadlines.coarse_millis().saturating_sub(begun));
+    let call_failed = complete && !failed && note_call(visit, exchange, (&forwarded, began));
+    forwarded.cluster.fared(&forwarded.lease, micros.filter(|_| !broke && !call_failed));
     let end = match outcome {
         Ok(()) if persistent && down.is_done() => End::KeepAlive,
         Ok(()) => End::Close,
         Err(error) if error.side == Side::Upstream => {
             forwarded.lease.endpoint.metrics.failed();
-            let began = visit.worker.deadlines.coarse_millis().saturating_sub(begun);
-            forwarded.cluster.broke_off(Duration::from_millis(began), visit.worker.random());
+            forwarded.cluster.broke_off(began, visit.worker.random());
             visit.worker.metrics.upstream.failed(error.kind);
             let until_end = matches!(framing, Framing::Chunked | Framing::Close);
             cut_short(visit, exchange, down, (&error, until_end)).await
         }
         Err(error) => broken(exchange, &error),
     };
-    give_back(forwarded, !failed, broke);
+    give_back(forwarded, complete, broke);
     end
 }
 
 /// Whether a status says that the endpoint could not do its work. That it does not know how to (501) is no failure.
 fn is_failure(status: u16) -> bool {
     status >= 500 && status != 501
+}
+
+/// Notes what the trailers of a whole response say of a call of gRPC; whether the endpoint could not do its work. That
+/// is known only here: what was told of the response's head is that it had begun well.
+fn note_call<D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    (forwarded, began): (&Forwarded<D::Stream>, Duration),
+) -> bool {
+    let Some(trailers) = forwarded.connection.trailers() else { return false };
+    exchange.record.call = grpc::code(trailers).filter(|_| grpc::has_type(&exchange.request));
+    let told = exchange.record.call.and_then(|code| grpc::status(&exchange.request, code));
+    let Some(status) = told else { return false };
+    forwarded.cluster.call_ended(status, began, visit.worker.random());
+    is_failure(status)
 }
 
 /// What the proxy changes of every response head: it hides the endpoint's software and names itself in Via.
