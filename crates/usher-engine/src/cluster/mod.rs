@@ -97,6 +97,7 @@ impl<S: Transport> Cluster<S> {
                 // Another worker may have taken the last one meanwhile.
                 let Some(place) = self.spec.crowd.place(&endpoint.standing, (limits, &self.spec.standings))
                 else {
+                    self.state.borrow_mut().not_asked(&self.spec, index);
                     continue;
                 };
                 Some(place)

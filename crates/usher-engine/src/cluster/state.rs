@@ -136,28 +136,50 @@ impl<S: Transport> State<S> {
         exchange: &Exchange,
         tried: &[Rc<Endpoint<S>>],
     ) -> Option<(usize, Rc<Endpoint<S>>)> {
-        let limit = spec.pool.connections;
         if spec.crowd.is_full(&spec.limits) {
             return None;
         }
-        let is_plain = tried.is_empty()
-            && !spec.limits.are_set()
-            && limit == 0
-            && self.unreachable.get() == 0
-            && self.selection.is_single();
-        let (usable, group) = if is_plain { (self.usable, None) } else { self.narrow(spec, exchange, tried) };
-        let now = self.now(spec);
-        let picked = {
-            let candidates = self.candidates.borrow();
-            let draining = usable == 0 && candidates.iter().any(|candidate| candidate.draining);
-            let (group, client) = (group.unwrap_or_default(), exchange.client.ip);
-            let input = PickInput { candidates: &candidates, usable, group, client, exchange, now };
-            if usable == 0 && !draining { None } else { self.balancer.pick(&input) }
-        };
-        if !is_plain {
-            self.rest();
+        let is_limited = spec.pool.connections > 0 || spec.limits.are_set();
+        let is_plain = tried.is_empty() && self.unreachable.get() == 0 && self.selection.is_single();
+        if is_plain && (!is_limited || self.usable > 0) {
+            match self.ask(spec, exchange, (self.usable, None)) {
+                // Only then are all endpoints looked at, of which there may be thousands: mostly there is room.
+                Some(index) if is_limited && self.is_occupied(spec, index) => self.not_asked(spec, index),
+                picked => return self.numbered(picked),
+            }
         }
+        let chosen_among = self.narrow(spec, exchange, tried);
+        let picked = self.ask(spec, exchange, chosen_among);
+        self.rest();
+        self.numbered(picked)
+    }
+
+    fn numbered(&self, picked: Option<usize>) -> Option<(usize, Rc<Endpoint<S>>)> {
         picked.and_then(|index| Some((index, self.endpoints.get(index)?.clone())))
+    }
+
+    /// Asks the balancer for one of so many that are usable, of this group.
+    fn ask(
+        &mut self,
+        spec: &ClusterSpec,
+        exchange: &Exchange,
+        (usable, group): (usize, Option<u8>),
+    ) -> Option<usize> {
+        let now = self.now(spec);
+        let candidates = self.candidates.borrow();
+        if usable == 0 && !candidates.iter().any(|candidate| candidate.draining) {
+            return None;
+        }
+        let (group, client) = (group.unwrap_or_default(), exchange.client.ip);
+        self.balancer.pick(&PickInput { candidates: &candidates, usable, group, client, exchange, now })
+    }
+
+    /// Whether an endpoint has as many requests as it may.
+    fn is_occupied(&self, spec: &ClusterSpec, index: usize) -> bool {
+        let limit = spec.pool.connections;
+        let is_full = |one: &Rc<Endpoint<S>>| limits::is_full(&one.standing, &spec.limits);
+        self.endpoints.get(index).is_some_and(is_full)
+            || limit > 0 && self.candidates.borrow().get(index).is_some_and(|one| one.in_flight >= limit)
     }
 
     /// Makes usable who is for one request; gives how many that are, and the group, if several take requests.
@@ -244,9 +266,14 @@ impl<S: Transport> State<S> {
 
     pub(super) fn forgotten(&mut self, spec: &ClusterSpec, lease: &Lease<S>) {
         if let Some(endpoint) = self.index_of(lease) {
-            let now = self.now(spec);
-            self.balancer.finished(Outcome { endpoint, micros: None, failed: false, now });
+            self.not_asked(spec, endpoint);
         }
+    }
+
+    /// Tells the balancer that whom it picked was not asked, or that nothing is known of it.
+    pub(super) fn not_asked(&mut self, spec: &ClusterSpec, endpoint: usize) {
+        let now = self.now(spec);
+        self.balancer.finished(Outcome { endpoint, micros: None, failed: false, now });
     }
 
     /// After an update the index may stand for another endpoint; the new state began with the right counts.
@@ -328,3 +355,6 @@ impl<'a, S: Transport> Known<'a, S> {
         self.0.into_values().flatten().for_each(|gone| gone.retire());
     }
 }
+
+#[cfg(test)]
+mod tests;
