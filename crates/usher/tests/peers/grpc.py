@@ -45,12 +45,23 @@ def both(requests, _):
         yield b"echo " + request
 
 
+def ill_at_once(request, context):
+    context.abort(grpc.StatusCode.UNAVAILABLE, "ill")
+
+
+def ill_later(request, context):
+    yield request
+    context.abort(grpc.StatusCode.UNAVAILABLE, "ill")
+
+
 class Handler(grpc.GenericRpcHandler):
     shapes = {
         "/test.Echo/Unary": grpc.unary_unary_rpc_method_handler(unary),
         "/test.Echo/Out": grpc.unary_stream_rpc_method_handler(many_out),
         "/test.Echo/In": grpc.stream_unary_rpc_method_handler(many_in),
         "/test.Echo/Both": grpc.stream_stream_rpc_method_handler(both),
+        "/ill.AtOnce/Ask": grpc.unary_unary_rpc_method_handler(ill_at_once),
+        "/ill.Later/Ask": grpc.unary_stream_rpc_method_handler(ill_later),
     }
 
     def service(self, details):
@@ -149,6 +160,19 @@ def down(address, ca):
         assert error.code() == grpc.StatusCode.UNAVAILABLE, error
 
 
-WHAT = {"serve": serve, "client": client, "down": down}
+def ill(address, ca):
+    """A service that fails in the head of its response, and one that does in trailers: asked until Usher asks no more."""
+    with channel(address, ca) as one:
+        later = one.unary_stream("/ill.Later/Ask")
+        for ask in one.unary_unary("/ill.AtOnce/Ask"), lambda *asked, **options: list(later(*asked, **options)):
+            told = []
+            while len(told) < 100 and "circuit_open" not in told[-1:]:
+                error = failure(ask, b"hello", timeout=30)
+                assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+                told.append("circuit_open" if "circuit_open" in error.details() else error.details())
+            assert told == ["ill"] * 20 + ["circuit_open"], told
+
+
+WHAT = {"serve": serve, "client": client, "down": down, "ill": ill}
 WHAT[sys.argv[1]](*sys.argv[2:])
 print("done")

@@ -23,6 +23,18 @@ bind = "$LISTEN[plain]"
 [[route]]
 to = "h2c://$ENDPOINT[grpc]"
 grpc_web = true
+[[route]]
+path = "/ill.AtOnce/*"
+cluster = "at_once"
+[[route]]
+path = "/ill.Later/*"
+cluster = "later"
+[cluster.at_once]
+endpoints = "h2c://$ENDPOINT[grpc]"
+breaker = true
+[cluster.later]
+endpoints = "h2c://$ENDPOINT[grpc]"
+breaker = true
 "#;
 
 struct Chain {
@@ -82,6 +94,12 @@ fn a_server_that_is_gone_is_unavailable() {
     chain.server.wait(crate::peer::PATIENCE);
     assert!(chain.client("down", "").ends_with("done\n"));
     logged(&chain.usher, "the failure", |line| says(line, "reason", "connect_failed"));
+}
+
+#[test]
+fn calls_that_fail_open_a_circuit() {
+    let Some(chain) = Chain::start() else { return };
+    assert!(chain.client("ill", "").ends_with("done\n"));
 }
 
 #[test]
