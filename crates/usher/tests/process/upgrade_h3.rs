@@ -290,9 +290,12 @@ fn sockets_of_http3_that_is_switched_off_are_closed_with_the_last_connection() {
         answer.send(()).unwrap();
         assert_eq!(body(slow).await, b"first-last");
         drop(visitor);
-        while udp_sockets(address) > 0 {
-            tokio::time::sleep(LOOK).await;
-        }
+        let closed = async {
+            while udp_sockets(address) > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.expect("no socket is left");
         reload(&mut usher, CONFIG);
         let again = Visitor::connect(address, &ca).await;
         assert_eq!(body(again.ask("/").await).await, b"first-last");
