@@ -5,6 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
+use socket2::SockRef;
+
 use super::bind::{BoundUdp, UdpOptions, explain, udp_socket};
 use crate::datagrams::bind_group;
 use crate::sys::{Bank as Steered, MAX_BANKS, attach_steering};
@@ -77,6 +79,8 @@ impl UdpGroup {
             if socket.local_addr()? != address {
                 return Err(io::ErrorKind::AddrNotAvailable.into());
             }
+            // Whoever opened it may not have thought of others beside it: of the same user, they may be.
+            SockRef::from(socket).set_reuse_port(true)?;
         }
         Ok(Self { address, banks, active: 0 })
     }

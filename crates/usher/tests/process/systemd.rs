@@ -237,7 +237,7 @@ fn tcp_and_udp(reuse_port: bool) -> (TcpListener, OwnedFd) {
     }
 }
 
-/// Where others may be opened beside it, each worker has one.
+/// Of the same user, others may be opened beside it: each worker has one, and so has whoever takes over.
 #[test]
 fn http3_is_spoken_on_a_socket_that_is_there_already() {
     let authority = Authority::new("systemd").unwrap();
@@ -257,14 +257,18 @@ fn http3_is_spoken_on_a_socket_that_is_there_already() {
         let sockets: [OwnedFd; 2] = [tcp.into(), udp];
         let service = Service::start(dir, &config, &sockets, "https:http3");
         drop(sockets);
-        local(async {
-            // Whoever is there before Usher is waits for a moment. Of several, each worker has some.
+        // Whoever is there before Usher is waits for a moment. Of several, each worker has some.
+        let visit = async || {
             for _ in 0..6 {
                 let visitor = Visitor::connect(at, &authority.pem()).await;
                 assert_eq!(body(visitor.ask("/").await).await, b"hello", "{}", service.log());
             }
-        });
+        };
+        local(visit());
         service.told("READY=1");
         assert!(!service.log().contains("systemd passed"), "{}", service.log());
+        service.signal(Number::USR2);
+        until("another process", || serving(&service.log()).is_some());
+        local(visit());
     }
 }
