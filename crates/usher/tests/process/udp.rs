@@ -116,7 +116,7 @@ fn config(workers: usize, rest: &str) -> String {
 
 fn start(config: &str) -> Usher {
     let mut usher = usher(config).start().unwrap();
-    // Its sockets are open, and there is nobody who only looks whether they are free.
+    // Its sockets are open.
     usher.wait_for_output(" serves ", PATIENCE).unwrap();
     usher
 }
