@@ -105,7 +105,8 @@ async fn connect<D: Dialer>(
     let spec = &passage.cluster.spec;
     let client = (&exchange.client, passage.host);
     let wanted = Wanted { spec, tunnel: true, bare: true, patience, client };
-    let connecting = lease.endpoint.connect(&passage.worker.dialer, wanted);
+    // Boxed, as it is large: what is connected would hold room for it.
+    let connecting = Box::pin(lease.endpoint.connect(&passage.worker.dialer, wanted));
     let timed_out = || Error::new(Side::Upstream, ErrorKind::ConnectTimeout);
     passage.deadline.limit(patience, connecting).await.unwrap_or_else(|_| Err(timed_out()))
 }

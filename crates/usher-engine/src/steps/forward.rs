@@ -126,8 +126,9 @@ async fn send<D: Dialer>(
         let attempt = Attempt { visit, cluster, route, destination, clock, begun };
         let outcome = match &route.retry.hedge {
             Some(hedge) if hedge::is_for(visit, exchange, &payload) => {
-                let (outcome, winner) =
-                    hedge::run(&attempt, exchange, down, (lease, &mut payload, (hedge, &mut tries))).await;
+                // Boxed, as it is large and rare: every request under way would hold room for it.
+                let race = hedge::run(&attempt, exchange, down, (lease, &mut payload, (hedge, &mut tries)));
+                let (outcome, winner) = Box::pin(race).await;
                 lease = winner;
                 outcome
             }

@@ -132,7 +132,9 @@ impl<D: Dialer> Attempt<'_, D> {
     ) -> Result<Link<D::Stream>, Error> {
         let begun = Instant::now();
         let worker = self.visit.worker;
-        let dialed = lease.endpoint.dial(&worker.dialer, self.visit.deadline, self.wanted(exchange)).await;
+        // Boxed, as it is large: every request on a kept connection would hold room for it.
+        let dialing = lease.endpoint.dial(&worker.dialer, self.visit.deadline, self.wanted(exchange));
+        let dialed = Box::pin(dialing).await;
         exchange.record.connect += begun.elapsed().as_micros() as u64;
         lease.endpoint.connected(dialed.is_ok());
         dialed
