@@ -1,8 +1,10 @@
 //! Documents of the admin API: read as configs are, so that the same is right and wrong there. Mistakes have JSON pointers
 //! (RFC 6901) rather than lines.
 
+use std::ops::Deref;
+
 use usher_api::clusters::{Edit, EditKind};
-use usher_config::config::{Endpoint, EndpointsFile};
+use usher_config::config::Endpoint;
 use usher_config::{
     Context, Decode, Diagnostic, Document, Format, Named, Node, Sources, Span, Spanned, Value, read,
 };
@@ -11,11 +13,60 @@ usher_config::section! {
     /// What is to be changed.
     pub(super) default struct Patch {
         /// Endpoints that join.
-        pub add: Vec<Spanned<Endpoint>> = Vec::new(),
+        pub add: Vec<Written> = Vec::new(),
         /// Endpoints that leave, by address or name.
         pub remove: Vec<Spanned<String>> = Vec::new(),
         /// How others shall stand, by address or name.
         pub set: Named<Setting> = Named::default(),
+    }
+}
+
+usher_config::section! {
+    /// All endpoints that there shall be.
+    pub(super) struct Whole {
+        /// The endpoints.
+        pub endpoints: Vec<Written>,
+    }
+}
+
+/// An endpoint, and what was said of it: one that is known already keeps the rest, which is not what a new one would have.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) endpoint: Spanned<Endpoint>,
+    said: Vec<String>,
+}
+
+impl Written {
+    /// Whether a key was written, if only with the value that it has without that.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.said.iter().any(|said| said == key)
+    }
+
+    /// Whether an address is all that is said.
+    pub(super) fn is_bare(&self) -> bool {
+        self.said.iter().all(|said| said == "address")
+    }
+}
+
+impl Deref for Written {
+    type Target = Spanned<Endpoint>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.endpoint
+    }
+}
+
+impl Decode for Written {
+    fn decode(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        let said = match &node.value {
+            Value::Table(entries) => entries.iter().map(|(key, _)| key.name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        Some(Self { endpoint: Spanned::decode(node, cx)?, said })
+    }
+
+    fn schema() -> usher_config::Schema {
+        Endpoint::schema()
     }
 }
 
@@ -67,7 +118,7 @@ pub(super) enum Wanted {
     /// These changes.
     Patch(Patch),
     /// These endpoints and no others.
-    Replace(EndpointsFile),
+    Replace(Whole),
 }
 
 /// A document of which some more may turn out to be wrong.
@@ -91,8 +142,8 @@ impl Reading {
         let mut cx = Context::new(&sources);
         let wanted = match edit.kind {
             EditKind::Patch => Patch::decode(&document.root, &mut cx).map(Wanted::Patch),
-            EditKind::Replace => EndpointsFile::decode(&document.root, &mut cx).map(Wanted::Replace),
-            EditKind::Add => Spanned::<Endpoint>::decode(&document.root, &mut cx)
+            EditKind::Replace => Whole::decode(&document.root, &mut cx).map(Wanted::Replace),
+            EditKind::Add => Written::decode(&document.root, &mut cx)
                 .map(|one| Wanted::Patch(Patch { add: vec![one], ..Patch::default() })),
         };
         let found = cx.finish();

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use usher_api::clusters::{Edit, EndpointChange, Wanted as WantedState};
 use usher_config::Spanned;
-use usher_config::config::{Endpoint, EndpointsFile};
+use usher_config::config::Endpoint;
 use usher_engine::snapshot::{ClusterSpec, EndpointSpec, Origin, ResolvedEndpoint};
 
 use super::Plan;
-use super::document::{Patch, Reading, Setting, State, Wanted};
+use super::document::{Patch, Reading, Setting, State, Wanted, Whole, Written};
 use super::hand::{Changes, MAX_BY_HAND};
 
 /// The endpoints of a cluster before an edit.
@@ -82,10 +82,10 @@ impl Planning<'_> {
     }
 
     /// Puts an endpoint in: a new one, or one that was removed by hand.
-    fn add(&mut self, one: &Spanned<Endpoint>) {
+    fn add(&mut self, one: &Written) {
         let address = address(one);
         if self.known.changes.removed.contains(&address) {
-            if !is_bare(one) {
+            if !one.is_bare() {
                 let text =
                     format!("`{address}` is in the config and was removed by hand; add its address alone");
                 return self.reading.fault(one.span, text);
@@ -100,7 +100,7 @@ impl Planning<'_> {
         self.join(one, address);
     }
 
-    fn join(&mut self, one: &Spanned<Endpoint>, address: String) {
+    fn join(&mut self, one: &Written, address: String) {
         let is_taken = |name: &&Spanned<String>| {
             let same =
                 |other: &EndpointSpec| *other.label == *name.value && other.address.to_string() != address;
@@ -114,7 +114,7 @@ impl Planning<'_> {
             Ok(spec) => {
                 self.known.written.retain(|other| other.address != spec.address);
                 self.known.written.push(spec);
-                self.known.changes.added.insert(address, one.value.clone());
+                self.known.changes.added.insert(address, one.endpoint.value.clone());
             }
             Err(fault) => self.reading.found.push(fault),
         }
@@ -135,7 +135,7 @@ impl Planning<'_> {
     }
 
     /// Makes these the endpoints, and no others. Those of the config keep what they have there but for their weight.
-    fn replace(&mut self, all: &EndpointsFile) {
+    fn replace(&mut self, all: &Whole) {
         let mut wanted = BTreeSet::new();
         for one in &all.endpoints {
             let address = address(one);
@@ -160,15 +160,15 @@ impl Planning<'_> {
     }
 
     /// An endpoint of the config or of a file stays, perhaps with another weight.
-    fn keep(&mut self, one: &Spanned<Endpoint>, spec: &EndpointSpec) {
-        let says_more = one.priority != 0 && one.priority != spec.priority
+    fn keep(&mut self, one: &Written, spec: &EndpointSpec) {
+        let says_more = one.says("priority") && one.priority != spec.priority
             || one.name.as_ref().is_some_and(|name| *name.value != *spec.label)
-            || !one.labels.is_empty() && one.labels != *spec.labels;
+            || one.says("labels") && one.labels != *spec.labels;
         if says_more {
             let text = format!("`{}` is in the config: only its weight can be changed here", spec.address);
             return self.reading.fault(one.span, text);
         }
-        let weight = Some(one.weight).filter(|weight| *weight != spec.weight && !is_bare(one));
+        let weight = Some(one.weight).filter(|weight| *weight != spec.weight && one.says("weight"));
         let is_known = |other: &ResolvedEndpoint| *other.label == *spec.label;
         if self.known.resolved.iter().any(is_known) {
             let endpoint = spec.label.to_string();
@@ -182,9 +182,4 @@ impl Planning<'_> {
 
 fn address(one: &Endpoint) -> String {
     one.address.address.to_string()
-}
-
-/// Whether an address is all that is said.
-fn is_bare(one: &Endpoint) -> bool {
-    one.weight == 1 && one.priority == 0 && one.name.is_none() && one.labels.is_empty()
 }

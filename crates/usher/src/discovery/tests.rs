@@ -181,6 +181,38 @@ fn a_whole_set_takes_the_place_of_another() {
     assert_eq!(stage.shown("app"), "4*4");
 }
 
+#[test]
+fn what_is_said_counts_also_where_it_is_the_usual() {
+    let config = CONFIG.replace("weight = 5", "weight = 5, priority = 1");
+    let mut stage = Stage::new(&config);
+    let all = |second: &str, third: &str| {
+        format!(
+            r#"{{"endpoints": ["10.0.0.1:80", {{"address": "10.0.0.2:80"{second}}}, {{"address": "10.0.0.3:80"{third}}}]}}"#
+        )
+    };
+    let weight = |endpoint: &str, weight| EndpointChange {
+        endpoint: endpoint.into(),
+        state: None,
+        weight: Some(weight),
+    };
+    let settings = stage.edit(EditKind::Replace, &all(r#", "weight": 1"#, ""));
+    let expected = [weight("10.0.0.1:80", None), weight("second", Some(1)), weight("10.0.0.3:80", None)];
+    assert_eq!(settings.unwrap(), expected);
+    let settings = stage.edit(EditKind::Replace, &all(r#", "name": "second", "priority": 1"#, ""));
+    assert_eq!(settings.unwrap()[1], weight("second", None), "of the weight nothing is said");
+    let refused = stage.edit(EditKind::Replace, &all(r#", "priority": 0"#, r#", "labels": {}"#));
+    let only = |at: usize, last| {
+        format!("/endpoints/{at}: `10.0.0.{last}:80` is in the config: only its weight can be changed here")
+    };
+    assert_eq!(refused.unwrap_err(), [only(1, 2), only(2, 3)]);
+    stage.patch(r#"{"remove": ["second"]}"#);
+    let refused = stage.edit(EditKind::Add, r#"{"address": "10.0.0.2:80", "weight": 1}"#);
+    let alone = ": `10.0.0.2:80` is in the config and was removed by hand; add its address alone";
+    assert_eq!(refused.unwrap_err(), [alone]);
+    stage.edit(EditKind::Add, r#"{"address": "10.0.0.2:80"}"#).unwrap();
+    assert_eq!(stage.shown("app"), "1*1 2*5 3*1");
+}
+
 /// Writes a file as config management does.
 fn put(path: &Path, text: &str) {
     fs::write(path.with_extension("tmp"), text).unwrap();
