@@ -108,8 +108,9 @@ impl Board {
     pub(super) fn set(&self, cluster: &str, settings: &[EndpointChange]) -> Vec<String> {
         let inner = self.lock();
         let Some(shown) = inner.find(cluster) else { return Vec::new() };
+        let called = shown.called();
         for change in settings {
-            shown.meant(change).iter().for_each(|standing| shown.apply(change, standing));
+            called.meant(change).iter().for_each(|standing| shown.apply(change, standing));
         }
         settings.iter().map(describe).collect()
     }
@@ -157,13 +158,14 @@ impl ClusterControl for Board {
         let shown = inner
             .find(cluster)
             .ok_or_else(|| Refused::Unknown(format!("there is no cluster `{cluster}`")))?;
-        let unknown = changes.iter().find(|change| shown.meant(change).is_empty());
+        let called = shown.called();
+        let unknown = changes.iter().find(|change| called.meant(change).is_empty());
         if let Some(EndpointChange { endpoint, .. }) = unknown {
             let text = format!("the cluster `{cluster}` has no endpoint `{endpoint}`; nothing was changed");
             return Err(Refused::Unknown(text));
         }
         for change in changes {
-            shown.meant(change).iter().for_each(|standing| shown.apply(change, standing));
+            called.meant(change).iter().for_each(|standing| shown.apply(change, standing));
         }
         shown.spec.standings.changed();
         *inner.versions.entry(cluster.to_owned()).or_default() += 1;

@@ -1,6 +1,6 @@
 //! A cluster as the admin API shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use usher_api::clusters::{
 use usher_api::standing::{Out, Standing};
 use usher_engine::cluster::Phase;
 use usher_engine::snapshot::{ClusterSpec, ResolvedEndpoint};
+use usher_net::Address;
 
 /// A cluster, and its endpoints as far as they are known by address.
 pub(super) struct Shown {
@@ -101,12 +102,17 @@ impl Shown {
         self.spec.standings.of(&endpoint.address.to_string())
     }
 
-    /// Those that a change means.
-    pub(super) fn meant(&self, change: &EndpointChange) -> Vec<Arc<Standing>> {
-        let is_meant = |one: &&ResolvedEndpoint| {
-            one.address.to_string() == change.endpoint || *one.label == *change.endpoint
-        };
-        self.endpoints.iter().filter(is_meant).map(|endpoint| self.standing(endpoint)).collect()
+    /// Finds those that changes mean.
+    pub(super) fn called(&self) -> Called<'_> {
+        let mut called: HashMap<String, Vec<&ResolvedEndpoint>> = HashMap::new();
+        for endpoint in &self.endpoints {
+            let address = endpoint.address.to_string();
+            if *endpoint.label != *address {
+                called.entry(endpoint.label.to_string()).or_default().push(endpoint);
+            }
+            called.entry(address).or_default().push(endpoint);
+        }
+        Called { shown: self, called }
     }
 
     /// Does a change; workers look at it when they are told.
@@ -129,11 +135,26 @@ impl Shown {
             return;
         }
         let standings = &self.spec.standings;
-        let is_new = |one: &&ResolvedEndpoint| !before.iter().any(|other| other.address == one.address);
+        let before: HashSet<&Address> = before.iter().map(|one| &one.address).collect();
+        let is_new = |one: &&ResolvedEndpoint| !before.contains(&one.address);
         let now = standings.millis(Instant::now());
         for endpoint in self.endpoints.iter().filter(is_new) {
             standings.freshen(&self.standing(endpoint), now);
         }
+    }
+}
+
+/// The endpoints of a cluster by what they are called: address, or name.
+pub(super) struct Called<'a> {
+    shown: &'a Shown,
+    called: HashMap<String, Vec<&'a ResolvedEndpoint>>,
+}
+
+impl Called<'_> {
+    /// Those that a change means.
+    pub(super) fn meant(&self, change: &EndpointChange) -> Vec<Arc<Standing>> {
+        let meant = self.called.get(&change.endpoint).into_iter().flatten();
+        meant.map(|endpoint| self.shown.standing(endpoint)).collect()
     }
 }
 

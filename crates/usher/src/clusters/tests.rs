@@ -52,6 +52,27 @@ fn who_joins_begins_slowly() {
 }
 
 #[test]
+fn thousands_are_set_at_once() {
+    const MANY: usize = 9_000;
+    let one = |number: usize| {
+        format!("{{ address = '10.1.{}.{}:80', name = 'n{number}' }}", number / 250, number % 250)
+    };
+    let written: Vec<String> = (0..MANY).map(one).collect();
+    let all = clusters(&format!("[{}]", written.join(", ")));
+    let (board, discovery) = board(&all);
+    let endpoints = discovery.endpoints(&all[0]);
+    assert!(board.update("app", (&endpoints[..MANY / 2], Vec::new())).is_some());
+    assert!(board.update("app", (&endpoints, Vec::new())).is_some());
+    let changes: Vec<_> =
+        (0..MANY).map(|number| change(&format!("n{number}"), Wanted::Drain, None)).collect();
+    board.change("app", &changes).unwrap();
+    assert_eq!(board.set("app", &changes).len(), MANY);
+    let standings = &all[0].standings;
+    assert!(standings.all().iter().all(|(_, standing)| standing.is(Out::Draining)));
+    assert_eq!(standings.all().len(), MANY);
+}
+
+#[test]
 fn what_was_wanted_goes_to_the_next_process() {
     let all = clusters("['10.0.0.1:80', '10.0.0.2:80']");
     let (board, _) = self::board(&all);

@@ -1,6 +1,7 @@
 //! Documents of the admin API: read as configs are, so that the same is right and wrong there. Mistakes have JSON pointers
 //! (RFC 6901) rather than lines.
 
+use std::collections::HashMap;
 use std::ops::Deref;
 
 use usher_api::clusters::{Edit, EditKind};
@@ -158,19 +159,21 @@ impl Reading {
     /// All mistakes, each with its place.
     pub(super) fn mistakes(self) -> Vec<(String, String)> {
         let Self { sources, document, found } = self;
+        let span_of = |one: &Diagnostic| one.labels.first().map_or(Span::NONE, |label| label.span);
+        let mut pointers: Pointers = found.iter().map(|one| (span_of(one), None)).collect();
+        if let Some(document) = &document {
+            find(&document.root, &mut String::new(), &mut pointers);
+        }
         let told = |one: Diagnostic| {
-            let span = one.labels.first().map_or(Span::NONE, |label| label.span);
+            let span = span_of(&one);
             let mut text = one.message;
             text.extend(one.help.map(|help| format!("; {help}")));
-            match &document {
-                Some(document) => (pointer(&document.root, span).unwrap_or_default(), text),
-                None => {
-                    let place = sources
-                        .place(span)
-                        .map(|place| format!("line {}, column {}: ", place.line, place.column));
-                    (String::new(), format!("{}{text}", place.unwrap_or_default()))
-                }
+            if document.is_some() {
+                return (pointers.get(&span).cloned().flatten().unwrap_or_default(), text);
             }
+            let place =
+                sources.place(span).map(|place| format!("line {}, column {}: ", place.line, place.column));
+            (String::new(), format!("{}{text}", place.unwrap_or_default()))
         };
         found.into_iter().filter(Diagnostic::is_error).map(told).collect()
     }
@@ -191,21 +194,37 @@ fn without_nulls(root: &mut Node) {
     }
 }
 
-/// Where a place is in a document; none if it is nowhere in it.
-fn pointer(node: &Node, span: Span) -> Option<String> {
-    if node.span == span {
-        return Some(String::new());
-    }
-    let below = |token: String, node: &Node| pointer(node, span).map(|rest| format!("/{token}{rest}"));
+/// Places, and where in a document they are: none if nowhere.
+type Pointers = HashMap<Span, Option<String>>;
+
+/// Finds all that are wanted below a node, which is at `path`.
+fn find(node: &Node, path: &mut String, pointers: &mut Pointers) {
+    note(node.span, path, pointers);
+    let length = path.len();
     match &node.value {
-        Value::Table(entries) => entries.iter().find_map(|(key, node)| {
-            let token = key.name.replace('~', "~0").replace('/', "~1");
-            if key.span == span { Some(format!("/{token}")) } else { below(token, node) }
-        }),
-        Value::List(items) => {
-            items.iter().enumerate().find_map(|(index, node)| below(index.to_string(), node))
+        Value::Table(entries) => {
+            for (key, node) in entries {
+                path.push('/');
+                path.push_str(&key.name.replace('~', "~0").replace('/', "~1"));
+                note(key.span, path, pointers);
+                find(node, path, pointers);
+                path.truncate(length);
+            }
         }
-        _ => None,
+        Value::List(items) => {
+            for (index, node) in items.iter().enumerate() {
+                path.push_str(&format!("/{index}"));
+                find(node, path, pointers);
+                path.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn note(span: Span, path: &str, pointers: &mut Pointers) {
+    if let Some(found) = pointers.get_mut(&span) {
+        found.get_or_insert_with(|| path.to_owned());
     }
 }
 

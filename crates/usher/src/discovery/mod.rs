@@ -7,12 +7,13 @@
 mod document;
 mod files;
 mod hand;
+mod index;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::names::{Names, Question, Table};
 use files::Files;
 pub(crate) use files::{check, read};
 use hand::{Changes, Hand};
+use index::{Called, Index};
 
 /// All sources of endpoints.
 pub(crate) struct Discovery {
@@ -73,6 +75,11 @@ impl Discovery {
 
     /// The endpoints of a cluster as somebody wrote them.
     fn written<'c>(&self, cluster: &'c ClusterSpec) -> Cow<'c, [EndpointSpec]> {
+        self.named(cluster, &self.hand.of(whole(cluster)).removed)
+    }
+
+    /// All that sources name, without those at these addresses.
+    fn named<'c>(&self, cluster: &'c ClusterSpec, removed: &BTreeSet<String>) -> Cow<'c, [EndpointSpec]> {
         let (file, changes) = (self.files.of(whole(cluster)), self.hand.of(whole(cluster)));
         if file.is_empty() && changes.is_nothing() {
             return Cow::Borrowed(&cluster.endpoints);
@@ -84,7 +91,7 @@ impl Discovery {
         let mut written = Vec::new();
         for one in declared.chain(added.filter(is_part)) {
             let address = one.address.to_string();
-            let is_removed = changes.removed.contains(&address);
+            let is_removed = removed.contains(&address);
             // What the config says twice counts twice.
             let is_first = seen.insert(address) || one.origin == Origin::Config;
             if is_first && !is_removed {
@@ -96,11 +103,32 @@ impl Discovery {
 
     /// The cluster's endpoints by address, as far as they are known.
     pub(crate) fn endpoints(&self, cluster: &ClusterSpec) -> Vec<ResolvedEndpoint> {
-        let removed = &self.hand.of(whole(cluster)).removed;
-        let is_there =
-            |one: &ResolvedEndpoint| removed.is_empty() || !removed.contains(&one.address.to_string());
+        let changes = self.hand.of(whole(cluster));
         let written = self.written(cluster);
-        written.iter().flat_map(|endpoint| self.names.endpoints(endpoint)).filter(is_there).collect()
+        let all = written.iter().flat_map(|endpoint| self.names.endpoints(endpoint));
+        if changes.is_nothing() {
+            return all.collect();
+        }
+        // Those that were added by hand are the last: where a name leads to the same address, the name counts.
+        let mut seen = HashSet::new();
+        let is_there = |one: &ResolvedEndpoint| {
+            let address = one.address.to_string();
+            !changes.removed.contains(&address) && (seen.insert(address) || one.origin != Origin::Hand)
+        };
+        all.filter(is_there).collect()
+    }
+
+    /// Of what was removed by hand: what would be there otherwise. A name may lead elsewhere since.
+    fn hidden(&self, cluster: &ClusterSpec) -> HashSet<String> {
+        let removed = &self.hand.of(whole(cluster)).removed;
+        if removed.is_empty() {
+            return HashSet::new();
+        }
+        let named = self.named(cluster, &BTreeSet::new());
+        let resolved =
+            named.iter().flat_map(|one| self.names.endpoints(one)).map(|one| one.address.to_string());
+        let all = named.iter().map(|one| one.address.to_string()).chain(resolved);
+        all.filter(|address| removed.contains(address)).collect()
     }
 
     /// Whether the answer to a question matters to a cluster.
@@ -135,9 +163,10 @@ impl Discovery {
     pub(crate) fn plan(&self, cluster: &ClusterSpec, edit: &Edit) -> Result<Plan, Vec<(String, String)>> {
         let known = plan::Known {
             cluster,
-            written: self.written(cluster).into_owned(),
-            resolved: self.endpoints(cluster),
+            written: Index::new(self.written(cluster).into_owned()),
+            resolved: Called::new(&self.endpoints(cluster)),
             changes: self.hand.of(&cluster.name).clone(),
+            hidden: self.hidden(cluster),
         };
         plan::plan(known, edit)
     }

@@ -1,22 +1,25 @@
-//! What an edit comes to, all of it or nothing.
+//! What an edit comes to, all of it or nothing. Its cost grows with the edit and the cluster, not with their product.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use usher_api::clusters::{Edit, EndpointChange, Wanted as WantedState};
 use usher_config::Spanned;
 use usher_config::config::Endpoint;
-use usher_engine::snapshot::{ClusterSpec, EndpointSpec, Origin, ResolvedEndpoint};
+use usher_engine::snapshot::{ClusterSpec, EndpointSpec, Origin};
 
 use super::Plan;
 use super::document::{Patch, Reading, Setting, State, Wanted, Whole, Written};
 use super::hand::{Changes, MAX_BY_HAND};
+use super::index::{Called, Index};
 
 /// The endpoints of a cluster before an edit.
 pub(super) struct Known<'a> {
     pub(super) cluster: &'a ClusterSpec,
-    pub(super) written: Vec<EndpointSpec>,
-    pub(super) resolved: Vec<ResolvedEndpoint>,
+    pub(super) written: Index,
+    pub(super) resolved: Called,
     pub(super) changes: Changes,
+    /// Of what was removed by hand: what would be there otherwise.
+    pub(super) hidden: HashSet<String>,
 }
 
 /// What an edit comes to.
@@ -62,29 +65,35 @@ impl Planning<'_> {
 
     /// Takes endpoints out, by address or name.
     fn remove(&mut self, named: &Spanned<String>) {
-        let is_meant = |one: &EndpointSpec| one.address.to_string() == **named || *one.label == **named;
-        let (meant, left): (Vec<_>, Vec<_>) = self.known.written.drain(..).partition(is_meant);
-        self.known.written = left;
-        let is_resolved = |one: &ResolvedEndpoint| one.address.to_string() == **named;
-        let changes = &mut self.known.changes;
-        if meant.is_empty() && self.known.resolved.iter().any(is_resolved) {
-            changes.removed.insert(named.value.clone());
-        } else if meant.is_empty() {
+        let meant = self.known.written.take_named(named);
+        if !meant.is_empty() {
+            self.leave(meant);
+        } else if self.known.resolved.has_address(named) {
+            self.hide(named.value.clone());
+        } else {
             let text = format!("there is no endpoint `{}`", named.value);
             self.reading.fault(named.span, text);
         }
-        for one in meant {
+    }
+
+    fn leave(&mut self, all: Vec<EndpointSpec>) {
+        for one in all {
             let address = one.address.to_string();
-            if one.origin != Origin::Hand || changes.added.remove(&address).is_none() {
-                changes.removed.insert(address);
+            if one.origin != Origin::Hand || self.known.changes.added.remove(&address).is_none() {
+                self.hide(address);
             }
         }
+    }
+
+    fn hide(&mut self, address: String) {
+        self.known.hidden.insert(address.clone());
+        self.known.changes.removed.insert(address);
     }
 
     /// Puts an endpoint in: a new one, or one that was removed by hand.
     fn add(&mut self, one: &Written) {
         let address = address(one);
-        if self.known.changes.removed.contains(&address) {
+        if self.known.changes.removed.contains(&address) && self.known.hidden.contains(&address) {
             if !one.is_bare() {
                 let text =
                     format!("`{address}` is in the config and was removed by hand; add its address alone");
@@ -93,7 +102,7 @@ impl Planning<'_> {
             self.known.changes.removed.remove(&address);
             return;
         }
-        if self.known.written.iter().any(|other| other.address.to_string() == address) {
+        if self.known.written.at(&address).is_some() {
             let text = format!("there is an endpoint `{address}` already");
             return self.reading.fault(one.address.span, text);
         }
@@ -101,19 +110,17 @@ impl Planning<'_> {
     }
 
     fn join(&mut self, one: &Written, address: String) {
-        let is_taken = |name: &&Spanned<String>| {
-            let same =
-                |other: &EndpointSpec| *other.label == *name.value && other.address.to_string() != address;
-            self.known.written.iter().any(same)
-        };
+        let is_taken = |name: &&Spanned<String>| self.known.written.is_taken(name, &address);
         if let Some(name) = one.name.as_ref().filter(is_taken) {
             let text = format!("another endpoint has the name `{}`", name.value);
             self.reading.fault(name.span, text);
         }
         match self.known.cluster.endpoint(one, Origin::Hand) {
             Ok(spec) => {
-                self.known.written.retain(|other| other.address != spec.address);
-                self.known.written.push(spec);
+                self.known.written.take_at(&address);
+                self.known.written.insert(spec);
+                // It may have been removed when a name still led there.
+                self.known.changes.removed.remove(&address);
                 self.known.changes.added.insert(address, one.endpoint.value.clone());
             }
             Err(fault) => self.reading.found.push(fault),
@@ -121,8 +128,7 @@ impl Planning<'_> {
     }
 
     fn set(&mut self, name: &str, at: usher_config::Span, setting: &Setting) {
-        let is_meant = |one: &ResolvedEndpoint| one.address.to_string() == name || *one.label == *name;
-        if !self.known.resolved.iter().any(is_meant) {
+        if !self.known.resolved.has_address(name) && !self.known.resolved.has_label(name) {
             return self.reading.fault(at, format!("there is no endpoint `{name}`"));
         }
         let state = setting.state.map(|state| match state {
@@ -143,17 +149,15 @@ impl Planning<'_> {
                 self.reading.fault(one.address.span, format!("`{address}` is there twice"));
             }
         }
-        let gone: Vec<EndpointSpec> = self.known.written.clone();
-        for one in gone.iter().filter(|one| !wanted.contains(&one.address.to_string())) {
-            self.remove(&Spanned::nowhere(one.address.to_string()));
+        for gone in self.known.written.addresses().difference(&wanted) {
+            let gone = self.known.written.take_at(gone);
+            self.leave(gone);
         }
         for one in &all.endpoints {
             let address = address(one);
-            let declared =
-                self.known.written.iter().find(|other| other.address.to_string() == address).cloned();
-            match declared {
+            match self.known.written.at(&address).cloned() {
                 Some(spec) if spec.origin != Origin::Hand => self.keep(one, &spec),
-                _ if self.known.changes.removed.contains(&address) => self.add(one),
+                None if self.known.changes.removed.contains(&address) => self.add(one),
                 _ => self.join(one, address),
             }
         }
@@ -169,8 +173,7 @@ impl Planning<'_> {
             return self.reading.fault(one.span, text);
         }
         let weight = Some(one.weight).filter(|weight| *weight != spec.weight && one.says("weight"));
-        let is_known = |other: &ResolvedEndpoint| *other.label == *spec.label;
-        if self.known.resolved.iter().any(is_known) {
+        if self.known.resolved.has_label(&spec.label) {
             let endpoint = spec.label.to_string();
             self.settings.push(EndpointChange { endpoint, state: None, weight: Some(weight) });
         } else if weight.is_some() {

@@ -213,6 +213,56 @@ fn what_is_said_counts_also_where_it_is_the_usual() {
     assert_eq!(stage.shown("app"), "1*1 2*5 3*1");
 }
 
+#[test]
+fn what_a_name_no_longer_leads_to_can_be_added() {
+    const NAMED: &str = "[[route]]\ncluster = 'app'\n[cluster.app]\nendpoints = ['app.invalid:80']\n";
+    // Nobody answers for such a name: what another process knew is all that there is.
+    let stage = |by_hand: Vec<serde_json::Value>, addresses: &[u8]| {
+        let name = |last: &u8| serde_json::json!({ "name": "app.invalid", "ip": format!("10.0.0.{last}") });
+        let messages: Vec<_> = by_hand.into_iter().chain(addresses.iter().map(name)).collect();
+        let mut stage = Stage { discovery: Discovery::new(|_| {}), clusters: Vec::new(), gone: Vec::new() };
+        stage.discovery.inherit(&messages);
+        stage.reload(NAMED);
+        stage
+    };
+    let mut before = stage(Vec::new(), &[7, 8]);
+    before.patch(r#"{"remove": ["10.0.0.7:80"]}"#);
+    let removed = before.discovery.bequeath();
+    before.edit(EditKind::Add, r#"{"address": "10.0.0.7:80"}"#).unwrap();
+    assert_eq!(before.shown("app"), "7*1 8*1", "it is put back");
+
+    let mut moved = stage(removed, &[8]);
+    assert_eq!(moved.shown("app"), "8*1");
+    moved.edit(EditKind::Add, r#"{"address": "10.0.0.7:80", "weight": 2}"#).unwrap();
+    assert_eq!(moved.shown("app"), "8*1 7*2");
+    assert!(moved.discovery.removed(moved.named("app")).is_empty());
+    let back = stage(moved.discovery.bequeath(), &[7, 8]);
+    assert_eq!(back.shown("app"), "7*1 8*1", "when the name leads there again, there is one of it");
+}
+
+#[test]
+fn thousands_are_changed_at_once() {
+    const MANY: usize = 9_000;
+    let mut stage = Stage::new(CONFIG);
+    let address = |number: usize| format!("10.1.{}.{}:80", number / 250, number % 250);
+    let list = |one: &dyn Fn(usize) -> String| (0..MANY).map(one).collect::<Vec<_>>().join(", ");
+    let all = list(&|number| format!(r#"{{"address": "{}", "name": "n{number}"}}"#, address(number)));
+    stage.patch(&format!(r#"{{"add": [{all}], "remove": ["10.0.0.1:80"]}}"#));
+    let drained = list(&|number| format!(r#""n{number}": {{"state": "drain"}}"#));
+    assert_eq!(stage.patch(&format!(r#"{{"set": {{{drained}}}}}"#)).len(), MANY);
+    let others = list(&|number| format!(r#"{{"address": "{}", "weight": 3}}"#, address(number + 1)));
+    stage.edit(EditKind::Replace, &format!(r#"{{"endpoints": [{others}]}}"#)).unwrap();
+    assert_eq!(stage.gone, ["10.0.0.2:80".to_owned(), "10.0.0.3:80".to_owned(), address(0)]);
+    let refused = stage.edit(EditKind::Patch, &format!(r#"{{"add": [{all}]}}"#)).unwrap_err();
+    assert_eq!(refused.len(), MANY - 1);
+    let last = MANY - 1;
+    let there = format!("/add/{last}/address: there is an endpoint `{}` already", address(last));
+    assert_eq!(refused[MANY - 2], there);
+    let names = list(&|number| format!(r#""{}""#, address(number + 1)));
+    stage.patch(&format!(r#"{{"remove": [{names}]}}"#));
+    assert_eq!((stage.gone.len(), stage.shown("app")), (MANY, String::new()));
+}
+
 /// Writes a file as config management does.
 fn put(path: &Path, text: &str) {
     fs::write(path.with_extension("tmp"), text).unwrap();
