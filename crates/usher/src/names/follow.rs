@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
+use hickory_resolver::lookup_ip::LookupIp;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RecordType;
 use hickory_resolver::system_conf::read_system_conf;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -21,6 +23,9 @@ use super::question::{Found, Question};
 use super::table::Table;
 use super::{Bounds, Changed, Wanted, service};
 use crate::log;
+
+#[cfg(test)]
+mod tests;
 
 /// Names that are asked for at once.
 const AT_ONCE: usize = 64;
@@ -33,6 +38,13 @@ const ONE_ANSWER: Duration = Duration::from_secs(10);
 
 /// Name servers, search domains, and how they are asked.
 type Settings = (ResolverConfig, ResolverOpts);
+
+/// The addresses of a host.
+pub(super) struct Heard {
+    pub(super) addresses: Vec<IpAddr>,
+    /// Why those of one family are what was known before, if they are.
+    pub(super) fault: Option<String>,
+}
 
 /// What all tasks of the thread share.
 pub(super) struct Shared {
@@ -83,18 +95,27 @@ fn change(shared: &Rc<Shared>, followed: &mut BTreeMap<Question, (Bounds, AbortH
 async fn follow(shared: Rc<Shared>, question: Question, bounds: Bounds, mut first: Option<mpsc::Sender<()>>) {
     let mut memory = service::Memory::of(&shared.table.found(&question));
     loop {
-        let (found, ttl) = match &question {
+        let (found, fault, ttl) = match &question {
             Question::Host(host) => {
-                let (found, ttl) = shared.ask(host).await;
-                (found.map(|all| all.into_iter().map(Found::from).collect()), ttl)
+                let known: Vec<IpAddr> =
+                    shared.table.found(&question).iter().map(|one| one.address).collect();
+                match shared.ask(host, &known).await {
+                    (Ok(Heard { addresses, fault }), ttl) => {
+                        (Some(addresses.into_iter().map(Found::from).collect()), fault, ttl)
+                    }
+                    (Err(why), ttl) => (None, Some(why), ttl),
+                }
             }
-            Question::Service(name) => service::ask(&shared, name, (&mut memory, bounds)).await,
+            Question::Service(name) => match service::ask(&shared, name, (&mut memory, bounds)).await {
+                (Ok(found), ttl) => (Some(found), None, ttl),
+                (Err(why), ttl) => (None, Some(why), ttl),
+            },
         };
         let wait = match &found {
-            Ok(_) => clamp(ttl, bounds),
-            Err(_) => bounds.min.max(MIN_RETRY),
+            Some(_) => clamp(ttl, bounds),
+            None => bounds.min.max(MIN_RETRY),
         };
-        if shared.table.note(&question, found) {
+        if shared.table.note(&question, found, fault) {
             (shared.changed)(question.clone());
         }
         first.take();
@@ -121,8 +142,9 @@ impl Shared {
         }
     }
 
-    /// The addresses of a host and how long they hold.
-    pub(super) async fn ask(&self, host: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
+    /// The addresses of a host and how long they hold. `known` are those that it had: where only one family can be asked for,
+    /// those of the other one go on to hold.
+    pub(super) async fn ask(&self, host: &str, known: &[IpAddr]) -> (Result<Heard, String>, Duration) {
         let Ok(_permit) = self.permits.acquire().await else { return failed("the process ends") };
         if is_this_machine(host) {
             return this_machine(host).await;
@@ -131,19 +153,58 @@ impl Shared {
             Ok(resolver) => resolver,
             Err(error) => return failed(&error.to_string()),
         };
-        match tokio::time::timeout(ONE_ANSWER, resolver.lookup_ip(host)).await {
-            Ok(Ok(found)) => {
-                let addresses: BTreeSet<IpAddr> = found.iter().collect();
-                let addresses: Vec<IpAddr> = addresses.into_iter().take(MAX_ADDRESSES).collect();
-                if addresses.is_empty() {
-                    return failed("it has no address");
-                }
-                (Ok(addresses), found.valid_until().saturating_duration_since(Instant::now()))
-            }
-            Ok(Err(error)) => failed(&reason(&error)),
-            Err(_) => failed("no answer in time"),
+        let found = match tokio::time::timeout(ONE_ANSWER, resolver.lookup_ip(host)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return failed(&reason(&error)),
+            Err(_) => return failed("no answer in time"),
+        };
+        let mut addresses: BTreeSet<IpAddr> = found.iter().collect();
+        if addresses.is_empty() {
+            return failed("it has no address");
         }
+        let mut until = found.valid_until();
+        let mut fault = None;
+        match other_family(&resolver, &found, known).await {
+            Ok(None) => {}
+            Ok(Some(more)) => {
+                addresses.extend(more.answers().iter().filter_map(|one| one.data.ip_addr()));
+                until = until.min(more.valid_until());
+            }
+            Err((why, kept)) => {
+                addresses.extend(kept);
+                until = Instant::now() + MIN_RETRY;
+                fault = Some(why);
+            }
+        }
+        let addresses = addresses.into_iter().take(MAX_ADDRESSES).collect();
+        (Ok(Heard { addresses, fault }), until.saturating_duration_since(Instant::now()))
     }
+}
+
+/// What of a family was `known` and is not in an answer, although there is one: the resolver does not say whether that
+/// family has gone, or could not be asked for. So it is asked for alone; none if it was not missing, or is gone.
+///
+/// # Errors
+/// It cannot be asked for: why, and what was known of it.
+async fn other_family(
+    resolver: &TokioResolver,
+    found: &LookupIp,
+    known: &[IpAddr],
+) -> Result<Option<Lookup>, (String, Vec<IpAddr>)> {
+    let is_six = !found.iter().any(|one| one.is_ipv6());
+    let of_it = |one: &IpAddr| one.is_ipv6() == is_six;
+    if found.iter().any(|one| of_it(&one)) || !known.iter().any(of_it) {
+        return Ok(None);
+    }
+    let (kind, called) = if is_six { (RecordType::AAAA, "IPv6") } else { (RecordType::A, "IPv4") };
+    let asked = resolver.lookup(found.query().name().clone(), kind);
+    let why = match tokio::time::timeout(ONE_ANSWER, asked).await {
+        Ok(Ok(more)) => return Ok(Some(more)),
+        Ok(Err(error)) if error.is_no_records_found() => return Ok(None),
+        Ok(Err(error)) => reason(&error),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    Err((format!("{called}: {why}"), known.iter().copied().filter(of_it).collect()))
 }
 
 /// Whether a name is the machine's own, which is never asked of a name server (RFC 6761 section 6.3).
@@ -154,16 +215,17 @@ pub(super) fn is_this_machine(host: &str) -> bool {
 
 /// What the system says of itself: its hosts file may give `localhost` one of the two loopback addresses only, and
 /// mostly an application listens on that one.
-async fn this_machine(host: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
+async fn this_machine(host: &str) -> (Result<Heard, String>, Duration) {
     let found = tokio::net::lookup_host((host, 0)).await;
-    match found.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>()) {
-        Ok(addresses) if !addresses.is_empty() => (Ok(addresses), Duration::MAX),
+    let addresses = match found.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>()) {
+        Ok(addresses) if !addresses.is_empty() => addresses,
         // Systems whose C library does not know of names below `localhost`.
-        _ => (Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]), Duration::MAX),
-    }
+        _ => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+    };
+    (Ok(Heard { addresses, fault: None }), Duration::MAX)
 }
 
-fn failed(reason: &str) -> (Result<Vec<IpAddr>, String>, Duration) {
+fn failed(reason: &str) -> (Result<Heard, String>, Duration) {
     (Err(reason.to_owned()), Duration::ZERO)
 }
 
@@ -180,10 +242,14 @@ fn system_settings() -> Settings {
         log::warn(format_args!("cannot read the system's name servers: {error}; only the hosts file counts"));
         Settings::default()
     });
+    for_names(&mut options);
+    (config, options)
+}
+
+fn for_names(options: &mut ResolverOpts) {
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     // Each name is asked for when its time is over; a cache could only answer with what is known.
     options.cache_size = 0;
-    (config, options)
 }
 
 /// A resolver for one question. One for all would keep its connections: after an answer too long for UDP, all names

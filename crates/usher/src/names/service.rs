@@ -12,7 +12,7 @@ use usher_engine::snapshot::{EndpointSpec, ResolvedEndpoint};
 use usher_net::Address;
 
 use super::Bounds;
-use super::follow::{MIN_RETRY, Shared, clamp};
+use super::follow::{Heard, MIN_RETRY, Shared, clamp};
 use super::question::{Found, Record};
 use crate::log;
 
@@ -66,8 +66,9 @@ async fn ask_hosts(shared: &Rc<Shared>, name: &str, (memory, bounds): (&mut Memo
     let mut asked = JoinSet::new();
     for host in memory.outdated(now) {
         let shared = shared.clone();
+        let known = memory.hosts.get(&host).map(|host| host.addresses.clone()).unwrap_or_default();
         asked.spawn_local(async move {
-            let answer = shared.ask(&host).await;
+            let answer = shared.ask(&host, &known).await;
             (host, answer)
         });
     }
@@ -77,17 +78,19 @@ async fn ask_hosts(shared: &Rc<Shared>, name: &str, (memory, bounds): (&mut Memo
             until: now,
             failed: false,
         });
-        match answer {
-            Ok(addresses) => {
-                let until = Instant::now() + clamp(ttl, bounds);
-                *known = Host { addresses, until, failed: false };
+        let fault = match answer {
+            Ok(Heard { addresses, fault }) => {
+                (known.addresses, known.until) = (addresses, Instant::now() + clamp(ttl, bounds));
+                fault
             }
             Err(why) => {
                 known.until = Instant::now() + bounds.min.max(MIN_RETRY);
-                if !std::mem::replace(&mut known.failed, true) {
-                    log::warn(format_args!("cannot resolve `{host}`, which `srv:{name}` names: {why}"));
-                }
+                Some(why)
             }
+        };
+        let has_failed = std::mem::replace(&mut known.failed, fault.is_some());
+        if let Some(why) = fault.filter(|_| !has_failed) {
+            log::warn(format_args!("cannot resolve `{host}`, which `srv:{name}` names: {why}"));
         }
     }
 }

@@ -16,10 +16,21 @@ pub(crate) struct Table(Arc<Mutex<HashMap<Question, Answer>>>);
 struct Answer {
     /// The last good answer, in order.
     found: Vec<Found>,
-    /// Whether the last try failed.
+    /// Whether the last try failed, or one family of addresses was missing from it.
     failed: bool,
     /// How many did.
     failures: u64,
+}
+
+impl Answer {
+    /// Takes what was found; true if that is something else.
+    fn take(&mut self, mut found: Vec<Found>) -> bool {
+        found.sort_unstable();
+        found.dedup();
+        let changed = self.found != found;
+        self.found = found;
+        changed
+    }
 }
 
 impl Table {
@@ -33,23 +44,19 @@ impl Table {
         self.lock().contains_key(question)
     }
 
-    /// Notes an answer; true if it is another one now. Whether there is one is logged once.
-    pub(super) fn note(&self, question: &Question, found: Result<Vec<Found>, String>) -> bool {
+    /// Notes what was found, if anything, and why that is not all, if it is not; true if the answer is another one now.
+    /// Whether there is one is logged once.
+    pub(super) fn note(&self, question: &Question, found: Option<Vec<Found>>, fault: Option<String>) -> bool {
         let mut table = self.lock();
         let answer = table.entry(question.clone()).or_default();
-        match found {
-            Ok(mut found) => {
-                found.sort_unstable();
-                found.dedup();
-                if std::mem::take(&mut answer.failed) {
-                    let again = if answer.found.is_empty() { "now" } else { "again" };
-                    log::info(format_args!("`{question}` resolves {again}"));
-                }
-                let changed = answer.found != found;
-                answer.found = found;
-                changed
+        let again = if answer.found.is_empty() { "now" } else { "again" };
+        let changed = found.is_some_and(|found| answer.take(found));
+        match fault {
+            None if std::mem::take(&mut answer.failed) => {
+                log::info(format_args!("`{question}` resolves {again}"));
             }
-            Err(reason) => {
+            None => {}
+            Some(reason) => {
                 answer.failures += 1;
                 if !std::mem::replace(&mut answer.failed, true) {
                     let consequence = match answer.found.is_empty() {
@@ -58,9 +65,9 @@ impl Table {
                     };
                     log::warn(format_args!("cannot resolve `{question}`: {reason}; {consequence}"));
                 }
-                false
             }
         }
+        changed
     }
 
     /// What was asked, how many questions failed, and whether the last one did.

@@ -16,15 +16,17 @@ fn ip(last: u8) -> Found {
 fn a_failure_keeps_the_last_good_answer() {
     let (table, a) = (Table::default(), Question::Host("a".to_owned()));
     assert!(!table.knows(&a));
-    assert!(!table.note(&a, Err("no".into())), "nothing changed yet");
+    assert!(!table.note(&a, None, Some("no".into())), "nothing changed yet");
     assert!(table.knows(&a));
-    assert!(table.note(&a, Ok(vec![ip(2), ip(1)])));
-    assert!(!table.note(&a, Ok(vec![ip(1), ip(2), ip(1)])), "the order does not count");
+    assert!(table.note(&a, Some(vec![ip(2), ip(1)]), None));
+    assert!(!table.note(&a, Some(vec![ip(1), ip(2), ip(1)]), None), "the order does not count");
     assert_eq!(table.reading(), [("a".to_owned(), 1, false)]);
-    assert!(!table.note(&a, Err("no".into())));
+    assert!(!table.note(&a, None, Some("no".into())));
     assert_eq!(table.reading(), [("a".to_owned(), 2, true)]);
     assert_eq!(table.found(&a), [ip(1), ip(2)]);
-    assert!(table.note(&a, Ok(vec![ip(3)])));
+    assert!(table.note(&a, Some(vec![ip(3)]), None));
+    assert!(table.note(&a, Some(vec![ip(3), ip(4)]), Some("half of it".into())), "what there is counts");
+    assert_eq!((table.found(&a).len(), table.reading()), (2, vec![("a".to_owned(), 3, true)]));
     table.keep(|question| *question != a);
     assert!(!table.knows(&a));
 }
@@ -36,16 +38,16 @@ fn another_process_goes_on_with_what_was_found() {
     let record = Record { priority: 1, target: "b".into(), port: 80, weight: 5 };
     let served = Found { record: Some(record), ..ip(3) };
     let of_six: Found = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]).into();
-    table.note(&host, Ok(vec![ip(1), of_six.clone()]));
-    table.note(&service, Ok(vec![served.clone()]));
-    table.note(&Question::Host("lost".to_owned()), Err("no".into()));
+    table.note(&host, Some(vec![ip(1), of_six.clone()]), None);
+    table.note(&service, Some(vec![served.clone()]), None);
+    table.note(&Question::Host("lost".to_owned()), None, Some("no".into()));
     let mut messages = table.bequeath();
     messages.extend([json!({"name": "c", "ip": "x"}), json!({"name": "srv:c", "ip": "::1"}), json!([])]);
     next.inherit(&messages);
     assert_eq!((next.found(&host), next.found(&service)), (vec![ip(1), of_six], vec![served]));
     assert!(next.knows(&host), "it is not waited for");
     assert_eq!(next.reading().len(), 2, "whose answer is not known is");
-    assert!(!next.note(&host, Err("no".into())));
+    assert!(!next.note(&host, None, Some("no".into())));
     assert_eq!(next.found(&host).len(), 2);
 }
 
