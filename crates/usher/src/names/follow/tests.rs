@@ -162,3 +162,13 @@ fn a_host_of_a_service_keeps_the_family_that_cannot_be_asked_for() {
         assert_eq!(found().await, ["10.0.0.2", "fd00::1"]);
     });
 }
+
+#[test]
+fn so_many_addresses_of_a_host_count() {
+    let (server, shared) = Server::start();
+    let all: Vec<String> =
+        (0..MAX_ADDRESSES + 100).map(|number| format!("10.0.{}.{}", number / 250, number % 250)).collect();
+    server.names(RecordType::A, Some(&all.iter().map(String::as_str).collect::<Vec<_>>()));
+    let (addresses, _) = run(heard(&shared, &[])).unwrap();
+    assert_eq!(addresses, all[..MAX_ADDRESSES], "the first ones in their own order");
+}
