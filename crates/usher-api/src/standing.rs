@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Why an endpoint takes no new requests; several may hold at once.
@@ -40,6 +40,12 @@ impl Out {
 
 /// Lines that wait to be logged.
 const MAX_NEWS: usize = 256;
+
+/// How long an endpoint that has left is remembered (milliseconds): a name that has more addresses than one answer holds
+/// names others each time.
+const REMEMBERED: u64 = 600_000;
+/// Endpoints of a cluster that have left and are remembered; those that left last.
+const MAX_REMEMBERED: usize = 1024;
 
 /// No weight was set at run time.
 const NO_WEIGHT: u32 = u32::MAX;
@@ -129,7 +135,26 @@ pub struct Standings {
     version: AtomicU64,
     /// What happened and nobody has told yet.
     news: Mutex<Vec<String>>,
-    endpoints: Mutex<HashMap<String, Arc<Standing>>>,
+    endpoints: Mutex<HashMap<String, Known>>,
+}
+
+/// An endpoint that somebody asked for.
+#[derive(Debug, Default)]
+struct Known {
+    standing: Arc<Standing>,
+    /// When it left, if it is not there ([`Standings::millis`]).
+    left: Option<u64>,
+    /// It is not remembered when it leaves.
+    is_over: bool,
+}
+
+impl Known {
+    /// Whether more than a memory depends on it: what an administrator wants, or requests.
+    fn is_held(&self) -> bool {
+        let standing = &self.standing;
+        let by_hand = standing.weight().is_some() || standing.is(Out::Draining) || standing.is(Out::Disabled);
+        by_hand || standing.in_flight.load(Ordering::SeqCst) > 0
+    }
 }
 
 impl Default for Standings {
@@ -157,31 +182,68 @@ impl Standings {
 
     /// What is known of an endpoint, by its address as text; begins with nothing.
     pub fn of(&self, address: &str) -> Arc<Standing> {
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut endpoints = self.lock();
         match endpoints.get(address) {
-            Some(known) => known.clone(),
-            None => endpoints.entry(address.to_owned()).or_default().clone(),
+            Some(known) => known.standing.clone(),
+            None => endpoints.entry(address.to_owned()).or_default().standing.clone(),
         }
     }
 
-    /// Forgets endpoints for which `stays` is false, but for what an administrator wants of them, and for those that have
-    /// requests: a name may leave out an address for a moment.
-    pub fn retain(&self, stays: impl Fn(&str) -> bool) {
-        let by_hand = |standing: &Standing| {
-            standing.weight().is_some() || standing.is(Out::Draining) || standing.is(Out::Disabled)
-        };
-        let is_used = |standing: &Standing| standing.in_flight.load(Ordering::SeqCst) > 0;
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        endpoints.retain(|address, one| stays(address) || by_hand(one) || is_used(one));
+    /// Notes at `now` ([`Self::millis`]) that only endpoints are there for which `stays` is true. The others are remembered
+    /// for ten minutes, and longer where an administrator wants something of them or they have requests: a name may
+    /// leave out an address for a moment.
+    pub fn retain(&self, now: u64, stays: impl Fn(&str) -> bool) {
+        let mut endpoints = self.lock();
+        let mut left = Vec::new();
+        endpoints.retain(|address, known| {
+            if stays(address) {
+                (known.left, known.is_over) = (None, false);
+                return true;
+            }
+            let since = *known.left.get_or_insert(now);
+            let is_held = known.is_held();
+            let is_remembered = !known.is_over && now.saturating_sub(since) < REMEMBERED;
+            if !is_held && is_remembered {
+                left.push((since, address.clone()));
+            }
+            is_held || is_remembered
+        });
+        if let Some(more) = left.len().checked_sub(MAX_REMEMBERED) {
+            left.sort_unstable();
+            for (_, address) in left.iter().take(more) {
+                endpoints.remove(address);
+            }
+        }
     }
 
-    /// Every endpoint that somebody asked for, by address.
+    /// When this endpoint leaves now, it is not remembered: if it comes back, it is a new one.
+    pub fn forget(&self, address: &str) {
+        if let Some(known) = self.lock().get_mut(address) {
+            known.is_over = true;
+        }
+    }
+
+    /// Every endpoint that is known, by address, also those that have left.
     pub fn all(&self) -> Vec<(String, Arc<Standing>)> {
-        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        self.those(|_| true)
+    }
+
+    /// Every endpoint that is there, by address.
+    pub fn present(&self) -> Vec<(String, Arc<Standing>)> {
+        self.those(|known| known.left.is_none())
+    }
+
+    fn those(&self, is_meant: impl Fn(&Known) -> bool) -> Vec<(String, Arc<Standing>)> {
+        let endpoints = self.lock();
+        let meant = endpoints.iter().filter(|(_, known)| is_meant(known));
         let mut all: Vec<_> =
-            endpoints.iter().map(|(address, standing)| (address.clone(), standing.clone())).collect();
+            meant.map(|(address, known)| (address.clone(), known.standing.clone())).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets whether a reason holds; true if that is news. An endpoint whose last reason goes is fresh from `now` on

@@ -59,7 +59,7 @@ pub(super) fn note_slow(spec: &ClusterSpec, standing: &Standing, micros: u64) {
 /// Leaves an endpoint out, unless too many are out already.
 fn eject(spec: &ClusterSpec, (address, standing): (&str, &Standing), why: &str, now: u64) {
     let Some(limits) = spec.outliers.as_ref().filter(|_| !standing.is(Out::Ejected)) else { return };
-    let all = spec.standings.all();
+    let all = spec.standings.present();
     let out = all.iter().filter(|(_, one)| one.is(Out::Ejected)).count() as u64;
     if out >= most(all.len() as u64, limits) {
         return;
@@ -106,7 +106,7 @@ impl OutlierWatch {
         wholes.iter().for_each(|spec| let_in(spec, spec.standings.millis(now)));
         for (spec, limits) in watched() {
             let now = spec.standings.millis(now);
-            let all = spec.standings.all();
+            let all = spec.standings.present();
             let interval = limits.interval.as_millis() as u64;
             let next = self.next.entry(spec.name.clone()).or_insert(now + interval);
             if now >= *next {
@@ -120,7 +120,7 @@ impl OutlierWatch {
 
 /// Lets those in whose time is over, or whose cluster leaves nobody out any more.
 fn let_in(spec: &ClusterSpec, now: u64) {
-    for (address, standing) in spec.standings.all().iter().filter(|(_, one)| one.is(Out::Ejected)) {
+    for (address, standing) in spec.standings.present().iter().filter(|(_, one)| one.is(Out::Ejected)) {
         let is_over = spec.outliers.is_none() || standing.ejected.0.load(Relaxed) <= now;
         // What is still coming in of requests from before does not count against it.
         standing.tally.in_a_row.store(0, Relaxed);

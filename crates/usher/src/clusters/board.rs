@@ -127,13 +127,14 @@ impl Board {
     }
 }
 
-/// What was known of addresses that are gone is forgotten: names may go through very many.
+/// What was known of addresses that are gone is forgotten after a while: names may go through very many.
 fn forget_others(spec: &ClusterSpec, all: &[Shown]) {
     // Parts of a cluster share what is known with the whole.
     let sharing = all.iter().filter(|shown| Arc::ptr_eq(&shown.spec.standings, &spec.standings));
     let known: HashSet<String> =
         sharing.flat_map(|shown| &shown.endpoints).map(|endpoint| endpoint.address.to_string()).collect();
-    spec.standings.retain(|address| known.contains(address));
+    let now = spec.standings.millis(Instant::now());
+    spec.standings.retain(now, |address| known.contains(address));
 }
 
 impl ClusterControl for Board {

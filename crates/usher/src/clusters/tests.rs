@@ -52,6 +52,25 @@ fn who_joins_begins_slowly() {
 }
 
 #[test]
+fn who_is_left_out_of_one_answer_stays_ejected() {
+    let all = clusters("['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80']");
+    let (board, discovery) = board(&all);
+    let standings = &all[0].standings;
+    let endpoints = discovery.endpoints(&all[0]);
+    endpoints.iter().for_each(|one| drop(standings.of(&one.address.to_string())));
+    standings.set(&standings.of("10.0.0.1:80"), Out::Ejected, true, 0);
+    board.update("app", (&endpoints[1..], Vec::new()));
+    assert_eq!(standings.present().len(), 2, "whoever has left does not count among those that are there");
+    board.update("app", (&endpoints[..2], Vec::new()));
+    assert!(standings.of("10.0.0.1:80").is(Out::Ejected));
+    // What is taken out by hand is a new one when it comes back.
+    standings.forget("10.0.0.1:80");
+    board.update("app", (&endpoints[1..], Vec::new()));
+    board.update("app", (&endpoints, Vec::new()));
+    assert!(standings.of("10.0.0.1:80").is_in());
+}
+
+#[test]
 fn thousands_are_set_at_once() {
     const MANY: usize = 9_000;
     let one = |number: usize| {

@@ -29,21 +29,30 @@ struct Shared {
     board: Arc<Board>,
 }
 
+/// Endpoints that were not well when they left and are remembered, over all clusters.
+const MAX_LEFT: usize = 4096;
+
 /// The endpoints that are asked, and the task of each.
 type Followed = BTreeMap<Key, (Wanted, AbortHandle)>;
+
+/// Endpoints that were not well when they left. If they come back while their cluster still remembers them, they are not held
+/// to be well: a name may leave out an address for one answer.
+type Left = BTreeMap<Key, Wanted>;
 
 /// Asks who is wanted until nobody can want anything.
 pub(super) async fn run(mut plans: UnboundedReceiver<Plan>, board: Arc<Board>) {
     let permits = Semaphore::new(AT_ONCE as usize);
     let shared = Rc::new(Shared { dialer: SystemDialer::default(), permits, board });
-    let mut followed = Followed::new();
+    let (mut followed, mut left) = (Followed::new(), Left::new());
     while let Some(plan) = plans.recv().await {
-        change(&shared, &mut followed, plan);
+        change(&shared, (&mut followed, &mut left), plan);
     }
 }
 
 /// Starts and ends tasks so that exactly those are asked who are wanted.
-fn change(shared: &Rc<Shared>, followed: &mut Followed, plan: Plan) {
+fn change(shared: &Rc<Shared>, (followed, left): (&mut Followed, &mut Left), plan: Plan) {
+    // What nobody else holds is forgotten.
+    left.retain(|_, one| Arc::strong_count(&one.standing) > 1);
     let asked: BTreeSet<Arc<str>> = followed.keys().map(|(cluster, _)| cluster.clone()).collect();
     let mut changed = BTreeSet::new();
     followed.retain(|key, (before, task)| match plan.get(key) {
@@ -56,7 +65,9 @@ fn change(shared: &Rc<Shared>, followed: &mut Followed, plan: Plan) {
                     changed.insert(key.clone());
                 }
                 _ => {
-                    set(before, false);
+                    if set(before, false) && left.len() < MAX_LEFT {
+                        left.insert(key.clone(), before.clone());
+                    }
                     shared.board.remove(key);
                 }
             }
@@ -66,6 +77,9 @@ fn change(shared: &Rc<Shared>, followed: &mut Followed, plan: Plan) {
     let fresh: Vec<(Key, Wanted)> = plan.into_iter().filter(|(key, _)| !followed.contains_key(key)).collect();
     let (number, begun) = (fresh.len() as u32, Instant::now());
     for (index, (key, wanted)) in fresh.into_iter().enumerate() {
+        if left.remove(&key).is_some_and(|one| Arc::ptr_eq(&one.standing, &wanted.standing)) {
+            set(&wanted, true);
+        }
         // One that joins a cluster that is asked already may just be starting.
         let first = changed.contains(&key) || !asked.contains(&key.0);
         // Spread over an interval, so that they are not asked in the same moment.

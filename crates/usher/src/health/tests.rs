@@ -157,6 +157,27 @@ fn who_leaves_is_asked_no_more_and_is_not_held_to_be_sick() {
 }
 
 #[test]
+fn who_comes_back_is_as_sick_as_before() {
+    on_stage(async |stage| {
+        stage.say(&[TWO, NEW]);
+        stage.plan(&[ONE, TWO, NEW], "a");
+        stage.until(|| stage.is_out(TWO) && stage.is_out(NEW)).await;
+        stage.plan(&[ONE], "a");
+        stage.until(|| !stage.is_out(TWO) && !stage.is_out(NEW)).await;
+        let before = stage.asked_while_in(TWO);
+        // In the meantime its cluster has forgotten one of them.
+        stage.oracle.standings.forget(NEW);
+        stage.oracle.standings.retain(0, |address| address != NEW);
+        stage.plan(&[ONE, TWO, NEW], "a");
+        stage.until(|| stage.is_out(TWO) && stage.is_out(NEW)).await;
+        assert_eq!(stage.asked_while_in(TWO), before, "it is out before it is asked");
+        assert!(stage.asked_while_in(NEW) > 1, "whoever is new is trusted for a while");
+        stage.say(&[]);
+        stage.until(|| !stage.is_out(TWO)).await;
+    });
+}
+
+#[test]
 fn other_settings_keep_who_is_out_until_the_first_answer() {
     on_stage(async |stage| {
         stage.say(&[ONE, TWO]);

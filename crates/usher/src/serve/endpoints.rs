@@ -140,15 +140,17 @@ impl Control {
     }
 }
 
-/// Takes back what was set of endpoints that were taken out by hand: if they come back, they are new ones. Without that, they
-/// are forgotten with all that is known of them.
+/// Takes back what was set of endpoints that were taken out by hand: if they come back, they are new ones. Nothing else that is
+/// known of them is remembered either.
 fn release(spec: &ClusterSpec, gone: &[String]) {
     let standings = &spec.standings;
-    for standing in gone.iter().map(|address| standings.of(address)) {
+    for address in gone {
+        let standing = standings.of(address);
         for why in [Out::Draining, Out::Disabled] {
             standings.set_silently(&standing, why, false, 0);
         }
         standings.set_weight_silently(&standing, None);
+        standings.forget(address);
     }
 }
 
