@@ -5,6 +5,8 @@
 //! - `drivers.rs`: what the two protocols have in common.
 
 mod drivers;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -53,10 +55,10 @@ pub(crate) async fn serve_h3<D: Dialer>(
     let deadline = worker.deadlines.register();
     let guest = Guest { worker, door, deadline, patience, permit: Some(permit) };
     let over = connection.over();
-    let permit = Box::pin(serve(guest, h3::Server::new(connection, limits))).await;
+    let place = Box::pin(serve(guest, h3::Server::new(connection, limits))).await;
     // The last bytes may be on their way, or lost and to be sent again: a process that ends waits for them too.
     over.await;
-    drop(permit);
+    drop(place);
 }
 
 /// Serves a connection of HTTP/2 to its end.
@@ -77,15 +79,18 @@ struct Shared<D: Dialer> {
     worker: Rc<Worker<D>>,
     door: RefCell<Door>,
     text: ClientText,
+    /// The connection's place. Requests may outlive it: when its client has gone, they have yet to end and to be recorded.
+    _permit: Option<Permit<D>>,
 }
 
-/// Serves a connection to its end. As long as the permit that it gives is kept, whoever drains waits for it.
-async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) -> Option<Permit<D>> {
+/// Serves a connection to its end. As long as what it gives is kept, or one of its requests is under way, whoever drains waits
+/// for it.
+async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) -> Rc<Shared<D>> {
     let Guest { worker, door, deadline, permit, .. } = guest;
     let text = ClientText::new(door.peer.map(|peer| peer.ip()), door.local);
     deadline.set(door.listener.timeouts.head);
     deadline.waits(deadline.pace().idle());
-    let shared = Rc::new(Shared { worker, door: RefCell::new(door), text });
+    let shared = Rc::new(Shared { worker, door: RefCell::new(door), text, _permit: permit });
     let mut driving = Driving::new(shared.clone(), server);
     let ended = poll_fn(|cx| driving.poll(cx, &deadline)).await;
     if let Err(error) = ended
@@ -95,7 +100,7 @@ async fn serve<D: Dialer>(guest: Guest<D>, server: impl Streams) -> Option<Permi
         record::connection(&shared.worker, &door, ("client_malformed", error.as_str()));
         let _ = deadline.limit(LAST_WORDS, poll_fn(|cx| driving.server.poll_last_words(cx))).await;
     }
-    permit
+    shared
 }
 
 /// A connection that is being driven.
