@@ -52,6 +52,21 @@ fn who_joins_begins_slowly() {
 }
 
 #[test]
+fn an_answer_in_the_moment_of_a_reload_is_not_lost() {
+    let mut all = clusters("['10.0.0.1:80', '10.0.0.2:80']");
+    let mut discovery = Discovery::new(|_| {});
+    discovery.follow(&all).unwrap();
+    let endpoints = discovery.endpoints(&all[0]);
+    // The snapshot was made when only one was known, and that is what workers have.
+    Arc::get_mut(&mut all[0]).unwrap().resolved.truncate(1);
+    let board = Board::new(Box::new(|_, _| Err(Refused::Busy(String::new()))), discovery.names());
+    board.show(&all, &discovery);
+    assert_eq!(board.reading().clusters[0].by_source, [("config", 1)]);
+    let told = board.update("app", (&endpoints, Vec::new()));
+    assert_eq!(told.as_deref(), Some("2 endpoints (+10.0.0.2:80)"), "they are told of the other one");
+}
+
+#[test]
 fn who_is_left_out_of_one_answer_stays_ejected() {
     let all = clusters("['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80']");
     let (board, discovery) = board(&all);
