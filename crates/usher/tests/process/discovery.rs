@@ -136,6 +136,29 @@ fn a_file_is_followed_under_load() {
     assert!(!output.contains(" reloaded "), "{output}");
 }
 
+/// Nobody tells of it: it is looked for now and then.
+#[test]
+fn a_folder_that_comes_later_or_is_replaced_is_found() {
+    let all = ["one", "two"].map(named);
+    let [one, two] = all.each_ref().map(|endpoint| endpoint.address().to_owned());
+    let config = format!("{CONFIG}endpoints_file = \"lists/now/app.toml\"\n");
+    let mut usher = usher(&config).start().unwrap();
+    let address = usher.listen().unwrap();
+    let lists = usher.dir().join("lists");
+    let put = |folder: &str, addresses: &[&String]| {
+        fs::create_dir_all(lists.join(folder)).unwrap();
+        fs::write(lists.join(folder).join("app.toml"), format!("endpoints = {addresses:?}\n")).unwrap();
+    };
+    usher.wait_for_output("cannot read", PATIENCE).unwrap();
+    assert_eq!(asked(address), ["503".to_owned()].into());
+    put("now", &[&one]);
+    becomes(address, &["one"]);
+    put("next", &[&two]);
+    fs::rename(lists.join("now"), lists.join("before")).unwrap();
+    fs::rename(lists.join("next"), lists.join("now")).unwrap();
+    becomes(address, &["two"]);
+}
+
 #[test]
 fn a_set_is_changed_at_once_under_load() {
     let all = ["one", "two", "three"].map(named);
