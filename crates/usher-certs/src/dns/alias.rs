@@ -109,4 +109,19 @@ mod tests {
         let asked = server.asked();
         assert!(asked.iter().all(|(name, recursive)| !(*recursive && name.starts_with('_'))), "{asked:?}");
     }
+
+    #[tokio::test]
+    async fn another_server_is_asked_where_one_refuses() {
+        let server = NameServer::start().await;
+        // The first one by its name, at the same port.
+        let refusing = NameServer::refusing_at(([127, 0, 0, 2], server.address().port()).into()).await;
+        for (name, address) in [("a.ns.example", "127.0.0.2"), ("b.ns.example", "127.0.0.1")] {
+            server.add_record("example.com", TYPE_NS, name);
+            server.add_record(name, TYPE_A, address);
+        }
+        server.add_record("_acme-challenge.example.com", TYPE_CNAME, "challenges.example.net");
+        let found = follow(server.address(), "_acme-challenge.example.com").await;
+        assert_eq!(found.as_deref(), Some("challenges.example.net"));
+        assert_eq!(refusing.asked(), [("_acme-challenge.example.com".to_owned(), false)]);
+    }
 }

@@ -16,9 +16,29 @@ pub(crate) struct NameServer {
     asked: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
+/// Makes an answer to a question, by the records that are known.
+type Answer = fn(&[u8], &[(String, u16, String)]) -> Vec<u8>;
+
+/// How a server says that it does not want to answer (RFC 1035 section 4.1.1).
+const REFUSED: u8 = 5;
+
 impl NameServer {
     pub(crate) async fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), answer).await
+    }
+
+    /// Refuses everything.
+    pub(crate) async fn refusing_at(address: SocketAddr) -> Self {
+        let refusal = |question: &[u8], _: &[(String, u16, String)]| {
+            let mut out = question.to_vec();
+            (out[2], out[3]) = (out[2] | 0x80, out[3] | REFUSED);
+            out
+        };
+        Self::start_at(address, refusal).await
+    }
+
+    async fn start_at(address: SocketAddr, answer: Answer) -> Self {
+        let socket = UdpSocket::bind(address).await.unwrap();
         let server =
             Self { address: socket.local_addr().unwrap(), records: Arc::default(), asked: Arc::default() };
         let (known, asked) = (server.records.clone(), server.asked.clone());
