@@ -23,43 +23,32 @@ const INSIDE: &str = "USHER_TEST_INSIDE";
 
 const RESOLV: &str = "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n";
 
-/// Answers hold for a second if they come from the file, and for an hour where it stands behind the record.
 const ARGUMENTS: &[&str] = &[
     "--keep-in-foreground",
-    "--conf-file=/dev/null",
     "--user=root",
     "--no-resolv",
     "--no-hosts",
     "--local=/example.com/",
-    "--local-ttl=1",
-    "--host-record=slow.example.com,127.0.0.2,3600",
-    "--cname=alias.example.com,slow.example.com,1",
     "--listen-address=127.0.0.1",
     "--bind-interfaces",
     "--log-queries",
     "--log-facility=-",
 ];
 
+/// Answers hold for a second if they come from the file, and for an hour where it stands behind the record.
+const TIMES: &[&str] = &[
+    "--local-ttl=1",
+    "--host-record=slow.example.com,127.0.0.2,3600",
+    "--cname=alias.example.com,slow.example.com,1",
+];
+
 const NGINX: &str = r#"
-daemon off;
-master_process off;
-pid DIR/nginx.pid;
-error_log DIR/error.log;
-events { worker_connections 512; }
-http {
-    access_log off;
-    client_body_temp_path DIR/bodies;
-    proxy_temp_path DIR/proxied;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
     server {
         listen ADDRESS;
         listen 0.0.0.0:8080;
         listen [::1]:8080;
         location / { return 200 "$server_addr"; }
     }
-}
 "#;
 
 /// Addresses of `many`: more than a datagram of DNS holds, so that the question must be asked again over TCP.
@@ -125,6 +114,20 @@ fn namespaces() -> std::result::Result<(), String> {
     if output.status.success() { Ok(()) } else { text() }
 }
 
+/// Starts dnsmasq as the name server of `example.com`, with a file of settings, another one for its number, and more arguments.
+pub(crate) fn name_server(
+    program: &Path,
+    (conf, pid): (&Path, &Path),
+    more: impl IntoIterator<Item = String>,
+) -> Peer {
+    let mut command = Command::new(program);
+    command.args(ARGUMENTS).args(more);
+    command.arg(format!("--conf-file={}", conf.display())).arg(format!("--pid-file={}", pid.display()));
+    let mut peer = Peer::start(&mut command);
+    peer.line_after("started");
+    peer
+}
+
 /// dnsmasq with a file of addresses.
 struct Names {
     program: PathBuf,
@@ -140,12 +143,10 @@ impl Names {
     }
 
     fn start(&mut self) {
-        let mut command = Command::new(&self.program);
-        command.args(ARGUMENTS).arg(format!("--addn-hosts={}", self.file.display()));
-        command.arg(format!("--pid-file={}", self.file.with_extension("pid").display()));
-        let mut process = Peer::start(&mut command);
-        process.line_after("started");
-        self.process = Some(process);
+        let (conf, pid) = (Path::new("/dev/null"), self.file.with_extension("pid"));
+        let hosts = format!("--addn-hosts={}", self.file.display());
+        let more = TIMES.iter().map(|one| (*one).to_owned()).chain([hosts]);
+        self.process = Some(name_server(&self.program, (conf, &pid), more));
     }
 
     /// Ends it in order, as it has processes of its own for questions over TCP.

@@ -13,18 +13,6 @@ use crate::websocket;
 
 /// `/` is how nginx passes requests on when nothing is said: HTTP/1.0, a connection for each.
 const NGINX: &str = r#"
-daemon off;
-master_process off;
-pid DIR/nginx.pid;
-error_log DIR/error.log;
-events { worker_connections 512; }
-http {
-    access_log off;
-    client_body_temp_path DIR/bodies;
-    proxy_temp_path DIR/proxied;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
     client_max_body_size 16m;
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -47,7 +35,6 @@ http {
             proxy_set_header Connection "upgrade";
         }
     }
-}
 "#;
 
 /// Bytes as they are with version 1; HTTP with version 2, and health checks that say `LOCAL`.

@@ -46,25 +46,12 @@ listen two
 
 /// Ends TLS for names that Usher passes on.
 const NGINX: &str = r#"
-daemon off;
-master_process off;
-pid DIR/nginx.pid;
-error_log DIR/error.log;
-events { worker_connections 512; }
-http {
-    access_log off;
-    client_body_temp_path DIR/bodies;
-    proxy_temp_path DIR/proxied;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
     server {
         listen ADDRESS ssl http2;
         ssl_certificate PKI/raw.pem;
         ssl_certificate_key PKI/raw.key;
         location / { return 200 "nginx $server_protocol $ssl_server_name\n"; }
     }
-}
 "#;
 
 struct Chain {

@@ -11,25 +11,12 @@ use crate::peer::{PATIENCE, Peer, find};
 use crate::secure::{Pki, logged, with_certificate};
 
 const NGINX: &str = r#"
-daemon off;
-master_process off;
-pid DIR/nginx.pid;
-error_log DIR/error.log;
-events { worker_connections 512; }
-http {
-    access_log off;
-    client_body_temp_path DIR/bodies;
-    proxy_temp_path DIR/proxied;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
     server {
         listen ADDRESS proxy_protocol;
         location / {
             return 200 "nginx $proxy_protocol_addr $proxy_protocol_server_port requests=$connection_requests\n";
         }
     }
-}
 "#;
 
 const HAPROXY: &str = r#"

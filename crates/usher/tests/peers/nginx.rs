@@ -11,7 +11,7 @@ use usher_testkit::{Client, Port};
 use crate::peer::{Peer, find, noise};
 
 /// One process without a master, so that killing it leaves nobody behind.
-const CONFIG: &str = r#"
+const FRAME: &str = r#"
 daemon off;
 master_process off;
 pid DIR/nginx.pid;
@@ -24,6 +24,11 @@ http {
     fastcgi_temp_path DIR/fastcgi;
     uwsgi_temp_path DIR/uwsgi;
     scgi_temp_path DIR/scgi;
+    HTTP
+}
+"#;
+
+const CONFIG: &str = r#"
     types { text/plain txt; application/octet-stream bin; }
     absolute_redirect off;
     upstream itself { server ADDRESS; keepalive 4; }
@@ -53,7 +58,6 @@ http {
         root DIR/site;
         keepalive_requests 3;
     }
-}
 "#;
 
 /// What `hello.txt` holds.
@@ -72,12 +76,13 @@ impl Nginx {
         Self::start_with(CONFIG)
     }
 
-    /// The same with another config, in which `DIR` and `ADDRESS` are replaced.
-    pub(crate) fn start_with(config: &str) -> Option<Self> {
+    /// The same with something else in its `http`, where `DIR` and `ADDRESS` are replaced.
+    pub(crate) fn start_with(http: &str) -> Option<Self> {
         let program = find("nginx", "nginx")?;
         let folder = tempfile::tempdir().unwrap();
         let port = Port::reserve().unwrap();
         let dir = folder.path().display().to_string();
+        let config = FRAME.replace("HTTP", http.trim());
         let config = config.replace("DIR", &dir).replace("ADDRESS", &port.address().to_string());
         fs::write(folder.path().join("nginx.conf"), &config).unwrap();
         if config.contains("/site;") {

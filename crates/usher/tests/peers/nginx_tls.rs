@@ -12,18 +12,6 @@ use crate::secure::{Pki, logged, says};
 
 /// An endpoint with two faces: for everybody, and for clients with a certificate.
 const ENDPOINT: &str = r#"
-daemon off;
-master_process off;
-pid DIR/nginx.pid;
-error_log DIR/error.log info;
-events { worker_connections 512; }
-http {
-    access_log off;
-    client_body_temp_path DIR/bodies;
-    proxy_temp_path DIR/proxied;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
     ssl_certificate PKI/site.pem;
     ssl_certificate_key PKI/site.key;
     ssl_protocols TLSv1.2 TLSv1.3;
@@ -42,23 +30,10 @@ http {
         ssl_verify_client on;
         location / { return 200 "$ssl_client_verify $ssl_client_s_dn\n"; }
     }
-}
 "#;
 
 /// nginx as it ends TLS and HTTP/2 itself, and speaks TLS to what is behind it.
 const FRONT: &str = r#"
-daemon off;
-master_process off;
-pid DIR/nginx.pid;
-error_log DIR/error.log;
-events { worker_connections 512; }
-http {
-    access_log off;
-    client_body_temp_path DIR/bodies;
-    proxy_temp_path DIR/proxied;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
     client_max_body_size 16m;
     upstream usher { server USHER; keepalive 8; }
     server {
@@ -76,7 +51,6 @@ http {
             proxy_ssl_server_name on;
         }
     }
-}
 "#;
 
 const CONFIG: &str = r#"

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -10,43 +9,17 @@ use rustix::process::Signal;
 use tempfile::tempdir;
 use usher_testkit::Usher;
 
-use crate::dnsmasq::{Load, becomes, in_a_network};
+use crate::dnsmasq::{Load, becomes, in_a_network, name_server};
 use crate::nginx::Nginx;
 use crate::peer::{PATIENCE, Peer, until, usher};
 
-const ARGUMENTS: &[&str] = &[
-    "--keep-in-foreground",
-    "--user=root",
-    "--no-resolv",
-    "--no-hosts",
-    "--local=/example.com/",
-    "--local-ttl=1",
-    "--listen-address=127.0.0.1",
-    "--bind-interfaces",
-    "--log-queries",
-    "--log-facility=-",
-];
-
 const NGINX: &str = r#"
-daemon off;
-master_process off;
-pid DIR/nginx.pid;
-error_log DIR/error.log;
-events { worker_connections 512; }
-http {
-    access_log off;
-    client_body_temp_path DIR/bodies;
-    proxy_temp_path DIR/proxied;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
     server {
         listen ADDRESS;
         listen 0.0.0.0:8080;
         listen 0.0.0.0:8081;
         location / { return 200 "$server_addr:$server_port"; }
     }
-}
 "#;
 
 const CONFIG: &str = r#"
@@ -86,13 +59,9 @@ impl Names {
         self.stop();
         let line = |record: &&str| format!("srv-host=_web._tcp.example.com{record}\n");
         fs::write(&self.records, records.iter().map(line).collect::<String>()).unwrap();
-        let mut command = Command::new(&self.program);
-        command.args(ARGUMENTS).arg(format!("--addn-hosts={}", self.hosts.display()));
-        command.arg(format!("--conf-file={}", self.records.display()));
-        command.arg(format!("--pid-file={}", self.hosts.with_extension("pid").display()));
-        let mut process = Peer::start(&mut command);
-        process.line_after("started");
-        self.process = Some(process);
+        let pid = self.hosts.with_extension("pid");
+        let more = ["--local-ttl=1".to_owned(), format!("--addn-hosts={}", self.hosts.display())];
+        self.process = Some(name_server(&self.program, (&self.records, &pid), more));
     }
 
     /// Other addresses from now on.

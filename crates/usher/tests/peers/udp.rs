@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tempfile::tempdir;
 use usher_testkit::{Port, Usher};
 
+use crate::dnsmasq::name_server;
 use crate::peer::{PATIENCE, Peer, find, usher};
 
 /// Questions that dig asks one after another, each from a port of its own.
@@ -14,23 +15,11 @@ const QUESTIONS: usize = 200;
 /// Addresses of `many`: more than a datagram of DNS holds, so that dig asks again over TCP.
 const MANY: usize = 120;
 
-fn name_server(program: &Path, port: &Port, dir: &Path) -> Peer {
-    let mut command = Command::new(program);
-    command.args([
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--user=root",
-        "--no-resolv",
-        "--no-hosts",
-    ]);
-    command.args(["--local=/example.com/", "--listen-address=127.0.0.1", "--bind-interfaces"]);
-    command.args(["--log-queries", "--log-facility=-", "--host-record=app.example.com,192.0.2.7"]);
-    command.args((1..=MANY).map(|last| format!("--host-record=many.example.com,127.0.1.{last}")));
-    command.arg(format!("--port={}", port.number()));
-    command.arg(format!("--pid-file={}", dir.join(format!("{}.pid", port.number())).display()));
-    let mut peer = Peer::start(&mut command);
-    peer.until("dnsmasq to start", |peer| peer.output().contains("started"));
-    peer
+fn start(program: &Path, port: &Port, dir: &Path) -> Peer {
+    let many = (1..=MANY).map(|last| format!("--host-record=many.example.com,127.0.1.{last}"));
+    let more = ["--host-record=app.example.com,192.0.2.7".to_owned(), format!("--port={}", port.number())];
+    let pid = dir.join(format!("{}.pid", port.number()));
+    name_server(program, (Path::new("/dev/null"), &pid), many.chain(more))
 }
 
 /// What dig says, in short, to each of these names.
@@ -51,8 +40,8 @@ fn questions_of_dig_are_answered_also_while_a_name_server_is_down() {
         return;
     };
     let (dir, one, two) = (tempdir().unwrap(), Port::reserve().unwrap(), Port::reserve().unwrap());
-    let mut first = name_server(&dnsmasq, &one, dir.path());
-    let second = name_server(&dnsmasq, &two, dir.path());
+    let mut first = start(&dnsmasq, &one, dir.path());
+    let second = start(&dnsmasq, &two, dir.path());
     let config = format!(
         "workers = 2\nadmin = \"$ADMIN\"\n[[listener]]\nbind = \"$LISTEN\"\nprotocol = \"udp\"\ncluster = \"dns\"\n\
          sessions = {{ idle = \"10s\", requests = 1, responses = 1 }}\n\
