@@ -12,15 +12,32 @@ pub const BOUNDS_MICROS: [u64; BOUNDS] = [
     2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
 ];
 
-/// The bounds as the processor compares them: 32 bits signed, filled up to whole vectors with what nothing exceeds.
-const LANES: [i32; 20] = {
-    let mut lanes = [i32::MAX; 20];
+/// The bounds, and behind them some that nothing exceeds.
+const PADDED: [u64; BOUNDS + 2] = {
+    let mut padded = [u64::MAX; BOUNDS + 2];
     let mut i = 0;
     while i < BOUNDS {
-        lanes[i] = BOUNDS_MICROS[i] as i32;
+        padded[i] = BOUNDS_MICROS[i];
         i += 1;
     }
-    lanes
+    padded
+};
+
+/// How many bounds every duration of so many binary digits exceeds. Two more at the most lie among them, as each bound is at
+/// least twice the one before.
+const FIRST: [u8; 65] = {
+    let mut first = [BOUNDS as u8; 65];
+    let mut digits = 0;
+    while digits < 65 {
+        let least = if digits == 0 { 0 } else { 1 << (digits - 1) };
+        let mut i = 0;
+        while i < BOUNDS && BOUNDS_MICROS[i] < least {
+            i += 1;
+        }
+        first[digits] = i as u8;
+        digits += 1;
+    }
+    first
 };
 
 /// Durations by bucket, and their sum.
@@ -63,9 +80,9 @@ impl Histogram {
     }
 }
 
-/// The number of bounds that the duration exceeds: five vector comparisons, no branch.
+/// The number of bounds that the duration exceeds: by its binary digits, and two comparisons.
 #[inline]
 pub(super) fn bucket_of(micros: u64) -> usize {
-    let micros = micros.min(i32::MAX as u64) as i32;
-    LANES.iter().map(|bound| i32::from(micros > *bound)).sum::<i32>() as usize
+    let first = usize::from(FIRST[(u64::BITS - micros.leading_zeros()) as usize]);
+    first + usize::from(micros > PADDED[first]) + usize::from(micros > PADDED[first + 1])
 }

@@ -8,13 +8,13 @@ use crate::record::{AccessSink, Record, RecordView};
 
 #[test]
 fn a_duration_falls_into_the_first_bucket_whose_bound_it_does_not_exceed() {
-    for micros in
-        [0, 1, 99, 100, 101, 250, 251, 999, 1_000, 1_001, 59_999_999, 60_000_000, 60_000_001, u64::MAX]
-    {
+    let powers = (0..u64::BITS).map(|digits| 1 << digits);
+    let around = |at: u64| [at.saturating_sub(1), at, at.saturating_add(1)];
+    for micros in BOUNDS_MICROS.into_iter().chain(powers).chain([0, u64::MAX]).flat_map(around) {
         let expected = BOUNDS_MICROS.iter().filter(|bound| micros > **bound).count();
         assert_eq!(bucket_of(micros), expected, "{micros}");
     }
-    assert!(BOUNDS_MICROS.is_sorted());
+    assert!(BOUNDS_MICROS.is_sorted_by(|one, next| one * 2 <= *next));
 }
 
 #[test]
