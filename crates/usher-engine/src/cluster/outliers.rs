@@ -122,8 +122,8 @@ impl OutlierWatch {
 fn let_in(spec: &ClusterSpec, now: u64) {
     for (address, standing) in spec.standings.present().iter().filter(|(_, one)| one.is(Out::Ejected)) {
         let is_over = spec.outliers.is_none() || standing.ejected.0.load(Relaxed) <= now;
-        // What is still coming in of requests from before does not count against it.
-        standing.tally.in_a_row.store(0, Relaxed);
+        // What was before, and what is still coming in of it, does not count against it.
+        Interval::skip(standing);
         if is_over && spec.standings.set(standing, Out::Ejected, false, now) {
             spec.standings.tell(format!("endpoint {address} of cluster {} is asked again", spec.name));
         }
@@ -153,10 +153,19 @@ impl Interval {
             outrun: tally.outrun.swap(0, Relaxed).into(),
             micros: tally.micros.swap(0, Relaxed),
         };
-        if own.is_enough(limits) {
-            tally.mean.store(own.mean().map_or(0, |mean| mean.max(1)), Relaxed);
-        }
+        let mean = own.mean().filter(|_| own.is_enough(limits));
+        tally.mean.store(mean.map_or(0, |mean| mean.max(1)), Relaxed);
         Some(own)
+    }
+
+    /// Forgets what there is.
+    fn skip(standing: &Standing) {
+        let tally = &standing.tally;
+        for count in [&tally.looks, &tally.requests, &tally.failed, &tally.outrun, &tally.in_a_row] {
+            count.store(0, Relaxed);
+        }
+        tally.micros.store(0, Relaxed);
+        tally.mean.store(0, Relaxed);
     }
 
     fn is_enough(&self, limits: &Outliers) -> bool {

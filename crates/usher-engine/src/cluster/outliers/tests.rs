@@ -57,8 +57,14 @@ fn what_is_too_old_is_forgotten() {
     let own = Interval::take(&rare, &limits).unwrap();
     assert_eq!(own.requests, 9);
     assert!(verdict(&own, Some(2_000), &limits).is_none());
+    serve(&rare, 10, 2_000);
+    assert!(Interval::take(&rare, &limits).is_some());
+    assert_eq!(rare.tally.mean.load(Relaxed), 2_000);
+    for _ in 1..MOST_INTERVALS {
+        assert!(Interval::take(&rare, &limits).is_none());
+    }
     serve(&rare, 9, 2_000);
-    assert!(Interval::take(&rare, &limits).is_none());
+    assert!(Interval::take(&rare, &limits).is_some());
     assert_eq!(rare.tally.mean.load(Relaxed), 0, "too few to be an example to others");
 }
 
@@ -67,4 +73,16 @@ fn the_others_are_known_by_their_last_interval() {
     assert_eq!(usual(&[0, 1_000, 3_000, 400_000], 3), Some(2_000));
     assert_eq!(usual(&[0, 0, 400_000], 2), None);
     assert_eq!(usual(&[], 0), None);
+}
+
+#[test]
+fn what_was_before_an_ejection_does_not_count_after_it() {
+    let (limits, standing) = (limits(), Standing::default());
+    serve(&standing, 9, 2_000);
+    standing.tally.failed.store(9, Relaxed);
+    standing.tally.mean.store(5, Relaxed);
+    Interval::skip(&standing);
+    serve(&standing, 10, 2_000);
+    let own = Interval::take(&standing, &limits).unwrap();
+    assert_eq!((own.requests, own.failed, own.mean()), (10, 0, Some(2_000)));
 }
