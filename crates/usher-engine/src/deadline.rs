@@ -15,12 +15,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
-use usher_net::shortage::{self, Level};
+use usher_net::shortage;
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
 /// So many tasks whose time is up are woken before others have a turn: most of them end, and to close a connection with much
-/// on its way is work. More of them while no memory is left, which they give back.
+/// on its way is work. More of them while there is no memory, which they give back.
 const AT_ONCE: usize = 8;
 const AT_ONCE_FOR_MEMORY: usize = 32;
 const NEVER: u64 = u64::MAX;
@@ -128,7 +128,7 @@ impl Deadlines {
 
     /// Wakes some of those whose time is up; false if there is nobody.
     fn wake_some(&self) -> bool {
-        let most = if shortage::level() >= Level::Spent { AT_ONCE_FOR_MEMORY } else { AT_ONCE };
+        let most = if shortage::is_full() { AT_ONCE_FOR_MEMORY } else { AT_ONCE };
         for number in 0..most {
             let Some(waker) = self.due.borrow_mut().pop_front() else { return number > 0 };
             // Out of the borrow: a waker may run anything.
@@ -210,7 +210,12 @@ impl Deadlines {
         if ranked.is_empty() || thousandths == 0 {
             return 0;
         }
-        let number = (ranked.len() * thousandths as usize).div_ceil(1000).clamp(1, ranked.len());
+        // Those that have not ended yet have given nothing back: they are of the number.
+        let wanted = ((ranked.len() * thousandths as usize).div_ceil(1000)).max(1);
+        let number = wanted.saturating_sub(self.due.borrow().len()).min(ranked.len());
+        if number == 0 {
+            return 0;
+        }
         if number < ranked.len() {
             ranked.select_nth_unstable(number);
         }

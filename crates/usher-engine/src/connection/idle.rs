@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, Watch};
@@ -24,8 +24,9 @@ use crate::worker::Worker;
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// So many are woken, or sent away, before others have a turn.
+/// So many are woken, or sent away, before others have a turn; more while there is nothing left.
 const AT_ONCE: usize = 16;
+const AT_ONCE_FOR_MEMORY: usize = 128;
 
 /// While the process is short of memory or descriptors: the part of those at rest that is closed at each look, and how
 /// long a rest must be for that.
@@ -44,6 +45,8 @@ pub struct IdleConnections<D: Dialer, T> {
     worker: Rc<Worker<D>>,
     watch: RefCell<Watch>,
     rows: RefCell<Rows<IdleConnection<D, T>>>,
+    /// Who has spoken and is woken next.
+    ready: RefCell<VecDeque<usize>>,
     /// Who has spoken and waits to be woken, while there is no memory.
     spoken_to: RefCell<VecDeque<usize>>,
     somebody_waits: Notify,
@@ -62,6 +65,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             worker,
             watch,
             rows: RefCell::default(),
+            ready: RefCell::default(),
             spoken_to: RefCell::default(),
             somebody_waits: Notify::new(),
             is_closed: Cell::new(false),
@@ -95,17 +99,9 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let watching = async {
             let mut ready = Vec::new();
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
-                for (index, number) in ready.drain(..).enumerate() {
-                    if index % AT_ONCE == AT_ONCE - 1 {
-                        yield_now().await;
-                    }
-                    // Each that is woken takes memory, and of a stranger nobody knows how much.
-                    if shortage::is_full() && !self.is_known(number) {
-                        self.spoken_to.borrow_mut().push_back(number);
-                        self.somebody_waits.notify_one();
-                    } else {
-                        self.wake(number);
-                    }
+                self.ready.borrow_mut().extend(ready.drain(..));
+                while self.wake_some() {
+                    yield_now().await;
                 }
             }
             // The kernel would not say who is spoken to: then nobody rests, and each waits in a task of its own.
@@ -115,6 +111,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         };
         let looking = async {
             let mut looks = tokio::time::interval(LOOK);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut hurry = false;
             loop {
                 looks.tick().await;
@@ -122,19 +119,11 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                     hurry = true;
                     self.rows.borrow_mut().hurry(self.now() + DRAIN_GRACE.as_millis() as u64);
                 }
-                // Out of the borrow: the end of a connection may do anything.
-                let mut late = self.rows.borrow_mut().take_late(self.now());
+                self.end_late().await;
                 if shortage::level() >= Level::Tight {
-                    let more = self.take_longest();
-                    shortage::did(Deed::ClosedIdle, more.len() as u64);
-                    late.extend(more);
-                }
-                for (index, mut connection) in late.into_iter().enumerate() {
-                    if index % AT_ONCE == AT_ONCE - 1 {
-                        yield_now().await;
-                    }
-                    self.worker.metrics.connections.idle.decrement();
-                    connection.stream.announce_end();
+                    let longest = self.longest();
+                    shortage::did(Deed::ClosedIdle, longest.len() as u64);
+                    self.end(longest).await;
                 }
                 self.rows.borrow_mut().give_back();
             }
@@ -161,14 +150,60 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         rows.rows.get(number).is_some_and(|row| row.as_ref().is_some_and(|row| row.door.is_known))
     }
 
-    /// Those who have rested longest: some of all, while the process is short of memory or descriptors.
-    fn take_longest(&self) -> Vec<IdleConnection<D, T>> {
+    /// Wakes some of those who have spoken; false if there is nobody left.
+    fn wake_some(self: &Rc<Self>) -> bool {
+        for _ in 0..AT_ONCE {
+            let Some(number) = self.ready.borrow_mut().pop_front() else { return false };
+            // Each that is woken takes memory, and of a stranger nobody knows how much.
+            if shortage::is_full() && !self.is_known(number) {
+                self.spoken_to.borrow_mut().push_back(number);
+                self.somebody_waits.notify_one();
+            } else {
+                self.wake(number);
+            }
+        }
+        true
+    }
+
+    /// Who has spoken already does not rest, and is not sent away.
+    fn has_spoken(&self) -> HashSet<usize> {
+        self.ready.borrow().iter().chain(&*self.spoken_to.borrow()).copied().collect()
+    }
+
+    /// Sends those away whose time is up.
+    async fn end_late(&self) {
+        loop {
+            let now = self.now();
+            let late = self.rows.borrow_mut().late(now, &self.has_spoken(), at_once());
+            if late.is_empty() {
+                return;
+            }
+            self.end(late).await;
+        }
+    }
+
+    /// Those who have rested longest: some of all, while the process is short of memory or descriptors; and until when they
+    /// would have rested, by which they are known again.
+    fn longest(&self) -> Vec<(usize, u64)> {
         let since =
             |row: &IdleConnection<D, T>, until: u64| until.saturating_sub(row.patience.as_millis() as u64);
         let latest = self.now().saturating_sub(RESTED.as_millis() as u64);
-        // Who has spoken already does not rest.
-        let spoken_to: HashSet<usize> = self.spoken_to.borrow().iter().copied().collect();
-        self.rows.borrow_mut().take_longest(&spoken_to, since, latest)
+        self.rows.borrow().longest(&self.has_spoken(), since, latest)
+    }
+
+    /// Sends these away, if they still rest, some at a time.
+    async fn end(&self, numbers: Vec<(usize, u64)>) {
+        for some in numbers.chunks(at_once()) {
+            let spoken = self.has_spoken();
+            for (number, until) in some.iter().filter(|(number, _)| !spoken.contains(number)) {
+                let taken = self.rows.borrow_mut().take_if(*number, *until);
+                // Out of the borrow: the end of a connection may do anything.
+                let Some(mut connection) = taken else { continue };
+                self.worker.metrics.connections.idle.decrement();
+                connection.stream.announce_end();
+            }
+            yield_now().await;
+        }
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, ready: &mut Vec<usize>) -> Poll<std::io::Result<()>> {
@@ -190,6 +225,10 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     fn now(&self) -> u64 {
         self.begin.elapsed().as_millis() as u64
     }
+}
+
+fn at_once() -> usize {
+    if shortage::is_full() { AT_ONCE_FOR_MEMORY } else { AT_ONCE }
 }
 
 /// Whom the table holds, and until when (milliseconds); the times apart, as they are looked at often.
@@ -243,21 +282,35 @@ impl<R> Rows<R> {
         rows.for_each(|at| *at = until.min(*at));
     }
 
-    /// Takes one in [`PART`] of those who rest, the longest first, of those whose rest began before `latest`.
-    fn take_longest(&mut self, but: &HashSet<usize>, since: impl Fn(&R, u64) -> u64, latest: u64) -> Vec<R> {
+    /// A row, if it is the one that would have rested until then.
+    fn take_if(&mut self, number: usize, until: u64) -> Option<R> {
+        if self.until.get(number) != Some(&until) {
+            return None;
+        }
+        self.take(number).map(|(row, _)| row)
+    }
+
+    /// One in [`PART`] of those who rest, the longest first, of those whose rest began before `latest`.
+    fn longest(
+        &self,
+        but: &HashSet<usize>,
+        since: impl Fn(&R, u64) -> u64,
+        latest: u64,
+    ) -> Vec<(usize, u64)> {
         let rows = self.rows.iter().zip(&self.until).enumerate();
-        let mut rested: Vec<(u64, usize)> = rows
-            .filter_map(|(number, (row, until))| Some((since(row.as_ref()?, *until), number)))
-            .filter(|(since, number)| *since <= latest && !but.contains(number))
+        let mut rested: Vec<(u64, usize, u64)> = rows
+            .filter_map(|(number, (row, until))| Some((since(row.as_ref()?, *until), number, *until)))
+            .filter(|(since, number, _)| *since <= latest && !but.contains(number))
             .collect();
         let most = rested.len().div_ceil(PART);
         rested.sort_unstable();
-        rested.into_iter().take(most).filter_map(|(_, number)| Some(self.take(number)?.0)).collect()
+        rested.into_iter().take(most).map(|(_, number, until)| (number, until)).collect()
     }
 
-    fn take_late(&mut self, now: u64) -> Vec<R> {
-        let late: Vec<usize> = (0..self.until.len()).filter(|number| self.until[*number] <= now).collect();
-        late.into_iter().filter_map(|number| Some(self.take(number)?.0)).collect()
+    /// Some of those whose time is up, at most so many.
+    fn late(&self, now: u64, but: &HashSet<usize>, most: usize) -> Vec<(usize, u64)> {
+        let all = self.until.iter().copied().enumerate();
+        all.filter(|(number, until)| *until <= now && !but.contains(number)).take(most).collect()
     }
 }
 

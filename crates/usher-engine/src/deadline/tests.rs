@@ -44,8 +44,11 @@ fn the_slowest_go_first_and_who_is_fast_or_not_waited_for_stays() {
     assert_eq!(table.cut_slowest(0, AFTER), 0);
     assert_eq!(table.cut_slowest(1, AFTER), 1, "one at least");
     assert_eq!(cut(), [false, true, false, false, false, false, false]);
+    assert_eq!(table.cut_slowest(500, AFTER), 0, "the one that has not ended yet is that half");
+    table.wake_some();
     assert_eq!(table.cut_slowest(500, AFTER), 1, "half of the two that are left");
     assert_eq!(cut(), [true, true, false, false, false, false, false]);
+    table.wake_some();
     assert_eq!(table.cut_slowest(u32::MAX, AFTER), 1);
     assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "nobody else is slow");
     assert_eq!(cut(), [true, true, true, false, false, false, false]);

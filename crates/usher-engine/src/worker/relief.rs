@@ -25,6 +25,7 @@ impl<D: Dialer> Worker<D> {
     pub(super) async fn relieve(&self) {
         let waking = async {
             let mut looks = tokio::time::interval(LOOK);
+            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 looks.tick().await;
                 // Whoever waits for room looks whether there is some, and looks again when the level has fallen.

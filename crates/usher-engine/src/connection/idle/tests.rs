@@ -27,12 +27,19 @@ fn the_late_are_taken_and_nobody_else() {
     for (number, until) in [30, 10, 20].into_iter().enumerate() {
         rows.put(number, until, until);
     }
-    assert!(rows.take_late(9).is_empty());
-    assert_eq!(rows.take_late(20), [10, 20]);
-    assert!(rows.take_late(20).is_empty());
+    fn late<R>(rows: &mut Rows<R>, now: u64) -> Vec<R> {
+        let late = rows.late(now, &HashSet::new(), usize::MAX);
+        late.into_iter().filter_map(|(number, until)| rows.take_if(number, until)).collect()
+    }
+    assert!(late(&mut rows, 9).is_empty());
+    assert_eq!(rows.late(20, &HashSet::from([1]), usize::MAX), [(2, 20)], "who has spoken is not late");
+    assert_eq!(rows.late(20, &HashSet::new(), 1).len(), 1);
+    assert_eq!(late(&mut rows, 20), [10, 20]);
+    assert!(late(&mut rows, 20).is_empty());
     rows.hurry(25);
-    assert_eq!(rows.take_late(25), [30], "its time was shortened");
+    assert_eq!(late(&mut rows, 25), [30], "its time was shortened");
     rows.put(0, 1, 5);
     rows.hurry(100);
-    assert_eq!(rows.take_late(5), [1], "nobody is given more time");
+    assert_eq!(rows.take_if(0, 6), None, "another one");
+    assert_eq!(late(&mut rows, 5), [1], "nobody is given more time");
 }
