@@ -88,8 +88,14 @@ impl Direction {
         self.stage == Stage::Done
     }
 
+    /// Whether it waits for nobody but other flows.
+    pub(super) fn waits_for_turn(&self) -> bool {
+        self.turn.is_waiting()
+    }
+
     /// Gives back what it does not need while nothing is said.
     pub(super) fn rest(&mut self) {
+        debug_assert!(!self.waits_for_turn(), "it does not rest");
         drop(self.pipe.take_if(|pipe| pipe.0.is_empty()));
         self.copies = false;
         self.is_large = false;

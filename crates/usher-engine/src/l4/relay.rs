@@ -114,6 +114,11 @@ impl<D: Dialer> Relay<'_, D> {
         }
         loop {
             ready!(self.deadline.poll(cx));
+            if ways.forth.waits_for_turn() || ways.back.waits_for_turn() {
+                // Neither side is to blame.
+                self.wait(ways);
+                continue;
+            }
             if ways.rests {
                 return Poll::Ready(End::Idle);
             }

@@ -116,6 +116,11 @@ pub(crate) async fn response<D: Dialer>(
             }
             ready!(visit.deadline.poll(cx));
             let cut = visit.deadline.was_cut();
+            if pump.waits_for_turn() && !cut {
+                // Neither side is to blame.
+                visit.deadline.set(whole);
+                continue;
+            }
             if watching || cut {
                 return Poll::Ready(Err(stalled(waits_for_client, cut)));
             }

@@ -17,6 +17,9 @@ pub const SPLICE_FROM: u64 = 64 << 10;
 const ROUNDS: usize = 32;
 /// A body of which so much was moved takes part in [`turns`] (bytes); one that is known to be large, from its beginning.
 const SMALL: u64 = 16 << 10;
+/// One of unknown length that moved less than this when it was its turn, and has no more for now, is small again (bytes):
+/// messages and events go by without waiting.
+const TRICKLE: u64 = 4 << 10;
 
 /// On which side a transfer failed.
 #[derive(Debug)]
@@ -39,6 +42,10 @@ pub struct Pump {
     waits_for_sink: bool,
     /// It waits for its turn before it moves anything.
     is_large: bool,
+    /// It is known to be.
+    is_long: bool,
+    /// What had been moved when it was small (bytes).
+    small_at: u64,
     turn: Turn,
 }
 
@@ -95,7 +102,18 @@ impl Pump {
         // Whom it waited for before it waited for its turn is whom it waits for.
         let most = ready!(self.turn.poll(cx));
         self.waits_for_sink = false;
-        self.poll_rounds(cx, source, sink, Some(most))
+        let before = self.moved;
+        let polled = self.poll_rounds(cx, source, sink, Some(most));
+        let moved = self.moved - before;
+        if polled.is_pending() && !self.is_long && !self.waits_for_sink && moved < TRICKLE.min(most) {
+            (self.is_large, self.small_at) = (false, self.moved);
+        }
+        polled
+    }
+
+    /// Whether it waits for nobody but other bodies ([`turns`]).
+    pub fn waits_for_turn(&self) -> bool {
+        self.turn.is_waiting()
     }
 
     /// Moves at most about `most` bytes; without a number, until it is found to be large.
@@ -131,7 +149,7 @@ impl Pump {
                         turns::spend(self.moved - before);
                         most = Some(left.saturating_sub(self.moved - before));
                     }
-                    self.is_large |= self.moved >= SMALL;
+                    self.is_large |= self.moved - self.small_at >= SMALL;
                     ready!(moved)?;
                 }
                 State::Finishing => {
@@ -185,7 +203,8 @@ impl Pump {
             return true;
         }
         let Some(left) = source.plain().map(|plain| plain.left) else { return false };
-        self.is_large |= left >= SPLICE_FROM;
+        self.is_long |= left >= SPLICE_FROM;
+        self.is_large |= self.is_long;
         if self.no_splice || left < SPLICE_FROM && self.pipe.is_none() {
             return false;
         }

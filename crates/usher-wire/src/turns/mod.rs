@@ -17,8 +17,10 @@ use std::task::{Context, Poll, Waker};
 
 /// What all flows may move within a turn while none waits for the next (bytes). Some 100 µs of work.
 const ALONE: u64 = 512 << 10;
-/// How many flows have a turn together where more of them wait, and what each may move then (bytes).
+/// How many flows have a turn together where more of them wait, and what each may move then (bytes). More of them where they
+/// moved little of that, as their clients or endpoints are slow.
 const FLOWS: usize = 4;
+const MOST_FLOWS: usize = 16;
 const SHARE: u64 = 64 << 10;
 
 thread_local! {
@@ -34,8 +36,9 @@ struct Turns {
     /// Flows that wait, by number from `first` on; those that have gone are empty.
     waiting: VecDeque<Option<Waker>>,
     first: u64,
-    /// What each of the flows of this turn may move (bytes).
+    /// What each of the flows of this turn may move (bytes), and how many there may be.
     share: u64,
+    flows: usize,
     /// Who begins the next turn, while nobody needs one.
     tender: Option<Waker>,
 }
@@ -59,10 +62,12 @@ impl Turns {
     }
 
     /// Begins a turn: who has it.
-    fn next(&mut self) -> [Option<Waker>; FLOWS] {
-        let mut flows = [const { None }; FLOWS];
+    fn next(&mut self) -> [Option<Waker>; MOST_FLOWS] {
+        let moved_little = self.moved < self.flows as u64 * SHARE / 2;
+        self.flows = if moved_little { (self.flows * 2).clamp(FLOWS, MOST_FLOWS) } else { FLOWS };
+        let mut flows = [const { None }; MOST_FLOWS];
         let mut count = 0;
-        while count < FLOWS
+        while count < self.flows
             && let Some(flow) = self.waiting.pop_front()
         {
             self.first += 1;
@@ -104,6 +109,13 @@ impl Turn {
             }
             Poll::Pending
         })
+    }
+}
+
+impl Turn {
+    /// Whether it is somebody else's turn: what does not move is not to blame for that.
+    pub fn is_waiting(&self) -> bool {
+        self.number.is_some_and(|number| TURNS.with(|turns| number >= turns.borrow().first))
     }
 }
 

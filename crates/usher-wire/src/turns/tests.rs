@@ -24,7 +24,12 @@ fn tended(test: impl Future<Output = ()> + 'static) {
     run(async {
         let set = LocalSet::new();
         set.spawn_local(tend(yield_now));
-        set.run_until(test).await;
+        set.run_until(async {
+            // So that somebody tends them.
+            yield_now().await;
+            test.await;
+        })
+        .await;
     });
 }
 
@@ -120,5 +125,42 @@ fn the_end_of_the_tender_frees_all() {
         .await;
         set.await;
         assert!(moved.iter().all(|moved| moved.get() == 100 * SHARE));
+    });
+}
+
+#[test]
+fn slow_flows_have_their_turn_sooner() {
+    const MANY: usize = 160;
+    tended(async {
+        let moved: Vec<Rc<Cell<u64>>> = (0..MANY).map(|_| Rc::default()).collect();
+        // They move next to nothing when it is their turn.
+        let slow = |moved: Rc<Cell<u64>>| async move {
+            let mut turn = Turn::default();
+            loop {
+                poll_fn(|cx| turn.poll(cx)).await;
+                spend(1);
+                moved.set(moved.get() + 1);
+                yield_now().await;
+            }
+        };
+        spend(ALONE);
+        let flows: Vec<_> = moved.iter().map(|moved| spawn_local(slow(moved.clone()))).collect();
+        for _ in 0..3 * MANY / MOST_FLOWS + 10 {
+            yield_now().await;
+        }
+        let least = moved.iter().map(|moved| moved.get()).min().unwrap();
+        assert!(least >= 1, "some never had their turn");
+        flows.iter().for_each(|flow| flow.abort());
+    });
+}
+
+#[test]
+fn who_waits_is_known() {
+    tended(async {
+        let mut turn = Turn::default();
+        spend(ALONE);
+        assert!(poll_fn(|cx| Poll::Ready(turn.poll(cx))).await.is_pending() && turn.is_waiting());
+        poll_fn(|cx| turn.poll(cx)).await;
+        assert!(!turn.is_waiting());
     });
 }
