@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use usher_api::Unwell;
-use usher_api::standing::Out;
+use usher_api::standing::{Out, Standing};
 use usher_net::SystemDialer;
 
 use super::board::Board;
@@ -37,7 +37,7 @@ type Followed = BTreeMap<Key, (Wanted, AbortHandle)>;
 
 /// Endpoints that were not well when they left. If they come back while their cluster still remembers them, they are not held
 /// to be well: a name may leave out an address for one answer.
-type Left = BTreeMap<Key, Wanted>;
+type Left = BTreeMap<Key, Weak<Standing>>;
 
 /// Asks who is wanted until nobody can want anything.
 pub(super) async fn run(mut plans: UnboundedReceiver<Plan>, board: Arc<Board>) {
@@ -51,8 +51,10 @@ pub(super) async fn run(mut plans: UnboundedReceiver<Plan>, board: Arc<Board>) {
 
 /// Starts and ends tasks so that exactly those are asked who are wanted.
 fn change(shared: &Rc<Shared>, (followed, left): (&mut Followed, &mut Left), plan: Plan) {
-    // What nobody else holds is forgotten.
-    left.retain(|_, one| Arc::strong_count(&one.standing) > 1);
+    // What nobody else holds is forgotten, and what was found out of clusters that are asked no more: who turns that off means
+    // it.
+    let still: BTreeSet<Arc<str>> = plan.keys().map(|(cluster, _)| cluster.clone()).collect();
+    left.retain(|(cluster, _), one| still.contains(cluster) && one.strong_count() > 0);
     let asked: BTreeSet<Arc<str>> = followed.keys().map(|(cluster, _)| cluster.clone()).collect();
     let mut changed = BTreeSet::new();
     followed.retain(|key, (before, task)| match plan.get(key) {
@@ -65,8 +67,8 @@ fn change(shared: &Rc<Shared>, (followed, left): (&mut Followed, &mut Left), pla
                     changed.insert(key.clone());
                 }
                 _ => {
-                    if set(before, false) && left.len() < MAX_LEFT {
-                        left.insert(key.clone(), before.clone());
+                    if set(before, false) && left.len() < MAX_LEFT && still.contains(&key.0) {
+                        left.insert(key.clone(), Arc::downgrade(&before.standing));
                     }
                     shared.board.remove(key);
                 }
@@ -77,7 +79,8 @@ fn change(shared: &Rc<Shared>, (followed, left): (&mut Followed, &mut Left), pla
     let fresh: Vec<(Key, Wanted)> = plan.into_iter().filter(|(key, _)| !followed.contains_key(key)).collect();
     let (number, begun) = (fresh.len() as u32, Instant::now());
     for (index, (key, wanted)) in fresh.into_iter().enumerate() {
-        if left.remove(&key).is_some_and(|one| Arc::ptr_eq(&one.standing, &wanted.standing)) {
+        let remembered = left.remove(&key).and_then(|one| one.upgrade());
+        if remembered.is_some_and(|one| Arc::ptr_eq(&one, &wanted.standing)) {
             set(&wanted, true);
         }
         // One that joins a cluster that is asked already may just be starting.

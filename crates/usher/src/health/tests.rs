@@ -157,6 +157,22 @@ fn who_leaves_is_asked_no_more_and_is_not_held_to_be_sick() {
 }
 
 #[test]
+fn nothing_is_remembered_of_a_cluster_that_is_asked_no_more() {
+    on_stage(async |stage| {
+        stage.say(&[TWO]);
+        stage.plan(&[ONE, TWO], "a");
+        stage.until(|| stage.is_out(TWO)).await;
+        stage.plan(&[], "a");
+        stage.until(|| !stage.is_out(TWO)).await;
+        let before = stage.asked_while_in(TWO);
+        stage.say(&[]);
+        stage.plan(&[ONE, TWO], "a");
+        stage.rounds(&[ONE, TWO], 10).await;
+        assert!(!stage.is_out(TWO) && stage.asked_while_in(TWO) >= before + 10, "it was well all the time");
+    });
+}
+
+#[test]
 fn who_comes_back_is_as_sick_as_before() {
     on_stage(async |stage| {
         stage.say(&[TWO, NEW]);
