@@ -174,15 +174,16 @@ impl State {
     }
 
     /// While the process is short of memory, a client may send less ahead of what is read. What it may send already it may
-    /// send still, so less is allowed for what is read from then on. Only when that is made up for, it may send more again:
-    /// otherwise each time that memory is short would add to what is allowed. What endpoints send is left alone, as one
+    /// send still, so less is allowed for what is read from then on. As far as that is made up for, it may send more again:
+    /// together it never is more than usual. What endpoints send is left alone, as one
     /// reader that is slow would hold up all others.
     fn tune_ahead(&self, proto: &mut quinn_proto::Connection) {
         let (now, owed) = self.ahead.get();
         let usual = self.hub.gate.receive_window;
         let is_tight = shortage::is_tight() && proto.side() == Side::Server;
-        let wanted = if is_tight { usual.min(TIGHT_WINDOWS.1) } else { usual };
-        if wanted < now || wanted > now && owed == 0 {
+        let made_up = usual.saturating_sub(owed.try_into().unwrap_or(usual));
+        let wanted = if is_tight { usual.min(TIGHT_WINDOWS.1) } else { made_up.max(now) };
+        if wanted != now {
             proto.set_receive_window(wanted.into());
             self.ahead.set((wanted, owed + u64::from(now.saturating_sub(wanted))));
         }
