@@ -11,6 +11,11 @@ pub(crate) struct FormerLogs(Vec<Arc<dyn AccessSink>>);
 impl FormerLogs {
     /// Keeps one more, until nobody else has it. There are as many as requests of former configs go on with, and one more.
     pub(crate) fn keep(&mut self, log: Arc<dyn AccessSink>) {
+        self.forget_unused();
+        self.0.push(log);
+    }
+
+    fn forget_unused(&mut self) {
         self.0.retain(|log| {
             let is_used = Arc::strong_count(log) > 1;
             if !is_used {
@@ -18,11 +23,11 @@ impl FormerLogs {
             }
             is_used
         });
-        self.0.push(log);
     }
 
-    /// Opens their files anew.
-    pub(crate) fn reopen(&self) {
+    /// Opens their files anew: nobody shall find an empty file of a log that is written to no more.
+    pub(crate) fn reopen(&mut self) {
+        self.forget_unused();
         self.0.iter().for_each(|log| log.reopen());
     }
 
@@ -65,6 +70,11 @@ mod tests {
         assert!(left.upgrade().is_some());
         logs.keep(all[1].clone());
         assert!(left.upgrade().is_none());
+        let lone = Arc::new(Counting::default());
+        let left = Arc::downgrade(&lone);
+        logs.keep(lone);
+        logs.reopen();
+        assert!(left.upgrade().is_none(), "nobody opens it again");
         assert_eq!((written(0), written(1)), (0, 0));
         logs.flush();
         assert_eq!((written(0), written(1), written(2)), (1, 1, 0));

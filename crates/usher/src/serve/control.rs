@@ -136,7 +136,7 @@ impl Control {
         self.workers.iter().for_each(|worker| worker.tell(order()));
     }
 
-    pub(super) fn reopen(&self) {
+    pub(super) fn reopen(&mut self) {
         self.former_logs.reopen();
         match &self.log {
             Some(log) => {
