@@ -406,7 +406,8 @@ fn a_reload_leaves_sessions_alone() {
 #[test]
 fn sessions_go_on_in_the_process_that_takes_over() {
     let (one, two, port) = (Echo::start(""), Echo::start(""), Port::reserve().unwrap());
-    let line = Line::start(usher(&config(2, &listener(&port, &to(&[&one, &two])))));
+    let mut line = Line::start(usher(&config(2, &listener(&port, &to(&[&one, &two])))));
+    line.usher.wait_for_output(" serves ", PATIENCE).unwrap();
     let visitors: Vec<Visitor> = (0..16).map(|_| Visitor::of(port.address())).collect();
     visitors.iter().for_each(|visitor| assert_eq!(visitor.ask("begin"), "begin"));
     let stop = AtomicBool::new(false);
