@@ -352,10 +352,12 @@ impl Fields {
         (from as u32, self.buf.len() as u32)
     }
 
-    /// Replaces all fields of a known name by one, their values in order with `separator` between them.
+    /// Replaces all fields of a known name by one, their values in order with `separator` between them. Empty ones are left out:
+    /// a separator at the end would leave white space there.
     pub(crate) fn join(&mut self, id: FieldId, separator: &[u8]) {
         let spans: Vec<(u32, u32)> = (self.lines.iter().filter(|line| line.live && line.id == id))
             .map(|line| (line.value, line.value_end))
+            .filter(|(from, to)| from < to)
             .collect();
         let size = spans.iter().map(|(from, to)| (to - from) as usize + separator.len()).sum::<usize>();
         self.remove(id);

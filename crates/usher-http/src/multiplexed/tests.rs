@@ -216,6 +216,14 @@ fn cookies_are_put_together() {
         understood(&with("cookie: a=1\nx: y\ncookie: b=2\ncookie: c=3"), true).expect("a request");
     let cookies: Vec<&[u8]> = request.fields.all(FieldId::Cookie).collect();
     assert_eq!(cookies, [b"a=1; b=2; c=3"]);
+    // Empty pieces would leave white space at the ends.
+    for (pieces, whole) in
+        [("cookie: \ncookie: a=1\ncookie: \ncookie: b=2\ncookie: ", "a=1; b=2"), ("cookie: \ncookie: ", "")]
+    {
+        let (request, ..) = understood(&with(pieces), true).expect("a request");
+        let cookies: Vec<&[u8]> = request.fields.all(FieldId::Cookie).collect();
+        assert_eq!(cookies, [whole.as_bytes()], "{pieces:?}");
+    }
     let (request, ..) = understood(&with("cookie: a=1"), true).expect("a request");
     assert_eq!(request.fields.get(FieldId::Cookie), Some(&b"a=1"[..]));
 }
