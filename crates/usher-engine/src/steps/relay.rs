@@ -57,6 +57,22 @@ impl Bodies<'_> {
         let rest = bytes.get(body.moved() as usize..).unwrap_or_default();
         body.poll(cx, &mut Held::new(rest), up)
     }
+
+    /// Moves what can be moved of the response's body: first what was taken in of it.
+    #[inline]
+    fn poll_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        pump: &mut Pump,
+        (up, down): (&mut impl Upstream, &mut impl Downstream),
+    ) -> Poll<Result<(), PumpError>> {
+        let change = self.response_change.as_mut();
+        let ahead = self.payload.as_deref_mut().and_then(|payload| payload.ahead.as_deref_mut());
+        match ahead.filter(|ahead| ahead.is_left()) {
+            Some(ahead) => pump.poll(cx, &mut MaybeChanged::new(&mut ahead.of(up), change), down),
+            None => pump.poll(cx, &mut MaybeChanged::new(up, change), down),
+        }
+    }
 }
 
 /// Moves the response's body to the client, while the request's body may still be on its way. Returns how many bytes
@@ -80,13 +96,7 @@ pub(crate) async fn response<D: Dialer>(
             Poll::Ready(_) => *bodies.request_body = None,
             Poll::Pending => {}
         }
-        let change = bodies.response_change.as_mut();
-        let ahead = bodies.payload.as_deref_mut().and_then(|payload| payload.ahead.as_deref_mut());
-        let moved = match ahead.filter(|ahead| ahead.is_left()) {
-            Some(ahead) => pump.poll(cx, &mut MaybeChanged::new(&mut ahead.of(up), change), down),
-            None => pump.poll(cx, &mut MaybeChanged::new(up, change), down),
-        };
-        match moved {
+        match bodies.poll_response(cx, &mut pump, (up, down)) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(upstream_error(error))),
             Poll::Ready(Err(PumpError::Sink(error))) => return Poll::Ready(Err(sink_error(error))),

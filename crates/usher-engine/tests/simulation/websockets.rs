@@ -86,9 +86,26 @@ impl Scene {
     }
 }
 
+/// All leave at a drain: with the Close of Usher on both sides, and everything that was said before it.
+fn all_leave(pair: (Habit, Habit), seed: Option<u64>) {
+    const SOCKETS: usize = 8;
+    run(async || {
+        let scene = open(pair, "", (SOCKETS, seed)).await;
+        sleep(Duration::from_millis(2500)).await;
+        scene.drain(12, seed.is_some());
+        let (all, drained, cut) = scene.end().await;
+        assert_eq!((drained, cut), (SOCKETS as u64, 0), "{pair:?} {seed:?}");
+        for (client, server) in all {
+            let code = if seed.is_some() { 1012 } else { 1001 };
+            assert_eq!((client.close, server.close), (Some(code), Some(code)), "{pair:?} {seed:?}");
+            assert_eq!(client.messages, server.sent, "{pair:?} {seed:?}");
+            assert_eq!(server.messages, client.sent, "{pair:?} {seed:?}");
+        }
+    });
+}
+
 #[test]
 fn nothing_is_lost_when_the_process_ends() {
-    const SOCKETS: usize = 8;
     use Habit::{Echo, Silent, Slow, Stream, Talkative};
     let habits = [
         (Silent, Silent),
@@ -104,19 +121,7 @@ fn nothing_is_lost_when_the_process_ends() {
     ];
     for pair in habits {
         for seed in [None, Some(1), Some(50)] {
-            run(async || {
-                let scene = open(pair, "", (SOCKETS, seed)).await;
-                sleep(Duration::from_millis(2500)).await;
-                scene.drain(12, seed.is_some());
-                let (all, drained, cut) = scene.end().await;
-                assert_eq!((drained, cut), (SOCKETS as u64, 0), "{pair:?} {seed:?}");
-                for (client, server) in all {
-                    let code = if seed.is_some() { 1012 } else { 1001 };
-                    assert_eq!((client.close, server.close), (Some(code), Some(code)), "{pair:?} {seed:?}");
-                    assert_eq!(client.messages, server.sent, "{pair:?} {seed:?}");
-                    assert_eq!(server.messages, client.sent, "{pair:?} {seed:?}");
-                }
-            });
+            all_leave(pair, seed);
         }
     }
 }
@@ -170,7 +175,6 @@ fn who_does_not_answer_is_not_waited_for_long() {
 
 #[test]
 fn whoever_leaves_without_an_answer_is_answered_for() {
-    const SOCKETS: usize = 8;
     use Habit::{Breaks, Leaves, Silent};
     let habits = [
         (Silent, Leaves(60_000)),
@@ -181,19 +185,7 @@ fn whoever_leaves_without_an_answer_is_answered_for() {
     ];
     for pair in habits {
         for seed in [None, Some(1)] {
-            run(async || {
-                let scene = open(pair, "", (SOCKETS, seed)).await;
-                sleep(Duration::from_millis(2500)).await;
-                scene.drain(12, seed.is_some());
-                let (all, drained, cut) = scene.end().await;
-                assert_eq!((drained, cut), (SOCKETS as u64, 0), "{pair:?} {seed:?}");
-                for (client, server) in all {
-                    let code = if seed.is_some() { 1012 } else { 1001 };
-                    assert_eq!((client.close, server.close), (Some(code), Some(code)), "{pair:?} {seed:?}");
-                    assert_eq!(client.messages, server.sent, "{pair:?} {seed:?}");
-                    assert_eq!(server.messages, client.sent, "{pair:?} {seed:?}");
-                }
-            });
+            all_leave(pair, seed);
         }
     }
 }
