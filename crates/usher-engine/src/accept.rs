@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use usher_api::metrics::Refusal;
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::{AcceptFault, Accepted, Address, Dialer, Listener, Peer};
+use usher_wire::turns::Batch;
 
 use crate::connection::{self, Door, IdleConnection, IdleConnections};
 use crate::snapshot::ListenerSpec;
@@ -18,8 +19,9 @@ use crate::worker::{Refused, Worker};
 
 pub use datagrams::run as run_quic;
 
-/// Connections that are taken before others have a turn: each begins with some work.
-const AT_ONCE: u32 = 16;
+/// Connections that are taken before others have a turn, at least and at most: each begins with some work.
+const AT_ONCE: usize = 4;
+const MOST_AT_ONCE: usize = 64;
 /// Pause after the system ran out of descriptors or memory.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that a listener of a worker takes in each tick of 50 ms while the process is short of memory.
@@ -71,6 +73,7 @@ pub async fn run<D: Dialer>(
     let door =
         Door { listener: spec, index, peer: None, local, is_fresh: true, is_known: false, session: None };
     let mut pace = Pace::default();
+    let batch = Batch::new(AT_ONCE, MOST_AT_ONCE);
     let mut in_a_row = 0;
     while !stop.stopped.get() {
         if !pace.allows(&worker) {
@@ -86,9 +89,9 @@ pub async fn run<D: Dialer>(
             return;
         }
         in_a_row += 1;
-        if in_a_row == AT_ONCE {
+        if in_a_row >= batch.size() {
             in_a_row = 0;
-            tokio::task::yield_now().await;
+            batch.pause(tokio::task::yield_now).await;
         }
     }
     // Whoever began a handshake is still let in; see `Listener::refuse_new` for what the kernel allows.

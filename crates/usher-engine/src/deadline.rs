@@ -15,14 +15,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
-use usher_net::shortage;
+use usher_wire::turns::Batch;
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
-/// So many tasks whose time is up are woken before others have a turn: most of them end, and to close a connection with much
-/// on its way is work. More of them while there is no memory, which they give back.
-const AT_ONCE: usize = 8;
-const AT_ONCE_FOR_MEMORY: usize = 32;
+/// So many tasks whose time is up are woken before others have a turn, at least and at most: most of them end, and to close
+/// a connection with much on its way is work.
+const AT_ONCE: usize = 2;
+const MOST_AT_ONCE: usize = 64;
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
 const CUT: u64 = 0;
@@ -85,6 +85,7 @@ pub struct Deadlines {
     free: RefCell<Vec<u32>>,
     /// Whose time is up.
     due: RefCell<VecDeque<Waker>>,
+    batch: Batch,
     somebody_is_due: Notify,
 }
 
@@ -99,6 +100,7 @@ impl Deadlines {
             slots: RefCell::default(),
             free: RefCell::default(),
             due: RefCell::default(),
+            batch: Batch::new(AT_ONCE, MOST_AT_ONCE),
             somebody_is_due: Notify::new(),
         };
         this.update_clock();
@@ -117,20 +119,20 @@ impl Deadlines {
         };
         let waking = async {
             loop {
-                if !self.wake_some() {
+                if self.wake_some() {
+                    self.batch.pause(tokio::task::yield_now).await;
+                } else {
                     self.somebody_is_due.notified().await;
                 }
-                tokio::task::yield_now().await;
             }
         };
         tokio::join!(ticking, waking);
     }
 
-    /// Wakes some of those whose time is up; false if there is nobody.
+    /// Wakes a batch of those whose time is up; false if there are no more.
     fn wake_some(&self) -> bool {
-        let most = if shortage::is_full() { AT_ONCE_FOR_MEMORY } else { AT_ONCE };
-        for number in 0..most {
-            let Some(waker) = self.due.borrow_mut().pop_front() else { return number > 0 };
+        for _ in 0..self.batch.size() {
+            let Some(waker) = self.due.borrow_mut().pop_front() else { return false };
             // Out of the borrow: a waker may run anything.
             waker.wake();
         }

@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::task::Waker;
 
-/// So many are woken before others have a turn.
-const AT_ONCE: usize = 32;
+use crate::turns::Batch;
 
 thread_local! {
     static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
@@ -24,13 +23,13 @@ pub(crate) fn wait(waker: &Waker) {
     });
 }
 
-/// Wakes all of this thread who wait, some at a time: what `pause` gives is ready when the runtime has looked what else there
-/// is to do. To be called again and again while there may be some.
-pub async fn look_again(pause: impl AsyncFn()) {
+/// Wakes all of this thread who wait, a batch at a time: what `pause` gives is ready when the runtime has looked what else
+/// there is to do. To be called again and again while there may be some.
+pub async fn look_again(batch: &Batch, pause: impl AsyncFn()) {
     let mut waiting = WAITING.with(RefCell::take).into_iter().peekable();
     while waiting.peek().is_some() {
         // Out of the borrow: a waker may run anything.
-        waiting.by_ref().take(AT_ONCE).for_each(Waker::wake);
-        pause().await;
+        waiting.by_ref().take(batch.size()).for_each(Waker::wake);
+        batch.pause(&pause).await;
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, Watch};
+use usher_wire::turns::Batch;
 
 use super::{DRAIN_GRACE, Guest, IdleConnection, attend};
 use crate::worker::Worker;
@@ -24,9 +25,9 @@ use crate::worker::Worker;
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// So many are woken, or sent away, before others have a turn; more while there is nothing left.
-const AT_ONCE: usize = 16;
-const AT_ONCE_FOR_MEMORY: usize = 128;
+/// So many are woken, or sent away, before others have a turn, at least and at most.
+const AT_ONCE: usize = 8;
+const MOST_AT_ONCE: usize = 128;
 
 /// While the process is short of memory or descriptors: the part of those at rest that is closed at each look, and how
 /// long a rest must be for that.
@@ -49,6 +50,8 @@ pub struct IdleConnections<D: Dialer, T> {
     ready: RefCell<VecDeque<usize>>,
     /// Who has spoken and waits to be woken, while there is no memory.
     spoken_to: RefCell<VecDeque<usize>>,
+    waking: Batch,
+    ending: Batch,
     somebody_waits: Notify,
     is_closed: Cell<bool>,
     begin: Instant,
@@ -67,6 +70,8 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             rows: RefCell::default(),
             ready: RefCell::default(),
             spoken_to: RefCell::default(),
+            waking: Batch::new(AT_ONCE, MOST_AT_ONCE),
+            ending: Batch::new(AT_ONCE, MOST_AT_ONCE),
             somebody_waits: Notify::new(),
             is_closed: Cell::new(false),
             begin: Instant::now(),
@@ -101,7 +106,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
                 self.ready.borrow_mut().extend(ready.drain(..));
                 while self.wake_some() {
-                    yield_now().await;
+                    self.waking.pause(yield_now).await;
                 }
             }
             // The kernel would not say who is spoken to: then nobody rests, and each waits in a task of its own.
@@ -152,7 +157,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
 
     /// Wakes some of those who have spoken; false if there is nobody left.
     fn wake_some(self: &Rc<Self>) -> bool {
-        for _ in 0..AT_ONCE {
+        for _ in 0..self.waking.size() {
             let Some(number) = self.ready.borrow_mut().pop_front() else { return false };
             // Each that is woken takes memory, and of a stranger nobody knows how much.
             if shortage::is_full() && !self.is_known(number) {
@@ -174,7 +179,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     async fn end_late(&self) {
         loop {
             let now = self.now();
-            let late = self.rows.borrow_mut().late(now, &self.has_spoken(), at_once());
+            let late = self.rows.borrow_mut().late(now, &self.has_spoken(), self.ending.size());
             if late.is_empty() {
                 return;
             }
@@ -193,16 +198,18 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
 
     /// Sends these away, if they still rest, some at a time.
     async fn end(&self, numbers: Vec<(usize, u64)>) {
-        for some in numbers.chunks(at_once()) {
+        let mut numbers = numbers.into_iter().peekable();
+        while numbers.peek().is_some() {
             let spoken = self.has_spoken();
-            for (number, until) in some.iter().filter(|(number, _)| !spoken.contains(number)) {
-                let taken = self.rows.borrow_mut().take_if(*number, *until);
+            let some = numbers.by_ref().take(self.ending.size());
+            for (number, until) in some.filter(|(number, _)| !spoken.contains(number)) {
+                let taken = self.rows.borrow_mut().take_if(number, until);
                 // Out of the borrow: the end of a connection may do anything.
                 let Some(mut connection) = taken else { continue };
                 self.worker.metrics.connections.idle.decrement();
                 connection.stream.announce_end();
             }
-            yield_now().await;
+            self.ending.pause(yield_now).await;
         }
     }
 
@@ -225,10 +232,6 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     fn now(&self) -> u64 {
         self.begin.elapsed().as_millis() as u64
     }
-}
-
-fn at_once() -> usize {
-    if shortage::is_full() { AT_ONCE_FOR_MEMORY } else { AT_ONCE }
 }
 
 /// Whom the table holds, and until when (milliseconds); the times apart, as they are looked at often.

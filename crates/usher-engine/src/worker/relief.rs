@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use usher_net::Dialer;
 use usher_net::shortage::{self, Deed, Level};
+use usher_wire::turns::Batch;
 
 use super::Worker;
 
@@ -24,12 +25,13 @@ impl<D: Dialer> Worker<D> {
     /// Does so for as long as it is polled.
     pub(super) async fn relieve(&self) {
         let waking = async {
+            let batch = Batch::new(8, 128);
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 looks.tick().await;
                 // Whoever waits for room looks whether there is some, and looks again when the level has fallen.
-                usher_wire::pressure::look_again(tokio::task::yield_now).await;
+                usher_wire::pressure::look_again(&batch, tokio::task::yield_now).await;
             }
         };
         tokio::join!(waking, self.end_some());

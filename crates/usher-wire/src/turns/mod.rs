@@ -7,8 +7,11 @@
 //!
 //! Where nobody tends the turns of a thread ([`tend`]), nobody waits.
 
+mod batch;
 #[cfg(test)]
 mod tests;
+
+pub use batch::Batch;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,8 +20,8 @@ use std::task::{Context, Poll, Waker};
 
 /// What all flows may move within a turn while none waits for the next (bytes). Some 100 µs of work.
 const ALONE: u64 = 512 << 10;
-/// How many flows have a turn together where more of them wait, and what each may move then (bytes). More of them where they
-/// moved little of that, as their clients or endpoints are slow.
+/// How many flows have a turn together where more of them wait, at least and at most, and what each may move then (bytes).
+/// More of them where they move little of that, as their clients or endpoints are slow.
 const FLOWS: usize = 4;
 const MOST_FLOWS: usize = 16;
 const SHARE: u64 = 64 << 10;
@@ -36,9 +39,8 @@ struct Turns {
     /// Flows that wait, by number from `first` on; those that have gone are empty.
     waiting: VecDeque<Option<Waker>>,
     first: u64,
-    /// What each of the flows of this turn may move (bytes), and how many there may be.
+    /// What each of the flows of this turn may move (bytes).
     share: u64,
-    flows: usize,
     /// Who begins the next turn, while nobody needs one.
     tender: Option<Waker>,
 }
@@ -61,13 +63,11 @@ impl Turns {
         }
     }
 
-    /// Begins a turn: who has it.
-    fn next(&mut self) -> [Option<Waker>; MOST_FLOWS] {
-        let moved_little = self.moved < self.flows as u64 * SHARE / 2;
-        self.flows = if moved_little { (self.flows * 2).clamp(FLOWS, MOST_FLOWS) } else { FLOWS };
+    /// Begins a turn of so many: who has it.
+    fn next(&mut self, most: usize) -> [Option<Waker>; MOST_FLOWS] {
         let mut flows = [const { None }; MOST_FLOWS];
         let mut count = 0;
-        while count < self.flows
+        while count < most
             && let Some(flow) = self.waiting.pop_front()
         {
             self.first += 1;
@@ -141,6 +141,7 @@ pub fn spend(bytes: u64) {
 /// when the runtime has looked what else there is to do.
 pub async fn tend(pause: impl AsyncFn()) {
     let _tended = Tended::begin();
+    let batch = Batch::new(FLOWS, MOST_FLOWS);
     loop {
         poll_fn(|cx| {
             TURNS.with(|turns| {
@@ -153,8 +154,8 @@ pub async fn tend(pause: impl AsyncFn()) {
             })
         })
         .await;
-        pause().await;
-        let flows = TURNS.with(|turns| turns.borrow_mut().next());
+        batch.pause(&pause).await;
+        let flows = TURNS.with(|turns| turns.borrow_mut().next(batch.size()));
         // Out of the borrow: a waker may run anything.
         flows.into_iter().flatten().for_each(Waker::wake);
     }

@@ -1,8 +1,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
+use super::batch::AIM;
 use super::*;
 use crate::testing::run;
 
@@ -65,7 +67,7 @@ fn many_flows_leave_room_for_others() {
         while all() < 4 * SHARE * MANY as u64 {
             // What is small comes again after this: meanwhile no more than two turns may have passed.
             yield_now().await;
-            assert!(all() - before <= 2 * FLOWS as u64 * SHARE, "{} at once", all() - before);
+            assert!(all() - before <= 2 * MOST_FLOWS as u64 * SHARE, "{} at once", all() - before);
             before = all();
         }
         for flow in flows {
@@ -162,5 +164,34 @@ fn who_waits_is_known() {
         assert!(poll_fn(|cx| Poll::Ready(turn.poll(cx))).await.is_pending() && turn.is_waiting());
         poll_fn(|cx| turn.poll(cx)).await;
         assert!(!turn.is_waiting());
+    });
+}
+
+#[test]
+fn batches_follow_how_long_the_passes_were() {
+    let batch = Batch::new(2, 40);
+    let learn = |micros| {
+        batch.learn(Duration::from_micros(micros));
+        batch.size()
+    };
+    assert_eq!(batch.size(), 2);
+    let grown: Vec<usize> = (0..14).map(|_| learn(100)).collect();
+    assert_eq!(grown, [3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 40, 40, 40]);
+    let fallen: Vec<usize> = (0..6).map(|_| learn(600)).collect();
+    assert_eq!(fallen, [20, 10, 5, 2, 2, 2]);
+    assert_eq!(learn(499), 3);
+}
+
+#[test]
+fn a_batch_learns_from_the_pass_that_it_waited_for() {
+    run(async {
+        let batch = Batch::new(1, 100);
+        batch.pause(async || std::thread::sleep(AIM * 2)).await;
+        assert_eq!(batch.size(), 1);
+        while batch.size() < 100 {
+            batch.pause(async || ()).await;
+        }
+        batch.pause(async || std::thread::sleep(AIM * 2)).await;
+        assert_eq!(batch.size(), 50);
     });
 }
