@@ -20,6 +20,7 @@ use usher_testkit::crowd::{Crowd, Manner};
 
 use self::encrypted::Encrypted;
 use crate::certificate::Files;
+use crate::cpu;
 use crate::load::{Job, Load};
 use crate::options::{Flags, Options};
 use crate::process::{Launch, Process, Scratch};
@@ -34,10 +35,10 @@ const MIX: [(Manner, usize); 5] = [
     (Manner::Handshake, 1),
 ];
 const NINTHS: usize = 9;
-/// So many of the crowd do something at a time, and how long it rests then: the crowd shares its core with whoever
-/// measures.
-const TURN: usize = 40;
-const REST: Duration = Duration::from_millis(5);
+/// So many of the crowd do something at a time, and how long it rests then (8,000 in a second). Few at a time, as clients
+/// that do not know of each other would, and as the crowd shares its core with whoever measures.
+const TURN: usize = NINTHS;
+const REST: Duration = Duration::from_micros(1125);
 /// Requests per second of the client that behaves, and its connections. One: of several, those that the rate does not need
 /// would rest, and near the ceiling what rests is closed.
 const RATE: f64 = 100.0;
@@ -89,6 +90,8 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     };
     let options = Options::parse(&flags.rest())?;
     usher_net::raise_open_files()?;
+    // The threads that are started from here stay there too: nobody but the proxy is on the proxy's core.
+    cpu::pin(options.load_core)?;
     let endpoint = Endpoint::start_with(&options, &["--send-buffer", AHEAD])?;
     // Whoever behaves has an endpoint of its own: how the other one bears the crowd is not what is measured.
     come_first(true);
@@ -279,7 +282,7 @@ impl Sampler {
         let (seen, kept) = (over.clone(), highest.clone());
         let thread = thread::spawn(move || {
             while !seen.load(Relaxed) {
-                kept.fetch_max(crate::cpu::resident_kib(pid).unwrap_or(0), Relaxed);
+                kept.fetch_max(cpu::resident_kib(pid).unwrap_or(0), Relaxed);
                 thread::sleep(LOOK);
             }
         });

@@ -20,8 +20,8 @@ use crate::worker::{Refused, Worker};
 pub use datagrams::run as run_quic;
 
 /// Connections that are taken before others have a turn, at least and at most: each begins with some work.
-const AT_ONCE: usize = 4;
-const MOST_AT_ONCE: usize = 64;
+const AT_ONCE: usize = 2;
+const MOST_AT_ONCE: usize = 16;
 /// Pause after the system ran out of descriptors or memory.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that a listener of a worker takes in each tick of 50 ms while the process is short of memory.

@@ -15,14 +15,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
-use usher_wire::turns::Batch;
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
-/// So many tasks whose time is up are woken before others have a turn, at least and at most: most of them end, and to close
-/// a connection with much on its way is work.
-const AT_ONCE: usize = 2;
-const MOST_AT_ONCE: usize = 64;
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
 const CUT: u64 = 0;
@@ -85,7 +80,6 @@ pub struct Deadlines {
     free: RefCell<Vec<u32>>,
     /// Whose time is up.
     due: RefCell<VecDeque<Waker>>,
-    batch: Batch,
     somebody_is_due: Notify,
 }
 
@@ -100,7 +94,6 @@ impl Deadlines {
             slots: RefCell::default(),
             free: RefCell::default(),
             due: RefCell::default(),
-            batch: Batch::new(AT_ONCE, MOST_AT_ONCE),
             somebody_is_due: Notify::new(),
         };
         this.update_clock();
@@ -119,8 +112,8 @@ impl Deadlines {
         };
         let waking = async {
             loop {
-                if self.wake_some() {
-                    self.batch.pause(tokio::task::yield_now).await;
+                if self.wake_one() {
+                    tokio::task::yield_now().await;
                 } else {
                     self.somebody_is_due.notified().await;
                 }
@@ -129,13 +122,12 @@ impl Deadlines {
         tokio::join!(ticking, waking);
     }
 
-    /// Wakes a batch of those whose time is up; false if there are no more.
-    fn wake_some(&self) -> bool {
-        for _ in 0..self.batch.size() {
-            let Some(waker) = self.due.borrow_mut().pop_front() else { return false };
-            // Out of the borrow: a waker may run anything.
-            waker.wake();
-        }
+    /// Wakes one of those whose time is up; false if there are no more. One in each pass of the loop: most of them end, and
+    /// the kernel may take a millisecond to close a connection with megabytes on their way.
+    fn wake_one(&self) -> bool {
+        let Some(waker) = self.due.borrow_mut().pop_front() else { return false };
+        // Out of the borrow: a waker may run anything.
+        waker.wake();
         true
     }
 

@@ -26,8 +26,8 @@ use crate::worker::Worker;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// So many are woken, or sent away, before others have a turn, at least and at most.
-const AT_ONCE: usize = 8;
-const MOST_AT_ONCE: usize = 128;
+const AT_ONCE: usize = 4;
+const MOST_AT_ONCE: usize = 16;
 
 /// While the process is short of memory or descriptors: the part of those at rest that is closed at each look, and how
 /// long a rest must be for that.

@@ -10,6 +10,7 @@ use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport};
+use usher_wire::turns::Filling;
 use usher_wire::{Connection, Sink, Source, WireError};
 
 use super::{Door, Guest, Served};
@@ -286,8 +287,9 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             }
             let mut thrown_away = 0;
             connection.begin_receive(usher_wire::Framing::Close);
+            let mut filling = Filling::default();
             while thrown_away < LAST_WORDS_BYTES {
-                match poll_fn(|cx| connection.poll_fill(cx)).await {
+                match poll_fn(|cx| filling.poll(cx, connection)).await {
                     Ok(len) if len > 0 => {
                         connection.consume(len);
                         thrown_away += len;

@@ -22,6 +22,7 @@ use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, quic, shortage};
+use usher_wire::turns::Filling;
 use usher_wire::{WireError, h2, h3};
 
 use self::drivers::{Stream, Streams};
@@ -267,8 +268,9 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
 /// answer (RFC 9113 section 8.1, RFC 9114 section 4.1); but Chromium then waits for ever, and curl 7 loses the answer.
 async fn drain<S: Stream>(stream: &mut S) {
     let mut thrown_away = 0;
+    let mut filling = Filling::default();
     while thrown_away < LAST_WORDS_BYTES {
-        match poll_fn(|cx| stream.poll_fill(cx)).await {
+        match poll_fn(|cx| filling.poll(cx, stream)).await {
             Ok(len) if len > 0 => {
                 stream.consume(len);
                 thrown_away += len;

@@ -9,6 +9,7 @@ use usher_api::{Error, ErrorKind, Exchange, Flow, Reply, Resume, Side};
 use usher_net::Dialer;
 use usher_net::shortage::{self, Deed};
 use usher_wire::Downstream;
+use usher_wire::turns::Filling;
 
 use crate::path::Visit;
 use crate::snapshot::Route;
@@ -88,12 +89,17 @@ async fn collect<D: Dialer>(
     }
     let mut body = Vec::new();
     let begun = visit.deadline.pace();
+    let mut filling = Filling::default();
     loop {
         let patience = patience::body_idle(visit, route);
         let filled = visit
             .deadline
-            .limit_client(patience, begun.moved(body.len() as u64), poll_fn(|cx| down.poll_fill(cx)))
+            .limit_client(patience, begun.moved(body.len() as u64), poll_fn(|cx| filling.poll(cx, down)))
             .await;
+        if filled.is_err() && filling.waits_for_turn() && !visit.deadline.was_cut() {
+            // Not the client's doing.
+            continue;
+        }
         let len = filled
             .map_err(|_| Error::new(Side::Downstream, ErrorKind::IdleTimeout))?
             .map_err(source_error)?;

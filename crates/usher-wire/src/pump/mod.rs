@@ -9,14 +9,12 @@ use usher_net::Pipe;
 
 use crate::body::{Sink, Source};
 use crate::error::WireError;
-use crate::turns::{self, Turn};
+use crate::turns::{self, SMALL, Turn};
 
 /// Bodies with at least so many bytes still to come go through a pipe inside the kernel (bytes).
 pub const SPLICE_FROM: u64 = 64 << 10;
 /// Rounds before the loop gives other connections of the thread a turn.
 const ROUNDS: usize = 32;
-/// A body of which so much was moved takes part in [`turns`] (bytes); one that is known to be large, from its beginning.
-const SMALL: u64 = 16 << 10;
 /// One of unknown length that moved less than this when it was its turn, and has no more for now, is small again (bytes):
 /// messages and events go by without waiting.
 const TRICKLE: u64 = 4 << 10;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// What a pass of the loop is to take at most while a crowd is let go on: whoever behaves waits for two or three of them in
 /// each request.
-pub(super) const AIM: Duration = Duration::from_micros(500);
+pub(super) const AIM: Duration = Duration::from_micros(300);
 
 /// The size of the batches in which a crowd goes on.
 ///

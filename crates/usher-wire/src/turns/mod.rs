@@ -8,16 +8,20 @@
 //! Where nobody tends the turns of a thread ([`tend`]), nobody waits.
 
 mod batch;
+mod filling;
 #[cfg(test)]
 mod tests;
 
 pub use batch::Batch;
+pub use filling::Filling;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
+/// A body of which so much was moved takes part (bytes).
+pub(crate) const SMALL: u64 = 16 << 10;
 /// What all flows may move within a turn while none waits for the next (bytes). Some 100 µs of work.
 const ALONE: u64 = 512 << 10;
 /// How many flows have a turn together where more of them wait, at least and at most, and what each may move then (bytes).

@@ -3,9 +3,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::task::{LocalSet, spawn_local, yield_now};
+use usher_http::Fields;
 
 use super::batch::AIM;
 use super::*;
+use crate::body::{Plain, Source};
+use crate::error::WireError;
 use crate::testing::run;
 
 /// Moves `bytes` in turns, and counts what it moved.
@@ -177,9 +180,9 @@ fn batches_follow_how_long_the_passes_were() {
     assert_eq!(batch.size(), 2);
     let grown: Vec<usize> = (0..14).map(|_| learn(100)).collect();
     assert_eq!(grown, [3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 40, 40, 40]);
-    let fallen: Vec<usize> = (0..6).map(|_| learn(600)).collect();
+    let fallen: Vec<usize> = (0..6).map(|_| learn(301)).collect();
     assert_eq!(fallen, [20, 10, 5, 2, 2, 2]);
-    assert_eq!(learn(499), 3);
+    assert_eq!(learn(299), 3);
 }
 
 #[test]
@@ -193,5 +196,97 @@ fn a_batch_learns_from_the_pass_that_it_waited_for() {
         }
         batch.pause(async || std::thread::sleep(AIM * 2)).await;
         assert_eq!(batch.size(), 50);
+    });
+}
+
+/// A body all of which is there, in parts of 4 KiB.
+struct Parts(u64);
+
+impl Source for Parts {
+    fn poll_fill(&mut self, _: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
+        Poll::Ready(Ok(self.0.min(4 << 10) as usize))
+    }
+
+    fn chunk(&self) -> &[u8] {
+        unreachable!("nobody looks at it")
+    }
+
+    fn consume(&mut self, len: usize) {
+        self.0 -= len as u64;
+    }
+
+    fn trailers(&self) -> Option<&Fields> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn plain(&mut self) -> Option<Plain<'_>> {
+        None
+    }
+
+    fn took_plain(&mut self, _: u64) -> Result<(), WireError> {
+        Ok(())
+    }
+}
+
+/// Takes a body in, and counts.
+async fn fill(mut parts: Parts, taken: Rc<Cell<u64>>) {
+    let mut filling = Filling::default();
+    loop {
+        let len = poll_fn(|cx| filling.poll(cx, &mut parts)).await.unwrap();
+        if len == 0 {
+            return;
+        }
+        parts.consume(len);
+        taken.set(taken.get() + len as u64);
+    }
+}
+
+#[test]
+fn bodies_are_taken_in_in_turns() {
+    const MANY: u64 = 200;
+    const BODY: u64 = 1 << 20;
+    tended(async {
+        let taken: Rc<Cell<u64>> = Rc::default();
+        let all: Vec<_> = (0..MANY).map(|_| spawn_local(fill(Parts(BODY), taken.clone()))).collect();
+        // What is small is taken in at once.
+        while taken.get() < MANY * SMALL {
+            yield_now().await;
+        }
+        let mut before = taken.get();
+        while before < MANY * BODY {
+            yield_now().await;
+            assert!(
+                taken.get() - before <= 2 * MOST_FLOWS as u64 * SHARE,
+                "{} at once",
+                taken.get() - before
+            );
+            before = taken.get();
+        }
+        for one in all {
+            one.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_small_body_waits_for_nobody() {
+    tended(async {
+        let gone: Vec<_> = (0..100).map(|_| spawn_local(flow(u64::MAX, Rc::default()))).collect();
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        let taken: Rc<Cell<u64>> = Rc::default();
+        let one = spawn_local(fill(Parts(SMALL), taken.clone()));
+        let large = spawn_local(fill(Parts(SMALL + 1), Rc::default()));
+        yield_now().await;
+        assert_eq!(taken.get(), SMALL);
+        assert!(!large.is_finished());
+        one.abort();
+        large.await.unwrap();
+        gone.iter().for_each(|flow| flow.abort());
     });
 }

@@ -9,6 +9,7 @@ use usher_http::framing::Framing;
 use usher_http::{FieldId, Fields};
 use usher_net::Dialer;
 use usher_net::shortage::{self, Level};
+use usher_wire::turns::Filling;
 use usher_wire::{Downstream, Plain, Source, WireError};
 
 use super::attempt::{Attempt, Headed};
@@ -130,12 +131,13 @@ pub(super) async fn take<D: Dialer>(
     let length = if let Framing::Length(length) = headed.framing { length as usize } else { 0 };
     let mut bytes = Vec::with_capacity(length.min(limit));
     let up = &mut headed.connection;
+    let mut filling = Filling::default();
     let mut watching = down.is_watched();
     let patience = |watching| if watching { idle } else { idle.min(UNWATCHED) };
     visit.deadline.set(clock.limit(patience(watching)));
     poll_fn(|cx| {
         loop {
-            match up.poll_fill(cx).map_err(upstream_error)? {
+            match filling.poll(cx, up).map_err(upstream_error)? {
                 Poll::Ready(0) => return Poll::Ready(Ok(())),
                 Poll::Ready(len) if bytes.len() + len > limit => return Poll::Ready(Ok(())),
                 Poll::Ready(len) => {
@@ -150,6 +152,11 @@ pub(super) async fn take<D: Dialer>(
                 return Poll::Ready(Err(sink_error(gone)));
             }
             ready!(visit.deadline.poll(cx));
+            if filling.waits_for_turn() && !clock.limit(idle).is_zero() {
+                // Not the endpoint's doing.
+                visit.deadline.set(clock.limit(patience(watching)));
+                ready!(visit.deadline.poll(cx));
+            }
             if watching || clock.limit(idle).is_zero() {
                 let late = Error::new(Side::Upstream, ErrorKind::IdleTimeout);
                 return Poll::Ready(Err(late.detail("response body")));

@@ -1,0 +1,39 @@
+//! Bodies that are taken into memory, or thrown away, in turns.
+
+use std::task::{Context, Poll, ready};
+
+use super::{SMALL, Turn, spend};
+use crate::body::Source;
+use crate::error::WireError;
+
+/// Takes a body from its source: as soon as much of it came, only when it is its turn, so that a client or endpoint whose
+/// bytes are all there already has no more of the thread's time than others.
+#[derive(Debug, Default)]
+pub struct Filling {
+    taken: u64,
+    /// What may still be taken in this turn (bytes).
+    left: u64,
+    turn: Turn,
+}
+
+impl Filling {
+    /// As [`Source::poll_fill`]; all that is filled is to be consumed before the next call.
+    pub fn poll(&mut self, cx: &mut Context<'_>, source: &mut impl Source) -> Poll<Result<usize, WireError>> {
+        let is_large = self.taken >= SMALL;
+        if is_large && self.left == 0 {
+            self.left = ready!(self.turn.poll(cx));
+        }
+        let len = ready!(source.poll_fill(cx))?;
+        self.taken += len as u64;
+        if is_large {
+            spend(len as u64);
+            self.left = self.left.saturating_sub(len as u64);
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    /// Whether it waits for nobody but other bodies.
+    pub fn waits_for_turn(&self) -> bool {
+        self.turn.is_waiting()
+    }
+}
