@@ -158,6 +158,12 @@ impl<D: Dialer> Worker<D> {
 
     /// Runs what a worker does by itself, for as long as it is polled: its clock and the care of idle connections.
     pub async fn tend(self: Rc<Self>) {
+        self.tend_with_turns(tokio::task::yield_now).await;
+    }
+
+    /// The same, where the next turn of large bodies comes after `pause`: in simulations, much later.
+    #[doc(hidden)]
+    pub async fn tend_with_turns(self: Rc<Self>, pause: impl AsyncFn()) {
         let deadlines = self.deadlines.clone();
         let sweep = async {
             let mut ticks = tokio::time::interval(SWEEP);
@@ -168,7 +174,7 @@ impl<D: Dialer> Worker<D> {
                 self.look_at_standings();
             }
         };
-        let turns = usher_wire::turns::tend(tokio::task::yield_now);
+        let turns = usher_wire::turns::tend(pause);
         tokio::join!(deadlines.run(), sweep, self.trim(), self.relieve(), turns);
     }
 

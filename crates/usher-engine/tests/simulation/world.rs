@@ -78,6 +78,19 @@ pub(crate) fn build(config: &str, previous: Option<&Built>) -> Built {
 
 impl World {
     pub(crate) fn new(config: &str, seed: u64, reception: Reception) -> Rc<Self> {
+        let world = Self::untended(config, seed, reception);
+        spawn_local(world.worker.clone().tend());
+        world
+    }
+
+    /// Where large bodies wait so long for each of their turns.
+    pub(crate) fn with_slow_turns(config: &str, reception: Reception, pause: Duration) -> Rc<Self> {
+        let world = Self::untended(config, 1, reception);
+        spawn_local(world.worker.clone().tend_with_turns(async move || tokio::time::sleep(pause).await));
+        world
+    }
+
+    fn untended(config: &str, seed: u64, reception: Reception) -> Rc<Self> {
         let built = build(config, None);
         let registry = Registry::new("0");
         let dials: Rc<RefCell<HashMap<u16, usize>>> = Rc::default();
@@ -94,7 +107,6 @@ impl World {
             total,
             seed,
         );
-        spawn_local(worker.clone().tend());
         let built = RefCell::new(built);
         Rc::new(Self { worker, registry, built, served: RefCell::default(), dials, clients: Cell::new(0) })
     }

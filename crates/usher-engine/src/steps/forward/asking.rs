@@ -193,6 +193,13 @@ impl<D: Dialer> Asking<'_, D> {
         }
     }
 
+    /// Whether the request's body waits for other bodies alone, and there is time for that.
+    fn waits_for_turn(&self) -> bool {
+        let Attempt { visit, route, clock, .. } = *self.attempt;
+        let is_up = || !self.from_client && clock.limit(patience::body_idle(visit, route)).is_zero();
+        self.sending && self.pump.waits_for_turn() && !visit.deadline.was_cut() && !is_up()
+    }
+
     /// Whether to look if the client has gone. While its body arrives, that shows by itself.
     fn watches(&self) -> bool {
         !self.sending && self.watching
@@ -205,6 +212,11 @@ impl<D: Dialer> Asking<'_, D> {
 
     /// The deadline passed: from now on the client is watched too, or it is too late.
     fn passed(&mut self) -> Result<(), Failed> {
+        if self.waits_for_turn() {
+            // Neither side is to blame.
+            self.set_deadline();
+            return Ok(());
+        }
         if self.sending || self.watching {
             return Err(timeout(self.sending, !self.from_client || self.pump.waits_for_sink()));
         }
