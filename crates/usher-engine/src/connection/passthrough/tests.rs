@@ -18,7 +18,7 @@ use crate::worker::{Command, Drain, Worker};
 mod tcp;
 
 /// What a stream in memory holds, in bytes.
-const CAPACITY: usize = 4096;
+const CAPACITY: usize = 64 << 10;
 
 /// Port 9 refuses, and port 10 never answers; the other end of every other connection is kept, by port.
 #[derive(Clone, Default)]

@@ -267,3 +267,28 @@ fn a_reload_leaves_what_is_open_and_sends_new_ones_elsewhere() {
         assert_eq!(read(&mut client, 5).await, b"still");
     });
 }
+
+/// What moves much and waits for its turn has not been silent.
+#[test]
+fn whoever_waits_for_a_turn_is_not_idle() {
+    const MUCH: usize = 2 << 20;
+    run(|| async {
+        let world = to("to = \"127.0.0.1:2\"\ntimeouts = { tunnel_idle = \"2s\" }");
+        let pause = async || sleep(Duration::from_secs(10)).await;
+        spawn_local(world.worker.clone().tend_with_turns(pause));
+        let mut visits = Vec::new();
+        for _ in 0..2 {
+            let (mut client, _) = world.connect();
+            let (_, mut endpoint) = world.dialed().await.unwrap();
+            spawn_local(async move {
+                endpoint.write_all(&vec![1; MUCH]).await.unwrap();
+                read_all(&mut endpoint).await
+            });
+            visits.push(spawn_local(async move { read(&mut client, MUCH).await.len() }));
+        }
+        for visit in visits {
+            assert_eq!(visit.await.unwrap(), MUCH);
+        }
+        assert_eq!(world.ended("idle_timeout"), 0);
+    });
+}
