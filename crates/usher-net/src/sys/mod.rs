@@ -87,9 +87,13 @@ fn watch_for<T: Keeps>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     watched.map_err(io::Error::from)
 }
 
-/// Gives the system back what the allocator holds and nobody uses, of all threads. Does nothing where the C library
-/// has no such call.
+/// Gives the system back what the heaps hold and nobody uses: [`CountedHeap`] of this thread, and that of libraries in C of
+/// all threads, where the C library has such a call.
 pub fn trim_heap() {
+    // SAFETY: `mi_collect` may be called at any time; it frees nothing that is in use.
+    unsafe {
+        libmimalloc_sys::mi_collect(true);
+    }
     // SAFETY: `malloc_trim` may be called at any time from any thread; it moves nothing that is in use.
     #[cfg(target_env = "gnu")]
     unsafe {
