@@ -86,6 +86,7 @@ pub struct Error {
 
 impl Error {
     /// An error without cause or detail.
+    #[cold]
     pub fn new(side: Side, kind: ErrorKind) -> Self {
         Self { side, kind, untouched: false, retry_after: 0, detail: "", cause: None }
     }

@@ -246,15 +246,19 @@ pub struct Elapsed;
 
 impl Deadline {
     /// Moves the deadline to `after` from now (from the last tick).
+    // Called, not copied into each place that waits: there are many, and code once around is what misses caches.
+    #[inline(never)]
     pub fn set(&self, after: Duration) {
+        let after = after.as_secs().saturating_mul(1000).saturating_add(u64::from(after.subsec_millis()));
         // One more tick, so that it never passes early.
-        let at = self.table.now.get() + (after + TICK).as_millis() as u64;
+        let at = self.table.now.get().saturating_add(after).saturating_add(TICK.as_millis() as u64);
         let slot = &mut self.table.slots.borrow_mut()[self.index as usize];
         (slot.at, slot.wait) = (at, Wait::Other);
     }
 
     /// Says whom it waits for, until it is set again: those who wait for clients are the first that are ended when memory
     /// is short.
+    #[inline(never)]
     pub(crate) fn waits(&self, wait: Wait) {
         self.table.slots.borrow_mut()[self.index as usize].wait = wait;
     }

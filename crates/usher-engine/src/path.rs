@@ -4,6 +4,7 @@
 //! below is a file with its name in `steps/`. Here is all branching of the path; the leaves decide nothing about
 //! order. A request pins one snapshot from start to end, so a reload never changes the rules under it.
 
+use std::hint::cold_path;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -66,7 +67,10 @@ pub(crate) async fn serve<D: Dialer>(
     visit.worker.metrics.requests.started();
     let (answer, route) = match answer(visit, exchange, down).await {
         Ok(found) => found,
-        Err(failed) => (Answer::Own(reply::of_error(exchange, &failed)), exchange.record.route),
+        Err(failed) => {
+            cold_path();
+            (Answer::Own(reply::of_error(exchange, &failed)), exchange.record.route)
+        }
     };
     exchange.record.route = route;
     let end = reply::send(visit, exchange, down, answer).await; // 11
@@ -91,6 +95,7 @@ async fn answer<D: Dialer>(
     };
     exchange.record.route = Some(index);
     let Some(route) = visit.local.shared.routes.get(index as usize) else {
+        cold_path();
         return Ok((Answer::Own(reply::not_found()), None));
     };
     if let Some(reply) = route::to_https(visit, exchange, route) {
@@ -99,10 +104,14 @@ async fn answer<D: Dialer>(
     if let Some(reply) = shed::refuse(visit, route) {
         return Ok((Answer::Own(reply), Some(index)));
     }
-    if let Some(reply) = guard::run(visit, exchange, down, route).await? {
+    route.check_length(visit.facts.framing, None)?;
+    if !route.filters.is_empty()
+        && let Some(reply) = guard::run(visit, exchange, down, route).await?
+    {
         return Ok((Answer::Own(reply), Some(index))); // 6 and 7
     }
     let Some(destination) = choose::destination(visit, exchange, route) else {
+        cold_path();
         return Ok((Answer::Own(reply::not_found()), Some(index)));
     };
     let forwarded = forward::run(visit, exchange, down, (route, destination)).await?; // 9 and 10

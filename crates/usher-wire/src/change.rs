@@ -1,5 +1,6 @@
 //! A body that changes between its source and its sink.
 
+use std::hint::cold_path;
 use std::task::{Context, Poll, ready};
 
 use usher_http::Fields;
@@ -125,7 +126,10 @@ impl<S: Source> Source for MaybeChanged<'_, S> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
         match self {
             Self::Same(source) => source.poll_fill(cx),
-            Self::Changed(source) => source.poll_fill(cx),
+            Self::Changed(source) => {
+                cold_path();
+                source.poll_fill(cx)
+            }
         }
     }
 
@@ -133,7 +137,10 @@ impl<S: Source> Source for MaybeChanged<'_, S> {
     fn chunk(&self) -> &[u8] {
         match self {
             Self::Same(source) => source.chunk(),
-            Self::Changed(source) => source.chunk(),
+            Self::Changed(source) => {
+                cold_path();
+                source.chunk()
+            }
         }
     }
 
@@ -141,21 +148,30 @@ impl<S: Source> Source for MaybeChanged<'_, S> {
     fn consume(&mut self, len: usize) {
         match self {
             Self::Same(source) => source.consume(len),
-            Self::Changed(source) => source.consume(len),
+            Self::Changed(source) => {
+                cold_path();
+                source.consume(len)
+            }
         }
     }
 
     fn trailers(&self) -> Option<&Fields> {
         match self {
             Self::Same(source) => source.trailers(),
-            Self::Changed(source) => source.trailers(),
+            Self::Changed(source) => {
+                cold_path();
+                source.trailers()
+            }
         }
     }
 
     fn is_done(&self) -> bool {
         match self {
             Self::Same(source) => source.is_done(),
-            Self::Changed(source) => source.is_done(),
+            Self::Changed(source) => {
+                cold_path();
+                source.is_done()
+            }
         }
     }
 
@@ -163,14 +179,20 @@ impl<S: Source> Source for MaybeChanged<'_, S> {
     fn plain(&mut self) -> Option<Plain<'_>> {
         match self {
             Self::Same(source) => source.plain(),
-            Self::Changed(source) => source.plain(),
+            Self::Changed(source) => {
+                cold_path();
+                source.plain()
+            }
         }
     }
 
     fn took_plain(&mut self, len: u64) -> Result<(), WireError> {
         match self {
             Self::Same(source) => source.took_plain(len),
-            Self::Changed(source) => source.took_plain(len),
+            Self::Changed(source) => {
+                cold_path();
+                source.took_plain(len)
+            }
         }
     }
 }

@@ -147,14 +147,15 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<S: Transport> Endpoint<S> {
-    /// A way that is there already.
-    pub(crate) fn kept(&self, wanted: Wanted<'_>) -> Option<Link<S>> {
+    /// A way that is there already; not for what will become a tunnel by Upgrade, which has one of its own in HTTP/1.
+    pub(crate) fn kept(&self, tunnel: bool) -> Option<Link<S>> {
         let protocol = self.resolved.speech.protocol;
-        let multiplexed = matches!(protocol, UpstreamProtocol::H2 | UpstreamProtocol::H3);
-        if wanted.tunnel && !multiplexed {
+        if tunnel && !matches!(protocol, UpstreamProtocol::H2 | UpstreamProtocol::H3) {
             return None;
         }
-        if let Some(link) = self.shared.stream() {
+        if !self.shared.clients.borrow().is_empty()
+            && let Some(link) = self.shared.stream()
+        {
             return Some(link);
         }
         self.take_idle().map(Link::H1)

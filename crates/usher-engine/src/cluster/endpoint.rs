@@ -34,7 +34,7 @@ pub struct Endpoint<S> {
     /// Its counters.
     pub metrics: Arc<EndpointMetrics>,
     /// Counters of the whole worker.
-    totals: Arc<WorkerMetrics>,
+    pub(crate) totals: Arc<WorkerMetrics>,
     in_flight: Cell<u32>,
     idle: RefCell<VecDeque<Idle<S>>>,
     max_idle: Cell<usize>,

@@ -1,5 +1,6 @@
 //! The way to an endpoint that a request goes: a connection of HTTP/1, or a stream of one that carries many.
 
+use std::hint::cold_path;
 use std::task::{Context, Poll};
 
 use usher_http::parse::HeadLimits;
@@ -24,8 +25,15 @@ macro_rules! either {
     ($link:expr, $up:ident => $then:expr) => {
         match $link {
             Link::H1($up) => $then,
-            Link::H2($up) => $then,
-            Link::H3($up) => $then,
+            // Where the code lies: what these do is more than HTTP/1 does, and shall not part it.
+            Link::H2($up) => {
+                cold_path();
+                $then
+            }
+            Link::H3($up) => {
+                cold_path();
+                $then
+            }
         }
     };
 }

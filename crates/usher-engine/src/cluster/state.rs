@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hint::cold_path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +138,7 @@ impl<S: Transport> State<S> {
         tried: &[Rc<Endpoint<S>>],
     ) -> Option<(usize, Rc<Endpoint<S>>)> {
         if spec.crowd.is_full(&spec.limits) {
+            cold_path();
             return None;
         }
         let is_limited = spec.pool.connections > 0 || spec.limits.are_set();
@@ -148,6 +150,7 @@ impl<S: Transport> State<S> {
                 picked => return self.numbered(picked),
             }
         }
+        cold_path();
         let chosen_among = self.narrow(spec, exchange, tried);
         let picked = self.ask(spec, exchange, chosen_among);
         self.rest();

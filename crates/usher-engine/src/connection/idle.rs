@@ -138,12 +138,13 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                 if self.spoken_to.borrow().is_empty() {
                     self.somebody_waits.notified().await;
                 }
-                let most = if shortage::is_full() { WOKEN } else { usize::MAX };
-                for _ in 0..most {
-                    let Some(number) = self.spoken_to.borrow_mut().pop_front() else { break };
-                    self.wake(number);
+                if shortage::is_full() {
+                    self.wake_strangers(WOKEN);
+                    tokio::time::sleep(PAUSE).await;
+                } else {
+                    self.wake_strangers(self.waking.size());
+                    self.waking.pause(yield_now).await;
                 }
-                tokio::time::sleep(PAUSE).await;
             }
         };
         tokio::join!(watching, looking, pacing);
@@ -168,6 +169,14 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             }
         }
         true
+    }
+
+    /// Wakes some of those who were held back for want of memory.
+    fn wake_strangers(self: &Rc<Self>, most: usize) {
+        for _ in 0..most {
+            let Some(number) = self.spoken_to.borrow_mut().pop_front() else { return };
+            self.wake(number);
+        }
     }
 
     /// Who has spoken already does not rest, and is not sent away.

@@ -1,6 +1,7 @@
 //! Requests that come one after another on one connection: each is read, sanitized and served, or refused.
 
 use std::future::poll_fn;
+use std::hint::cold_path;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -149,6 +150,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
     async fn serve_one(&mut self, exchange: &mut Exchange) -> Option<Next> {
         let mut visit = Asked::default();
         if let Err(wrong) = self.read_head(exchange).await {
+            cold_path();
             return Some(match wrong {
                 Wrong::Nothing => Next::Idle,
                 Wrong::Http2 => Next::Http2,
@@ -162,6 +164,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         }
         visit.started = Some(Instant::now());
         if !self.guest.door.listener.protocols.h1 {
+            cold_path();
             exchange.record.detail = "this listener does not speak HTTP/1";
             return Some(self.refuse(exchange, &visit, 505).await);
         }
@@ -169,6 +172,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         match sanitize(&mut exchange.request, &mut self.scratch, &mut visit.upgrade) {
             Ok(facts) => visit.facts = facts,
             Err(error) => {
+                cold_path();
                 exchange.record.detail = error.as_str();
                 return Some(self.refuse(exchange, &visit, error.status()).await);
             }
@@ -186,6 +190,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
                 None
             }
             End::Close => {
+                cold_path();
                 let politely = !self.connection.is_done() || self.connection.has_input();
                 Some(Next::Close { politely })
             }
@@ -208,8 +213,8 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         });
         let deadline = &self.guest.deadline;
         match deadline.limit_client(longest, deadline.pace(), reading).await {
-            Ok(None) => Err(Wrong::Nothing),
             Ok(Some(Ok(()))) => Ok(()),
+            Ok(None) => Err(Wrong::Nothing),
             Ok(Some(Err(WireError::Parse(_)))) if self.is_http2() => Err(Wrong::Http2),
             Ok(Some(Err(WireError::Parse(error)))) => Err(Wrong::Refused(error.status(), error.as_str())),
             Err(_) if self.connection.has_begun() => {

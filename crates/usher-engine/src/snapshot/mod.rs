@@ -397,9 +397,9 @@ impl Route {
     /// Refuses a body that says itself to be larger than the route takes, or than the filter takes that collects it
     /// (`collected`).
     pub fn check_length(&self, framing: Framing, collected: Option<u64>) -> Result<(), Error> {
-        let limit = self.max_body.into_iter().chain(collected).min();
-        match (framing, limit) {
-            (Framing::Length(length), Some(limit)) if length > limit => {
+        let Framing::Length(length) = framing else { return Ok(()) };
+        match self.max_body.into_iter().chain(collected).min() {
+            Some(limit) if length > limit => {
                 Err(Error::new(Side::Downstream, ErrorKind::TooLarge).detail("request body"))
             }
             _ => Ok(()),

@@ -38,6 +38,7 @@ mod waiting;
 mod websocket;
 mod whole;
 
+use std::hint::cold_path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ pub(crate) struct Forwarded<S: Transport> {
     pub lease: Lease<S>,
     pub cluster: Rc<Cluster<S>>,
     /// Moves what is left of the request's body; none if it was sent or given up.
-    pub request_body: Option<Pump>,
+    pub request_body: Option<Box<Pump>>,
     /// What is left of it, then, and what was taken in of the response's.
     pub payload: Option<Box<Payload>>,
     pub framing: Framing,
@@ -112,7 +113,13 @@ async fn send<D: Dialer>(
     cluster.asked(visit.worker.deadlines.coarse_millis());
     let mut payload = Payload::new(exchange, visit.facts.framing, &route.retry);
     let mut tries = Tries::new(&route.retry);
-    let mut lease = waiting::pick((visit, cluster, clock), exchange, down).await?;
+    let mut lease = match cluster.pick(exchange, &[]) {
+        Ok(lease) => lease,
+        Err(error) => {
+            cold_path();
+            waiting::instead((visit, cluster, clock), exchange, down, error).await?
+        }
+    };
     if let Err(opened) = circuit::still_holds(visit, permit) {
         cluster.forget(&lease);
         return Err(opened);
@@ -126,6 +133,7 @@ async fn send<D: Dialer>(
         let attempt = Attempt { visit, cluster, route, destination, clock, begun };
         let outcome = match &route.retry.hedge {
             Some(hedge) if hedge::is_for(visit, exchange, &payload) => {
+                cold_path();
                 // Boxed, as it is large and rare: every request under way would hold room for it.
                 let race = hedge::run(&attempt, exchange, down, (lease, &mut payload, (hedge, &mut tries)));
                 let (outcome, winner) = Box::pin(race).await;
@@ -140,8 +148,14 @@ async fn send<D: Dialer>(
             }
             outcome => outcome,
         };
+        let outcome = match outcome {
+            Ok(headed) if !route.retry.covers_status(exchange.response.status) => {
+                return Ok(headed.with(lease, cluster.clone(), payload));
+            }
+            outcome => outcome,
+        };
+        cold_path();
         let fault = match &outcome {
-            Ok(_) if !route.retry.covers_status(exchange.response.status) => None,
             Ok(_) => Some(Fault::Status),
             Err(failed) => {
                 note_failure(&attempt, (&lease, failed));

@@ -26,7 +26,13 @@ pub(crate) fn is_call(request: &Request) -> bool {
 }
 
 /// Whether the body is one of gRPC.
+#[inline]
 pub(crate) fn has_type(request: &Request) -> bool {
+    request.fields.may_have(FieldId::ContentType) && is_type_of_grpc(request)
+}
+
+#[inline(never)]
+fn is_type_of_grpc(request: &Request) -> bool {
     let kind = request.fields.get(FieldId::ContentType).unwrap_or_default();
     let rest =
         kind.get(..16).filter(|start| start.eq_ignore_ascii_case(b"application/grpc")).map(|_| &kind[16..]);

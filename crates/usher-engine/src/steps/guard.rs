@@ -16,14 +16,13 @@ use crate::snapshot::Route;
 use crate::steps::patience;
 use crate::steps::relay::source_error;
 
-/// Runs the filters; a reply ends the path.
+/// Runs the filters; a reply ends the path. Only for routes that have some.
 pub(crate) async fn run<D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &mut Exchange,
     down: &mut impl Downstream,
     route: &Route,
 ) -> Result<Option<Box<Reply>>, Error> {
-    route.check_length(visit.facts.framing, None)?;
     for entry in &route.filters {
         if exchange.body.is_none()
             && let Some(limit) = entry.filter.body_limit()

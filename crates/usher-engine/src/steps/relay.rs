@@ -1,6 +1,7 @@
 //! Bodies both ways: the response to the client, and what is left of the request to the endpoint.
 
 use std::future::poll_fn;
+use std::hint::cold_path;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(crate) struct Patience {
 /// Bodies that are on their way, and what becomes of them.
 pub(crate) struct Bodies<'a> {
     /// Moves what is left of the request's body.
-    pub request_body: &'a mut Option<Pump>,
+    pub request_body: &'a mut Option<Box<Pump>>,
     /// The request's body, if it is in memory.
     pub held: Option<&'a [u8]>,
     /// What it becomes, and what is to be sent of it before the rest comes, if it is not; and what was taken in of the
@@ -40,6 +41,7 @@ pub(crate) struct Bodies<'a> {
 
 impl Bodies<'_> {
     /// Moves what can be moved of the request's body; ready if it needs no more of it.
+    #[inline(never)]
     fn poll_request(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,7 +71,10 @@ impl Bodies<'_> {
         let change = self.response_change.as_mut();
         let ahead = self.payload.as_deref_mut().and_then(|payload| payload.ahead.as_deref_mut());
         match ahead.filter(|ahead| ahead.is_left()) {
-            Some(ahead) => pump.poll(cx, &mut MaybeChanged::new(&mut ahead.of(up), change), down),
+            Some(ahead) => {
+                cold_path();
+                pump.poll(cx, &mut MaybeChanged::new(&mut ahead.of(up), change), down)
+            }
             None => pump.poll(cx, &mut MaybeChanged::new(up, change), down),
         }
     }
@@ -90,11 +95,14 @@ pub(crate) async fn response<D: Dialer>(
     // Since when the client is what is waited for, and what it had taken then.
     let mut pace = None;
     let outcome = poll_fn(|cx| {
-        match bodies.poll_request(cx, down, up) {
-            Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error))),
-            // The endpoint has answered; that it takes no more of the request is its right.
-            Poll::Ready(_) => *bodies.request_body = None,
-            Poll::Pending => {}
+        if bodies.request_body.is_some() {
+            cold_path();
+            match bodies.poll_request(cx, down, up) {
+                Poll::Ready(Err(PumpError::Source(error))) => return Poll::Ready(Err(source_error(error))),
+                // The endpoint has answered; that it takes no more of the request is its right.
+                Poll::Ready(_) => *bodies.request_body = None,
+                Poll::Pending => {}
+            }
         }
         match bodies.poll_response(cx, &mut pump, (up, down)) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -103,7 +111,7 @@ pub(crate) async fn response<D: Dialer>(
             Poll::Pending => {}
         }
         let waits_for_client = pump.waits_for_sink() || down.queued() > 0;
-        let sent = bodies.request_body.as_ref().map_or(0, Pump::moved);
+        let sent = bodies.request_body.as_ref().map_or(0, |body| body.moved());
         let now = Some((pump.moved(), sent, down.queued(), up.queued(), waits_for_client));
         let whole = if waits_for_client { patience.client } else { patience.endpoint };
         if now != progress {
@@ -145,6 +153,7 @@ pub(crate) async fn response<D: Dialer>(
     (pump.moved(), outcome)
 }
 
+#[cold]
 fn stalled(waits_for_client: bool, cut: bool) -> Error {
     if waits_for_client {
         Error::new(Side::Downstream, ErrorKind::WriteStall).detail(if cut { patience::CUT } else { "" })
@@ -168,6 +177,8 @@ pub(crate) fn upstream_error(error: WireError) -> Error {
     of_wire(Side::Upstream, error)
 }
 
+#[cold]
+#[inline(never)]
 fn of_wire(side: Side, error: WireError) -> Error {
     let detail = error.as_str();
     match error {

@@ -10,10 +10,11 @@ mod passed_on;
 #[cfg(test)]
 mod tests;
 
+use std::hint::cold_path;
 use std::time::Duration;
 
 use usher_api::{Error, ErrorKind, Exchange, Reply, Side};
-use usher_http::{Framing, Version};
+use usher_http::{FieldId, Framing, Version};
 use usher_net::Dialer;
 use usher_wire::{Downstream, ReplyContext, WireError};
 
@@ -22,6 +23,7 @@ use crate::snapshot::Route;
 use crate::steps::{patience, relay};
 
 /// The reply to an error. What the client sees names no endpoint; the record says more.
+#[cold]
 pub(crate) fn of_error(exchange: &mut Exchange, error: &Error) -> Box<Reply> {
     let status = match (error.side, error.kind) {
         (Side::Downstream, ErrorKind::Malformed) => 400,
@@ -59,11 +61,13 @@ fn reason(error: &Error) -> &'static str {
 }
 
 /// No route, or a route without target.
+#[cold]
 pub(crate) fn not_found() -> Box<Reply> {
     Box::new(Reply::new(404, "no_route"))
 }
 
 /// A route matches but for the method.
+#[cold]
 pub(crate) fn method_not_allowed(allowed: &[&str]) -> Box<Reply> {
     Box::new(Reply::new(405, "method_not_allowed").field("Allow", allowed.join(", ")))
 }
@@ -105,11 +109,13 @@ fn begin<D: Dialer>(
         && exchange.request.version < Version::Http3
         && exchange.response.fields.get_named(b"Alt-Svc").is_none()
     {
+        cold_path();
         // Made of digits and a name: it is valid.
         let _ = exchange.response.fields.add(b"Alt-Svc", alt_svc.as_bytes());
     }
     let switches = exchange.response.status == 101;
-    let date = visit.worker.deadlines.date();
+    let is_dated = exchange.response.fields.may_have(FieldId::Date);
+    let date = if is_dated { [0; 29] } else { visit.worker.deadlines.date() };
     let trailers = &route(visit, exchange).response_trailers;
     let trailers = Some(trailers).filter(|_| visit.facts.takes_trailers);
     let context =
@@ -118,6 +124,7 @@ fn begin<D: Dialer>(
 }
 
 /// Notes an error after which the response cannot be completed.
+#[cold]
 fn broken(exchange: &mut Exchange, error: &Error) -> End {
     exchange.record.reason = reason(error);
     tell(exchange, error);

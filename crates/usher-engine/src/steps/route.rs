@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use usher_api::{Exchange, Piece, Reply};
+use usher_api::{CHALLENGE_PATH, Exchange, Piece, Reply};
 use usher_config::config::AmbiguousPaths;
 use usher_http::method::ALLOWED;
 use usher_http::path::{has_other_readings, other_readings};
@@ -45,6 +45,10 @@ pub(crate) fn find<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> 
 /// The answer to a certificate authority that asks whether a host is ours (HTTP-01, RFC 8555 section 8.3). No route can
 /// take it, and no filter: who wants a certificate wants this to work.
 pub(crate) fn challenge<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange) -> Option<Box<Reply>> {
+    // Looked at first, as it is at hand: hardly any request is one.
+    if !exchange.request.path.starts_with(CHALLENGE_PATH) {
+        return None;
+    }
     let answer = visit.local.shared.trust.challenges.answer(&exchange.request.path)?;
     let reply = Reply::new(200, "acme_challenge").field("Content-Type", "application/octet-stream");
     Some(Box::new(reply.piece(Piece::Bytes(answer.as_bytes().to_vec().into()))))

@@ -29,5 +29,5 @@ pub(crate) fn trust<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) {
     }
     let fields = &mut exchange.request.fields;
     fields.remove(FieldId::XRequestId);
-    fields.push(FieldId::XRequestId, exchange.id.as_str().as_bytes());
+    fields.push(FieldId::XRequestId, exchange.id.as_bytes());
 }

@@ -343,6 +343,7 @@ impl From<Failure> for io::Error {
 
 impl<T: Transport> Transport for TlsStream<T> {
     /// Ready for a whole record only. A part of one is kept: whoever waits for a peer is not to count anew for each byte.
+    #[inline(never)]
     fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let is_over = self.is_read_closed || self.failure.is_some();
@@ -364,6 +365,7 @@ impl<T: Transport> Transport for TlsStream<T> {
         }
     }
 
+    #[inline(never)]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
@@ -402,14 +404,17 @@ impl<T: Transport> Transport for TlsStream<T> {
         }
     }
 
+    #[inline(never)]
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.write(cx, &[IoSlice::new(buf)])
     }
 
+    #[inline(never)]
     fn poll_write_vectored(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.write(cx, bufs)
     }
 
+    #[inline(never)]
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.end();
         ready!(self.output.poll_send(cx, &mut self.stream))?;

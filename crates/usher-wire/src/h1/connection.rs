@@ -1,5 +1,6 @@
 //! The connection: its stream, its buffers, and the state of the two bodies.
 
+use std::hint::cold_path;
 use std::task::{Context, Poll, ready};
 
 use usher_http::parse::{HeadLimits, HeadParser, ParseError};
@@ -309,6 +310,7 @@ impl<T: Transport> Connection<T> {
         self.sent = 0;
         self.output.clear();
         if self.output.capacity() > OUTPUT_KEPT * 4 {
+            cold_path();
             self.output = Vec::new();
         }
     }

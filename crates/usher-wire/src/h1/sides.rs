@@ -71,24 +71,24 @@ impl<T: Transport> Downstream for Connection<T> {
         }
         response.encode(out);
         if !response.fields.may_have(FieldId::Date) {
-            out.extend_from_slice(b"Date: ");
-            out.extend_from_slice(reply.date);
-            out.extend_from_slice(b"\r\n");
+            write(out, b"Date: ");
+            write(out, reply.date);
+            write(out, b"\r\n");
         }
         match framing {
             Framing::Chunked => out.extend_from_slice(CHUNKED),
             // HTTP/2 and 3 need not say so.
             Framing::Length(0) if !response.fields.may_have(FieldId::ContentLength) => {
-                out.extend_from_slice(EMPTY);
+                write(out, EMPTY);
             }
             _ => {}
         }
         if reply.switches {
-            out.extend_from_slice(b"Connection: upgrade\r\n");
+            write(out, b"Connection: upgrade\r\n");
         } else if !persistent {
-            out.extend_from_slice(b"Connection: close\r\n");
+            write(out, b"Connection: close\r\n");
         } else if old {
-            out.extend_from_slice(b"Connection: keep-alive\r\n");
+            write(out, b"Connection: keep-alive\r\n");
         }
         out.extend_from_slice(b"\r\n");
         self.begin_send(framing);
@@ -132,8 +132,8 @@ impl<T: Transport> Connection<T> {
         let out = self.output();
         request.encode(host, out);
         match framing {
-            Framing::Chunked => out.extend_from_slice(CHUNKED),
-            Framing::None if needs_length(request) => out.extend_from_slice(EMPTY),
+            Framing::Chunked => write(out, CHUNKED),
+            Framing::None if needs_length(request) => write(out, EMPTY),
             _ => {}
         }
         if let Some(protocol) = extra.upgrade {
@@ -142,12 +142,19 @@ impl<T: Transport> Connection<T> {
                 websocket::push_key(&request.fields, out);
             }
         } else if extra.takes_trailers {
-            out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
+            write(out, b"TE: trailers\r\nConnection: TE\r\n");
         }
         out.extend_from_slice(b"\r\n");
         self.begin_send(framing);
         self.pass_trailers(extra.trailers);
     }
+}
+
+/// Writes what not every head has. Called, so that growing the memory is not written out at each of many places, most of
+/// which a request never comes to.
+#[inline(never)]
+fn write(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
 }
 
 /// Names of fields that are not passed on as trailers; shared, as the body is sent long after the head.
@@ -171,6 +178,7 @@ fn needs_length(request: &Request) -> bool {
     gives_meaning && request.version >= Version::Http2 && !request.fields.may_have(FieldId::ContentLength)
 }
 
+#[inline(never)]
 fn push_upgrade(protocol: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
     out.extend_from_slice(protocol);

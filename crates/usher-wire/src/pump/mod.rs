@@ -155,6 +155,7 @@ impl Pump {
                     ready!(sink.poll_finish(cx, source.trailers())).map_err(PumpError::Sink)?;
                     self.waits_for_sink = false;
                     self.state = State::Done;
+                    return Poll::Ready(Ok(()));
                 }
                 State::Done => return Poll::Ready(Ok(())),
             }
@@ -192,6 +193,9 @@ impl Pump {
         source.consume(sent);
         self.moved += sent as u64;
         self.taken += sent as u64;
+        if source.is_done() {
+            self.state = State::Finishing;
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -2,6 +2,7 @@
 //! answer before it has the whole body (RFC 9112 section 9.5).
 
 use std::future::poll_fn;
+use std::hint::cold_path;
 use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
@@ -73,7 +74,9 @@ impl<D: Dialer> Attempt<'_, D> {
             stalled: None,
             progress: (0, usize::MAX, false),
         };
-        self.visit.deadline.set(patience::body_idle(self.visit, self.route));
+        if !asking.is_bare() {
+            self.visit.deadline.set(patience::body_idle(self.visit, self.route));
+        }
         let outcome = poll_fn(|cx| asking.poll(cx, exchange, down)).await;
         exchange.body = body;
         outcome
@@ -94,34 +97,50 @@ impl<D: Dialer> Asking<'_, D> {
             }
             // Informational responses that the client has not taken stop the reading of more.
             if self.informed > 0 {
+                cold_path();
                 ready!(self.poll_taken(cx, down))?;
             }
             match self.connection.poll_response(cx, &visit.listener.head, &mut exchange.response) {
                 Poll::Ready(Ok(())) if interim::is_interim(&exchange.response) => {
+                    cold_path();
                     self.informed += 1;
                     interim::pass_on(visit, exchange, down, self.informed)?;
                     continue;
                 }
-                Poll::Ready(outcome) => return Poll::Ready(outcome.map_err(|error| self.failed(error))),
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => {
+                    cold_path();
+                    return Poll::Ready(Err(self.failed(error)));
+                }
                 Poll::Pending => {}
             }
-            if self.watches()
-                && let Poll::Ready(error) = down.poll_gone(cx)
-            {
-                return Poll::Ready(Err(sink_error(error).into()));
+            if self.watches() {
+                // Most endpoints have answered before.
+                cold_path();
+                if let Poll::Ready(error) = down.poll_gone(cx) {
+                    return Poll::Ready(Err(sink_error(error).into()));
+                }
             }
             ready!(visit.deadline.poll(cx));
+            cold_path();
             self.passed()?;
         }
     }
 
+    /// Whether the request is a head and nothing else.
+    #[inline]
+    fn is_bare(&self) -> bool {
+        self.held.is_none() && self.payload.framing == Framing::None
+    }
+
     /// Sends what can be sent now. Only what is wrong with the client's body is an error.
     fn send(&mut self, cx: &mut Context<'_>, down: &mut impl Downstream) -> Result<(), Failed> {
+        if self.is_bare() {
+            self.send_head(cx);
+            return Ok(());
+        }
         let sent = match &mut self.held {
             Some(source) => self.pump.poll(cx, source, self.connection),
-            None if self.payload.framing == Framing::None => {
-                self.connection.poll_finish(cx, None).map_err(PumpError::Sink)
-            }
             None => self.pump.poll(cx, &mut self.payload.of(down), self.connection),
         };
         self.sending = sent.is_pending();
@@ -140,6 +159,23 @@ impl<D: Dialer> Asking<'_, D> {
             }
         }
         Ok(())
+    }
+
+    /// The same without a body: nearly always the head leaves at once, and then there is nothing but to wait for the
+    /// response.
+    fn send_head(&mut self, cx: &mut Context<'_>) {
+        let sent = self.connection.poll_finish(cx, None);
+        self.sending = sent.is_pending();
+        if !matches!(sent, Poll::Ready(Ok(()))) {
+            cold_path();
+            let now = (0, self.connection.queued(), false);
+            // An endpoint that takes no more may have answered already.
+            if sent.is_ready() || now == self.progress {
+                return;
+            }
+            self.progress = now;
+        }
+        self.set_deadline();
     }
 
     /// Notes whether the client is still to send something. What is in memory, or has been sent before, is the endpoint's

@@ -1,5 +1,6 @@
 //! One try at one endpoint: its connections, and what the final head of its response says.
 
+use std::hint::cold_path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ type Sent<S> = (Link<S>, Pump, UnderWay<S>);
 pub(super) struct Headed<S: Transport> {
     pub connection: Link<S>,
     pub status: u16,
-    pub request_body: Option<Pump>,
+    pub request_body: Option<Box<Pump>>,
     pub framing: Framing,
     pub persistent: bool,
     pub idle: Duration,
@@ -84,12 +85,15 @@ impl<D: Dialer> Attempt<'_, D> {
     ) -> Result<Headed<D::Stream>, Error> {
         exchange.record.endpoint = Some(lease.index as u32);
         exchange.endpoint = Some(lease.endpoint.resolved.label.clone());
-        let mut pooled = lease.endpoint.kept(self.wanted(exchange));
+        let mut pooled = lease.endpoint.kept(!self.visit.upgrade.is_empty());
         loop {
             let reused = pooled.is_some();
             let mut connection = match pooled.take() {
                 Some(connection) => connection,
-                None => self.dial(exchange, lease).await?,
+                None => {
+                    cold_path();
+                    self.dial(exchange, lease).await?
+                }
             };
             exchange.record.reused = reused;
             let under_way = UnderWay::begin(self.visit.worker, lease, reused);
@@ -107,10 +111,12 @@ impl<D: Dialer> Attempt<'_, D> {
                 }
                 // The endpoint closed the connection as the request was on its way: nothing of an answer came.
                 Err(failed) if reused && self.may_repeat(&failed, payload, exchange) => {
+                    cold_path();
                     exchange.record.retries += 1;
                     payload.rewind();
                 }
                 Err(mut failed) => {
+                    cold_path();
                     // What was taken of the body and not kept cannot be sent to another endpoint.
                     failed.error.untouched &= payload.is_whole();
                     return Err(failed.error);
@@ -125,6 +131,7 @@ impl<D: Dialer> Attempt<'_, D> {
         Wanted { spec: &self.cluster.spec, tunnel, bare: false, client, patience: self.clock.connect() }
     }
 
+    #[cold]
     async fn dial(
         &self,
         exchange: &mut Exchange,
@@ -147,8 +154,10 @@ impl<D: Dialer> Attempt<'_, D> {
         (connection, body): (&mut Link<D::Stream>, Framing),
         lease: &Lease<D::Stream>,
     ) {
-        let is_h1 = matches!(connection, Link::H1(_));
-        websocket::offer(exchange, self.visit.upgrade, is_h1, || self.visit.worker.random());
+        if !self.visit.upgrade.is_empty() {
+            let is_h1 = matches!(connection, Link::H1(_));
+            websocket::offer(exchange, self.visit.upgrade, is_h1, || self.visit.worker.random());
+        }
         let host = self.cluster.spec.host_for(&exchange.request.authority, &lease.endpoint.resolved);
         let upgrade = Some(self.visit.upgrade).filter(|protocol| !protocol.is_empty());
         let trailers = Some(&self.route.request_trailers);
@@ -169,20 +178,25 @@ impl<D: Dialer> Attempt<'_, D> {
         let micros_since = |begun: Instant| now.duration_since(begun).as_micros() as u64;
         // What was waited for before this try is the request's time, but not the endpoint's.
         let first_byte_micros = micros_since(self.begun);
-        exchange.record.first_byte = micros_since(self.visit.started);
+        // Mostly it is the first try, which began with the request.
+        let is_first = self.begun == self.visit.started;
+        exchange.record.first_byte =
+            if is_first { first_byte_micros } else { micros_since(self.visit.started) };
         lease.heard();
         lease.endpoint.metrics.first_byte(first_byte_micros);
         let (framing, options) = self.read(exchange).map_err(malformed)?;
         connection.begin_receive(framing);
         let body_sent = connection.is_send_done();
         let persistent = body_sent && framing::is_persistent(exchange.response.version, options);
-        websocket::accept(exchange, self.visit.upgrade);
+        if !self.visit.upgrade.is_empty() {
+            websocket::accept(exchange, self.visit.upgrade);
+        }
         let response = &mut exchange.response;
         if response.status != 101 {
             framing::strip_hop_by_hop(&mut response.fields, options);
         }
         // Also what has left the client but not the proxy is still to be sent.
-        let request_body = (!body_sent).then_some(pump);
+        let request_body = (!body_sent).then(|| Box::new(pump));
         let idle = self.destination.timeouts.idle;
         let status = response.status;
         Ok(Headed {
@@ -198,6 +212,7 @@ impl<D: Dialer> Attempt<'_, D> {
     }
 
     /// Whether a kept connection was no longer there, and beginning anew does no harm.
+    #[cold]
     fn may_repeat(&self, failed: &Failed, payload: &Payload, exchange: &Exchange) -> bool {
         let harmless = failed.error.untouched
             || exchange.request.method.is_idempotent()
@@ -213,12 +228,14 @@ impl<D: Dialer> Attempt<'_, D> {
         let options = framing::connection_options(&response.fields);
         let asked = options.upgrade && offered(self.visit.upgrade, response.fields.get(FieldId::Upgrade));
         if response.status == 101 && !asked {
+            cold_path();
             return Err("switches protocols unasked");
         }
         Ok((framing, options))
     }
 }
 
+#[cold]
 fn malformed(detail: &'static str) -> Error {
     Error::new(Side::Upstream, ErrorKind::Malformed).detail(detail)
 }

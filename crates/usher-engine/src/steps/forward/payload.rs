@@ -17,13 +17,20 @@ use crate::snapshot::RetryPolicy;
 pub(crate) struct Payload {
     /// How it is framed towards the endpoint.
     pub framing: Framing,
+    /// What is known of it on its way; nothing of requests without a body, which are most.
+    way: Option<Box<Way>>,
+    /// What was taken in of the response's body.
+    pub(crate) ahead: Option<Box<Ahead>>,
+}
+
+/// What becomes of a body on its way.
+#[derive(Default)]
+struct Way {
     /// What it becomes, if it is changed.
     change: Option<Change>,
     memory: Memory,
     /// Who is sent a copy of what is taken from the client.
     copies: Vec<Tee>,
-    /// What was taken in of the response's body.
-    pub(crate) ahead: Option<Box<Ahead>>,
 }
 
 /// What was sent of a body, as long as it may have to be sent again.
@@ -41,18 +48,13 @@ struct Memory {
 impl Payload {
     /// The body of a request. One that a filter wanted whole is sent from memory.
     pub(super) fn new(exchange: &mut Exchange, framing: Framing, policy: &RetryPolicy) -> Self {
-        change_held(exchange);
+        if exchange.body.is_some() {
+            change_held(exchange);
+        }
         let framing = towards_endpoint(exchange, framing);
-        let change = exchange.request_transform.take().map(|change| Change::new(change.0));
-        let resent = policy.resends() && (policy.non_idempotent || exchange.request.method.is_idempotent());
-        let fits = match framing {
-            Framing::Length(length) => length <= policy.buffer as u64,
-            Framing::None => false,
-            Framing::Chunked | Framing::Close => true,
-        };
-        let limit = if resent && fits { policy.buffer } else { 0 };
-        let memory = Memory { limit, ..Memory::default() };
-        Self { framing, change, memory, copies: Vec::new(), ahead: None }
+        let way = (framing != Framing::None || exchange.request_transform.is_some())
+            .then(|| Box::new(Way::new(exchange, framing, policy)));
+        Self { framing, way, ahead: None }
     }
 
     /// The body of a copy, which is sent as it comes.
@@ -63,33 +65,39 @@ impl Payload {
     /// A copy of the body, of which so many bytes wait at most. Call it before anything is taken.
     pub(super) fn feed(&mut self, limit: usize) -> Feed {
         let (tee, feed) = pair(limit);
-        self.copies.push(tee);
+        self.way.get_or_insert_default().copies.push(tee);
         feed
     }
 
     /// Whether a try can begin at the body's beginning.
     pub(super) fn is_whole(&self) -> bool {
-        !self.memory.lost
+        self.memory().is_none_or(|memory| !memory.lost)
     }
 
     /// Whether something was taken of it.
     pub(super) fn is_begun(&self) -> bool {
-        self.memory.lost || !self.memory.bytes.is_empty()
+        self.memory().is_some_and(|memory| memory.lost || !memory.bytes.is_empty())
     }
 
     /// Whether what is sent next was sent before.
     pub(super) fn is_resent(&self) -> bool {
-        !self.memory.left().is_empty()
+        self.memory().is_some_and(|memory| !memory.left().is_empty())
+    }
+
+    fn memory(&self) -> Option<&Memory> {
+        self.way.as_deref().map(|way| &way.memory)
     }
 
     /// Begins anew, for another try.
     pub(super) fn rewind(&mut self) {
-        self.memory.at = 0;
+        if let Some(way) = &mut self.way {
+            way.memory.at = 0;
+        }
     }
 
     /// There is a response: nothing will be sent again. What this try has not sent yet stays.
     pub(super) fn answered(&mut self) {
-        let memory = &mut self.memory;
+        let Some(Way { memory, .. }) = self.way.as_deref_mut() else { return };
         memory.lost = true;
         if memory.at >= memory.bytes.len() {
             (memory.bytes, memory.at) = (Vec::new(), 0);
@@ -99,8 +107,23 @@ impl Payload {
     /// The body, of which `source` is what comes from the client.
     #[inline]
     pub(crate) fn of<'a, S: Source>(&'a mut self, source: &'a mut S) -> Remembered<'a, S> {
-        let source = MaybeChanged::new(source, self.change.as_mut());
-        Remembered { source, memory: &mut self.memory, copies: &self.copies }
+        let Way { change, memory, copies } = &mut **self.way.get_or_insert_default();
+        Remembered { source: MaybeChanged::new(source, change.as_mut()), memory, copies }
+    }
+}
+
+impl Way {
+    fn new(exchange: &mut Exchange, framing: Framing, policy: &RetryPolicy) -> Self {
+        let change = exchange.request_transform.take().map(|change| Change::new(change.0));
+        let resent = policy.resends() && (policy.non_idempotent || exchange.request.method.is_idempotent());
+        let fits = match framing {
+            Framing::Length(length) => length <= policy.buffer as u64,
+            Framing::None => false,
+            Framing::Chunked | Framing::Close => true,
+        };
+        let limit = if resent && fits { policy.buffer } else { 0 };
+        let memory = Memory { limit, ..Memory::default() };
+        Self { change, memory, copies: Vec::new() }
     }
 }
 
@@ -189,7 +212,8 @@ impl<S: Source> Source for Remembered<'_, S> {
     }
 
     fn is_done(&self) -> bool {
-        self.memory.left().is_empty() && self.source.is_done()
+        // Copies are told of the end where it is read.
+        self.copies.is_empty() && self.memory.left().is_empty() && self.source.is_done()
     }
 
     #[inline]

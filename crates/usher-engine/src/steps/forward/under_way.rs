@@ -1,9 +1,7 @@
 //! How many requests endpoints have in hand.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use usher_api::metrics::WorkerMetrics;
 use usher_net::Dialer;
 
 use crate::cluster::{Endpoint, Lease};
@@ -12,20 +10,19 @@ use crate::worker::Worker;
 /// A request that an endpoint has; counted until this is dropped, however that comes about.
 pub(super) struct UnderWay<S> {
     endpoint: Rc<Endpoint<S>>,
-    totals: Arc<WorkerMetrics>,
 }
 
 impl<S> UnderWay<S> {
     pub(super) fn begin<D: Dialer<Stream = S>>(worker: &Worker<D>, lease: &Lease<S>, reused: bool) -> Self {
         lease.endpoint.metrics.started(reused);
         worker.metrics.upstream.started(reused);
-        Self { endpoint: lease.endpoint.clone(), totals: worker.metrics.clone() }
+        Self { endpoint: lease.endpoint.clone() }
     }
 }
 
 impl<S> Drop for UnderWay<S> {
     fn drop(&mut self) {
         self.endpoint.metrics.finished();
-        self.totals.upstream.finished();
+        self.endpoint.totals.upstream.finished();
     }
 }

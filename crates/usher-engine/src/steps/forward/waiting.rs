@@ -14,23 +14,23 @@ use crate::cluster::{Cluster, Lease, Turn};
 use crate::path::Visit;
 use crate::steps::relay::sink_error;
 
-/// Chooses an endpoint; where all have as many requests as they may, as soon as one has room.
-pub(super) async fn pick<D: Dialer>(
+/// In place of an endpoint that could not be chosen: where all have as many requests as they may, the first that has room.
+pub(super) async fn instead<D: Dialer>(
     (visit, cluster, clock): (&Visit<'_, D>, &Cluster<D::Stream>, &Clock<'_>),
     exchange: &Exchange,
     down: &mut impl Downstream,
+    error: Error,
 ) -> Result<Lease<D::Stream>, Error> {
-    let picked = match cluster.pick(exchange, &[]) {
-        Err(full) if full.kind == ErrorKind::Overloaded => match cluster.queue() {
-            Some(turn) => {
-                clock.wait();
-                let limit = cluster.spec.limits.queue_timeout;
-                let patience = clock.left().map_or(limit, |left| left.min(limit));
-                wait(cluster, exchange, down, (turn, full, patience)).await
-            }
-            None => Err(full),
-        },
-        picked => picked,
+    let turn = (error.kind == ErrorKind::Overloaded).then(|| cluster.queue()).flatten();
+    let picked = match turn {
+        Some(turn) => {
+            clock.wait();
+            let limit = cluster.spec.limits.queue_timeout;
+            let patience = clock.left().map_or(limit, |left| left.min(limit));
+            // Boxed, as it is rare: every request under way would hold room for it.
+            Box::pin(wait(cluster, exchange, down, (turn, error, patience))).await
+        }
+        None => Err(error),
     };
     // That the client left is nobody's failure here.
     picked.inspect_err(|error| {

@@ -13,6 +13,7 @@ const ACCEPT: &[u8] = b"Sec-WebSocket-Accept";
 const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Gives a request that came without a key the one that an endpoint of HTTP/1 asks for.
+#[inline(never)]
 pub(super) fn offer(exchange: &mut Exchange, upgrade: &[u8], is_h1: bool, random: impl Fn() -> u64) {
     let request = &mut exchange.request;
     if !is_h1 || !upgrade.eq_ignore_ascii_case(b"websocket") || request.version < Version::Http2 {
@@ -30,6 +31,7 @@ pub(super) fn offer(exchange: &mut Exchange, upgrade: &[u8], is_h1: bool, random
 ///
 /// To an extended CONNECT, any success says that there is a tunnel (RFC 8441 section 5): an endpoint of HTTP/1 that answers
 /// with another one than 101 has not opened any.
+#[inline(never)]
 pub(super) fn accept(exchange: &mut Exchange, upgrade: &[u8]) {
     let is_connect = !upgrade.is_empty() && exchange.request.version >= Version::Http2;
     if is_connect && matches!(exchange.response.status, 200..=299) {

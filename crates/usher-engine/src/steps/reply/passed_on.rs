@@ -1,6 +1,7 @@
 //! Responses of endpoints: the head with its few changes, then the body, or a tunnel.
 
 use std::future::poll_fn;
+use std::hint::cold_path;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -35,12 +36,14 @@ pub(super) async fn send<D: Dialer>(
     let mut framing = if tunnel { Framing::None } else { forwarded.framing };
     let response_change = exchange.response_transform.take().filter(|_| framing != Framing::None);
     if response_change.is_some() {
+        cold_path();
         // How long it will be is not known before its end.
         exchange.response.fields.remove(FieldId::ContentLength);
         framing = Framing::Chunked;
     }
     let persistent = begin(visit, exchange, down, framing, persistent);
     if tunnel {
+        cold_path();
         forwarded.cluster.fared(&forwarded.lease, micros);
         return send_tunnel(visit, exchange, down, &mut forwarded).await;
     }
@@ -63,13 +66,17 @@ pub(super) async fn send<D: Dialer>(
         Ok(()) if persistent && down.is_done() => End::KeepAlive,
         Ok(()) => End::Close,
         Err(error) if error.side == Side::Upstream => {
+            cold_path();
             forwarded.lease.endpoint.metrics.failed();
             forwarded.cluster.broke_off(began, visit.worker.random());
             visit.worker.metrics.upstream.failed(error.kind);
             let until_end = matches!(framing, Framing::Chunked | Framing::Close);
             cut_short(visit, exchange, down, (&error, until_end)).await
         }
-        Err(error) => broken(exchange, &error),
+        Err(error) => {
+            cold_path();
+            broken(exchange, &error)
+        }
     };
     give_back(forwarded, complete, broke);
     end
