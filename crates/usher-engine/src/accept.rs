@@ -108,6 +108,11 @@ pub async fn run<D: Dialer>(
     if let Ok(queued) = listener.drain() {
         for accepted in queued {
             take(&worker, &idle, &door, accepted).await;
+            in_a_row += 1;
+            if in_a_row >= batch.size() {
+                in_a_row = 0;
+                batch.pause(tokio::task::yield_now).await;
+            }
         }
     }
 }

@@ -73,7 +73,10 @@ pub(crate) async fn serve<D: Dialer>(
         }
     };
     exchange.record.route = route;
-    let end = reply::send(visit, exchange, down, answer).await; // 11
+    let end = match answer {
+        Answer::Own(reply) => reply::own::send(visit, exchange, down, reply).await,
+        Answer::Endpoint(forwarded) => reply::passed_on::send(visit, exchange, down, forwarded).await,
+    }; // 11
     record::finish(visit, exchange, down); // 12
     end
 }

@@ -285,11 +285,10 @@ impl<S> Lease<S> {
 impl<S> Lease<S> {
     /// Something was heard of the request: a response began, or it failed.
     pub(crate) fn heard(&self) {
-        let place = self.place.take();
-        if let Some(place) = &place {
+        if let Some(place) = self.place.take() {
             place.heard();
+            self.place.set(Some(place));
         }
-        self.place.set(place);
     }
 
     /// Makes room for others: what it was for has failed, and what follows takes a place of its own.

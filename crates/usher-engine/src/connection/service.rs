@@ -15,7 +15,7 @@ use usher_wire::turns::Filling;
 use usher_wire::{Connection, Sink, Source, WireError};
 
 use super::{Door, Guest, Served};
-use crate::path::{self, Answer, End, Visit};
+use crate::path::{self, End, Visit};
 use crate::steps::{patience, record, reply};
 
 /// How long a connection that has just served a request keeps its memory for the next.
@@ -249,7 +249,7 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
         visit.worker.metrics.requests.started();
         exchange.client.ip = visit.peer.map(|peer| peer.ip());
         exchange.id = visit.worker.request_id();
-        reply::send(&visit, exchange, connection, Answer::Own(Box::new(reply))).await;
+        reply::own::send(&visit, exchange, connection, Box::new(reply)).await;
         record::finish(&visit, exchange, connection);
         Next::Close { politely: true }
     }

@@ -29,7 +29,7 @@ use self::drivers::{Stream, Streams};
 use super::service::scheme;
 use super::{DRAIN_GRACE, Door, Guest};
 use crate::deadline::Deadline;
-use crate::path::{self, Answer, End, Visit};
+use crate::path::{self, End, Visit};
 use crate::snapshot::ListenerSpec;
 use crate::steps::{record, reply};
 use crate::worker::{Permit, Worker};
@@ -322,7 +322,7 @@ async fn refuse<D: Dialer>(
     visit.worker.metrics.requests.started();
     exchange.client.ip = visit.peer.map(|peer| peer.ip());
     exchange.id = visit.worker.request_id();
-    let end = reply::send(visit, exchange, stream, Answer::Own(reply)).await;
+    let end = reply::own::send(visit, exchange, stream, reply).await;
     record::finish(visit, exchange, stream);
     end
 }

@@ -5,7 +5,7 @@
 //! - `passed_on.rs`: responses of endpoints.
 
 pub(crate) mod own;
-mod passed_on;
+pub(crate) mod passed_on;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use usher_http::{FieldId, Framing, Version};
 use usher_net::Dialer;
 use usher_wire::{Downstream, ReplyContext, WireError};
 
-use crate::path::{Answer, End, Visit};
+use crate::path::{End, Visit};
 use crate::snapshot::Route;
 use crate::steps::{patience, relay};
 
@@ -70,19 +70,6 @@ pub(crate) fn not_found() -> Box<Reply> {
 #[cold]
 pub(crate) fn method_not_allowed(allowed: &[&str]) -> Box<Reply> {
     Box::new(Reply::new(405, "method_not_allowed").field("Allow", allowed.join(", ")))
-}
-
-/// Sends the answer and says what becomes of the client's connection.
-pub(crate) async fn send<D: Dialer>(
-    visit: &Visit<'_, D>,
-    exchange: &mut Exchange,
-    down: &mut impl Downstream,
-    answer: Answer<D::Stream>,
-) -> End {
-    match answer {
-        Answer::Own(reply) => own::send(visit, exchange, down, reply).await,
-        Answer::Endpoint(forwarded) => passed_on::send(visit, exchange, down, forwarded).await,
-    }
 }
 
 /// The request's route, or what holds where none was found.

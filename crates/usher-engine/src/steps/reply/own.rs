@@ -18,7 +18,8 @@ use crate::steps::grpc;
 /// Bytes of a file that are read at once: one turn of the thread (bytes).
 const FILE_PIECE: usize = 64 << 10;
 
-pub(super) async fn send<D: Dialer>(
+/// Sends a reply, and says what becomes of the client's connection.
+pub(crate) async fn send<D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &mut Exchange,
     down: &mut impl Downstream,

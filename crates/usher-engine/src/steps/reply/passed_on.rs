@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::hint::cold_path;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use usher_api::{Error, ErrorKind, Exchange, Side};
 use usher_http::{FieldId, Framing, Version};
 use usher_net::Dialer;
@@ -16,7 +15,8 @@ use crate::steps::forward::Forwarded;
 use crate::steps::tunnel::{self, Kind};
 use crate::steps::{choose, grpc, patience, relay};
 
-pub(super) async fn send<D: Dialer>(
+/// Passes a response on, and says what becomes of the client's connection.
+pub(crate) async fn send<D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &mut Exchange,
     down: &mut impl Downstream,
@@ -78,7 +78,7 @@ pub(super) async fn send<D: Dialer>(
             broken(exchange, &error)
         }
     };
-    give_back(forwarded, complete, broke);
+    give_back(visit, forwarded, (complete, broke));
     end
 }
 
@@ -140,7 +140,11 @@ async fn cut_short<D: Dialer>(
 }
 
 /// Puts the connection to the endpoint into its pool, or closes it.
-fn give_back<S: usher_net::Transport>(forwarded: Box<Forwarded<S>>, complete: bool, broke: bool) {
+fn give_back<D: Dialer>(
+    visit: &Visit<'_, D>,
+    forwarded: Box<Forwarded<D::Stream>>,
+    (complete, broke): (bool, bool),
+) {
     let Forwarded { connection, lease, cluster, persistent, first_byte_micros, .. } = *forwarded;
     // That a client hangs up says nothing about the endpoint.
     cluster.release(&lease, (!broke).then_some(first_byte_micros));
@@ -148,7 +152,7 @@ fn give_back<S: usher_net::Transport>(forwarded: Box<Forwarded<S>>, complete: bo
         && persistent
         && let Some(connection) = connection.reusable()
     {
-        lease.endpoint.keep(connection, Instant::now());
+        lease.endpoint.keep(connection, visit.worker.deadlines.coarse_now());
     }
 }
 
