@@ -193,9 +193,6 @@ impl Pump {
         source.consume(sent);
         self.moved += sent as u64;
         self.taken += sent as u64;
-        if source.is_done() {
-            self.state = State::Finishing;
-        }
         Poll::Ready(Ok(()))
     }
 

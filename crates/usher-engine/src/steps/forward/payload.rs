@@ -212,8 +212,7 @@ impl<S: Source> Source for Remembered<'_, S> {
     }
 
     fn is_done(&self) -> bool {
-        // Copies are told of the end where it is read.
-        self.copies.is_empty() && self.memory.left().is_empty() && self.source.is_done()
+        self.memory.left().is_empty() && self.source.is_done()
     }
 
     #[inline]
