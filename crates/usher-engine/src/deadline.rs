@@ -15,9 +15,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
+use usher_net::shortage::{self, Level};
+use usher_wire::turns::is_long;
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
+/// How long others go on undisturbed when the end of one took long: the shortest that the runtime can wait.
+const REST: Duration = Duration::from_millis(1);
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
 const CUT: u64 = 0;
@@ -112,10 +116,16 @@ impl Deadlines {
         };
         let waking = async {
             loop {
-                if self.wake_one() {
-                    tokio::task::yield_now().await;
-                } else {
+                if !self.wake_one() {
                     self.somebody_is_due.notified().await;
+                    continue;
+                }
+                let woken = std::time::Instant::now();
+                tokio::task::yield_now().await;
+                // Where ends take so long, whoever comes meanwhile shall have to wait for one of them, not for each in a
+                // row, unless memory is so short that nobody is served anyway.
+                if is_long(woken.elapsed()) && shortage::memory() < Level::Spent {
+                    tokio::time::sleep(REST).await;
                 }
             }
         };

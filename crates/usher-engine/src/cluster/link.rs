@@ -67,6 +67,7 @@ impl<S: Transport> Source for Link<S> {
         either!(self, up => up.consume(len));
     }
 
+    #[inline]
     fn trailers(&self) -> Option<&Fields> {
         either!(self, up => up.trailers())
     }

@@ -182,9 +182,17 @@ impl<S: Transport> Cluster<S> {
 
     /// Notes how an endpoint did: the time to the first byte of its response (microseconds), none if it failed. Once per
     /// request that was sent to it.
+    #[inline]
     pub fn fared(&self, lease: &Lease<S>, micros: Option<u64>) {
-        let endpoint = &lease.endpoint;
         lease.heard();
+        if self.spec.outliers.is_some() || self.spec.limits.adaptive.on().is_some() {
+            self.note(lease, micros);
+        }
+    }
+
+    #[inline(never)]
+    fn note(&self, lease: &Lease<S>, micros: Option<u64>) {
+        let endpoint = &lease.endpoint;
         if let Some(micros) = micros {
             self.took(micros);
         }

@@ -9,12 +9,25 @@ use crate::shift;
 use crate::snapshot::{Destination, Route, ShiftPlan, Target};
 
 /// The destination of a request; none if the route has no target.
+#[inline]
 pub(crate) fn destination<'r, D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &mut Exchange,
     route: &'r Route,
 ) -> Option<&'r Destination> {
-    let (between, index) = match route.target.as_ref()? {
+    match route.target.as_ref()? {
+        Target::Cluster(destination) => Some(destination),
+        split => one_of(visit, exchange, split),
+    }
+}
+
+#[inline(never)]
+fn one_of<'r, D: Dialer>(
+    visit: &Visit<'_, D>,
+    exchange: &mut Exchange,
+    target: &'r Target,
+) -> Option<&'r Destination> {
+    let (between, index) = match target {
         Target::Cluster(destination) => return Some(destination),
         Target::Split { between, sticky, shift: Some(plan) } => {
             let met = sticky.as_ref().and_then(|(name, _)| numbered(exchange, name));
@@ -65,11 +78,20 @@ fn by_weight(random: u64, weights: impl Iterator<Item = u32> + Clone) -> usize {
 }
 
 /// The Set-Cookie value that makes a visitor stay, if the route wants that and the visitor has none yet.
+#[inline]
 pub(crate) fn sticky_cookie(
     exchange: &Exchange,
     route: &Route,
     random: impl FnOnce() -> u64,
 ) -> Option<Vec<u8>> {
+    match &route.target {
+        Some(Target::Split { sticky: Some(_), .. }) => cookie_of_split(exchange, route, random),
+        _ => None,
+    }
+}
+
+#[inline(never)]
+fn cookie_of_split(exchange: &Exchange, route: &Route, random: impl FnOnce() -> u64) -> Option<Vec<u8>> {
     let Some(Target::Split { between, sticky: Some((name, max_age)), shift }) = &route.target else {
         return None;
     };
@@ -103,7 +125,15 @@ fn number(plan: &ShiftPlan, index: usize, random: u64) -> Option<String> {
 
 /// Counts what became of a request whose route moves visitors from one target to another. One that was served by what
 /// takes the place of its target while the circuit of that is open says nothing about it.
+#[inline]
 pub(crate) fn note_outcome(exchange: &Exchange, route: &Route) {
+    if exchange.record.split.is_some() {
+        note_outcome_of_split(exchange, route);
+    }
+}
+
+#[inline(never)]
+fn note_outcome_of_split(exchange: &Exchange, route: &Route) {
     let record = &exchange.record;
     let (Some(Target::Split { between, shift: Some(plan), .. }), Some(index)) = (&route.target, record.split)
     else {

@@ -21,6 +21,7 @@ const MAX_DIGITS: usize = 8;
 const UNKNOWN: u8 = 2;
 
 /// Whether this is a call of gRPC: not one of gRPC-Web, whose clients read other errors.
+#[inline]
 pub(crate) fn is_call(request: &Request) -> bool {
     request.version >= Version::Http2 && has_type(request)
 }
@@ -40,10 +41,13 @@ fn is_type_of_grpc(request: &Request) -> bool {
 }
 
 /// How long a call may take in all, from its beginning; none if it does not say so.
+#[inline]
 pub(crate) fn deadline(request: &Request) -> Option<Duration> {
-    if !is_call(request) {
-        return None;
-    }
+    if is_call(request) { told_deadline(request) } else { None }
+}
+
+#[inline(never)]
+fn told_deadline(request: &Request) -> Option<Duration> {
     request.fields.get_named(TIMEOUT).and_then(parse_timeout)
 }
 
@@ -103,11 +107,15 @@ pub(crate) fn status(request: &Request, code: u8) -> Option<u16> {
 
 /// What the head of a response says of the request, as a status of HTTP: gRPC has 200 for all calls, and says in a field of
 /// those that failed before they began what became of them. None as in [`status`].
+#[inline]
 pub(crate) fn outcome(exchange: &Exchange) -> Option<u16> {
+    let status = exchange.response.status;
+    if status != 200 || !has_type(&exchange.request) { Some(status) } else { outcome_of_call(exchange) }
+}
+
+#[inline(never)]
+fn outcome_of_call(exchange: &Exchange) -> Option<u16> {
     let response = &exchange.response;
-    if response.status != 200 || !has_type(&exchange.request) {
-        return Some(response.status);
-    }
     code(&response.fields).map_or(Some(200), |code| status(&exchange.request, code))
 }
 

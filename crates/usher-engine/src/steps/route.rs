@@ -44,11 +44,14 @@ pub(crate) fn find<D: Dialer>(visit: &Visit<'_, D>, exchange: &mut Exchange) -> 
 
 /// The answer to a certificate authority that asks whether a host is ours (HTTP-01, RFC 8555 section 8.3). No route can
 /// take it, and no filter: who wants a certificate wants this to work.
+#[inline]
 pub(crate) fn challenge<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange) -> Option<Box<Reply>> {
     // Looked at first, as it is at hand: hardly any request is one.
-    if !exchange.request.path.starts_with(CHALLENGE_PATH) {
-        return None;
-    }
+    if exchange.request.path.starts_with(CHALLENGE_PATH) { answer(visit, exchange) } else { None }
+}
+
+#[inline(never)]
+fn answer<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange) -> Option<Box<Reply>> {
     let answer = visit.local.shared.trust.challenges.answer(&exchange.request.path)?;
     let reply = Reply::new(200, "acme_challenge").field("Content-Type", "application/octet-stream");
     Some(Box::new(reply.piece(Piece::Bytes(answer.as_bytes().to_vec().into()))))
@@ -57,12 +60,18 @@ pub(crate) fn challenge<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange) ->
 /// Sends a client without TLS to HTTPS, where its listener and the route say so.
 ///
 /// 308, as Caddy does: a `POST` stays one.
+#[inline]
 pub(crate) fn to_https<D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &Exchange,
     route: &Route,
 ) -> Option<Box<Reply>> {
-    let port = visit.listener.redirect.filter(|to| route.to_https || to.always)?.port;
+    let redirect = visit.listener.redirect?;
+    if route.to_https || redirect.always { elsewhere(exchange, redirect.port) } else { None }
+}
+
+#[inline(never)]
+fn elsewhere(exchange: &Exchange, port: u16) -> Option<Box<Reply>> {
     // A proxy in front that ended TLS says so, if it is trusted.
     let request = &exchange.request;
     let ended_before = exchange.client.trusted

@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 /// each request.
 pub(super) const AIM: Duration = Duration::from_micros(300);
 
+/// Whether a pass of the loop took longer than it is to take while a crowd goes on.
+pub fn is_long(pass: Duration) -> bool {
+    pass > AIM
+}
+
 /// The size of the batches in which a crowd goes on.
 ///
 /// What one of a crowd costs differs a hundredfold (a connection with megabytes on their way is closed, another only looks
@@ -41,7 +46,7 @@ impl Batch {
 
     pub(super) fn learn(&self, pass: Duration) {
         let size = self.size.get();
-        let next = if pass > AIM { size / 2 } else { size + size.div_ceil(4) };
+        let next = if is_long(pass) { size / 2 } else { size + size.div_ceil(4) };
         self.size.set(next.clamp(self.least, self.most));
     }
 }

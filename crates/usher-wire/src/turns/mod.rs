@@ -12,7 +12,7 @@ mod filling;
 #[cfg(test)]
 mod tests;
 
-pub use batch::Batch;
+pub use batch::{Batch, is_long};
 pub use filling::Filling;
 
 use std::cell::RefCell;

@@ -22,6 +22,9 @@ pub(super) fn enter<D: Dialer>(
     destination: &Destination,
 ) -> Result<Entered<D::Stream>, Error> {
     let cluster = named(visit, exchange, destination.cluster)?;
+    if cluster.spec.circuit.is_none() {
+        return Ok((cluster, None));
+    }
     let refused = match cluster.admit() {
         Ok(permit) => return Ok((cluster, permit)),
         Err(refused) => refused,
@@ -63,15 +66,25 @@ pub(super) fn still_holds<D: Dialer>(visit: &Visit<'_, D>, permit: Option<&Permi
 
 /// Tells the breaker how the request ended. What says nothing about the cluster is not told: the client left, or did not
 /// want to wait for as long as the cluster may take, or nobody was asked.
+#[inline]
 pub(super) fn judge<D: Dialer, S: Transport>(
     visit: &Visit<'_, D>,
     cluster: &Cluster<S>,
     permit: Option<Permit>,
     (sent, exchange, clock): (&Result<Box<Forwarded<S>>, Error>, &Exchange, &Clock<'_>),
 ) {
-    if permit.is_none() {
-        return;
+    if permit.is_some() {
+        tell(visit, cluster, permit, (sent, exchange, clock));
     }
+}
+
+#[inline(never)]
+fn tell<D: Dialer, S: Transport>(
+    visit: &Visit<'_, D>,
+    cluster: &Cluster<S>,
+    permit: Option<Permit>,
+    (sent, exchange, clock): (&Result<Box<Forwarded<S>>, Error>, &Exchange, &Clock<'_>),
+) {
     let fate = match sent {
         Ok(forwarded) => {
             let Some(status) = grpc::outcome(exchange) else { return };

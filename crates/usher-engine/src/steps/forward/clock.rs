@@ -113,7 +113,15 @@ impl<'a> Clock<'a> {
     }
 
     /// Tells the endpoint how long it is waited for.
+    #[inline]
     pub(super) fn tell(&self, exchange: &mut Exchange) {
+        if self.call.is_some() || self.policy.deadline_header.is_some() {
+            self.write(exchange);
+        }
+    }
+
+    #[inline(never)]
+    fn write(&self, exchange: &mut Exchange) {
         let fields = &mut exchange.request.fields;
         if let Some((began, told)) = self.call {
             let end = self.end.get().map_or(told, |end| end.saturating_duration_since(began));

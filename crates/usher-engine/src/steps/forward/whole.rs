@@ -92,13 +92,23 @@ impl<S: Source> Source for Behind<'_, S> {
 }
 
 /// Whether a response is taken in before it is passed on: it fits, its end can be told, and the request may be sent again.
+#[inline]
 pub(super) fn is_for<D: Dialer>(
     attempt: &Attempt<'_, D>,
     (exchange, payload): (&Exchange, &Payload),
     headed: &Headed<D::Stream>,
 ) -> bool {
+    attempt.route.retry.whole > 0 && is_fit(attempt, (exchange, payload), headed)
+}
+
+#[inline(never)]
+fn is_fit<D: Dialer>(
+    attempt: &Attempt<'_, D>,
+    (exchange, payload): (&Exchange, &Payload),
+    headed: &Headed<D::Stream>,
+) -> bool {
     let policy = &attempt.route.retry;
-    if policy.whole == 0 || policy.covers_status(headed.status) || shortage::memory() >= Level::Tight {
+    if policy.covers_status(headed.status) || shortage::memory() >= Level::Tight {
         return false;
     }
     let harmless = policy.non_idempotent || exchange.request.method.is_idempotent();

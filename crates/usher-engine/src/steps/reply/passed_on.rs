@@ -60,7 +60,8 @@ pub(crate) async fn send<D: Dialer>(
     let complete = outcome.is_ok();
     let broke = outcome.as_ref().is_err_and(|error| error.side == Side::Upstream);
     let began = Duration::from_millis(visit.worker.deadlines.coarse_millis().saturating_sub(begun));
-    let call_failed = complete && !failed && note_call(visit, exchange, (&forwarded, began));
+    let has_trailers = complete && !failed && forwarded.connection.trailers().is_some();
+    let call_failed = has_trailers && note_call(visit, exchange, (&forwarded, began));
     forwarded.cluster.fared(&forwarded.lease, micros.filter(|_| !broke && !call_failed));
     let end = match outcome {
         Ok(()) if persistent && down.is_done() => End::KeepAlive,
@@ -89,6 +90,7 @@ fn is_failure(status: u16) -> bool {
 
 /// Notes what the trailers of a whole response say of a call of gRPC; whether the endpoint could not do its work. That
 /// is known only here: what was told of the response's head is that it had begun well.
+#[inline(never)]
 fn note_call<D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &mut Exchange,
