@@ -95,7 +95,7 @@ pub async fn run<D: Dialer>(
         }
     }
     // Whoever began a handshake is still let in; see `Listener::refuse_new` for what the kernel allows.
-    let _ = listener.refuse_new();
+    let is_closed = listener.refuse_new().is_ok();
     let late = async {
         loop {
             let accepted = listener.accept().await;
@@ -109,7 +109,8 @@ pub async fn run<D: Dialer>(
         for accepted in queued {
             take(&worker, &idle, &door, accepted).await;
             in_a_row += 1;
-            if in_a_row >= batch.size() {
+            // Where newcomers still slip in, the queue is to be emptied faster than they fill it.
+            if is_closed && in_a_row >= batch.size() {
                 in_a_row = 0;
                 batch.pause(tokio::task::yield_now).await;
             }

@@ -60,5 +60,6 @@ impl<D: Dialer> Worker<D> {
         usher_wire::buffer::free_spare_buffers();
         let kept = std::mem::take(&mut *self.exchanges.borrow_mut());
         drop(kept);
+        usher_net::collect_heap();
     }
 }

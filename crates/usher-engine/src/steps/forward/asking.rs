@@ -169,8 +169,8 @@ impl<D: Dialer> Asking<'_, D> {
         if !matches!(sent, Poll::Ready(Ok(()))) {
             cold_path();
             let now = (0, self.connection.queued(), false);
-            // An endpoint that takes no more may have answered already.
-            if sent.is_ready() || now == self.progress {
+            // An endpoint that takes no more may have answered already, or does not: then it is waited for as long.
+            if sent.is_pending() && now == self.progress {
                 return;
             }
             self.progress = now;
