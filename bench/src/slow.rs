@@ -69,6 +69,9 @@ struct Outcome {
     stage: &'static str,
     p50: Duration,
     p99: Duration,
+    /// The same of requests that go to the endpoint itself, beside the same crowd: what the machine adds, where the crowd
+    /// shares a core with whoever measures.
+    past: Duration,
     done: u64,
     errors: u64,
     /// MiB: the highest sample, and what the kernel says was the highest.
@@ -130,6 +133,7 @@ fn stage(
     let sampler = Sampler::start(proxy.process.id());
     let taken = load.at_rate(&job, RATE, setting.length)?;
     let sampled = sampler.stop() as f64 / 1024.0;
+    let past = Load::open(endpoints.0, CONNECTIONS)?.at_rate(&job, RATE, setting.length / 2)?;
     come_first(false);
     let (standing, ended) = crowd.map_or((0, 0), Gathered::stop);
     if let Some(error) = &taken.batch.first_error {
@@ -139,6 +143,7 @@ fn stage(
         stage: name,
         p50: taken.quantile(0.5),
         p99: taken.quantile(0.99),
+        past: past.quantile(0.99),
         done: taken.batch.done,
         errors: taken.batch.errors,
         sampled,
@@ -303,8 +308,8 @@ fn table(setting: &Setting, outcomes: &[Outcome]) -> String {
          {} slow clients (a third of them readers of 10 MiB, the others heads, uploads, HTTP/2 without windows, readers over\n\
          TLS and handshakes that stop), each coming again when it is ended, against `memory = \"{}\"` and one worker. Beside\n\
          them a client that behaves: {RATE} requests of 1 KiB per second over {CONNECTIONS} connections, for {} s.\n\n\
-         | | p50 | p99 | answers | errors | resident, highest sample | highest (VmHWM) | crowd at the end | ended |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
+         | | p50 | p99 | p99 past the proxy | answers | errors | resident, highest sample | highest (VmHWM) | crowd at the end | ended |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
         setting.clients,
         setting.memory,
         setting.length.as_secs()
@@ -312,10 +317,11 @@ fn table(setting: &Setting, outcomes: &[Outcome]) -> String {
     for one in outcomes {
         let _ = writeln!(
             text,
-            "| {} | {:.2} ms | {:.2} ms | {} | {} | {:.1} MiB | {:.1} MiB | {} | {} |",
+            "| {} | {:.2} ms | {:.2} ms | {:.2} ms | {} | {} | {:.1} MiB | {:.1} MiB | {} | {} |",
             one.stage,
             one.p50.as_secs_f64() * 1e3,
             one.p99.as_secs_f64() * 1e3,
+            one.past.as_secs_f64() * 1e3,
             one.done,
             one.errors,
             one.sampled,

@@ -142,6 +142,7 @@ async fn cut_short<D: Dialer>(
 }
 
 /// Puts the connection to the endpoint into its pool, or closes it.
+#[expect(clippy::boxed_local, reason = "it is taken apart here, and would be copied to be handed over")]
 fn give_back<D: Dialer>(
     visit: &Visit<'_, D>,
     forwarded: Box<Forwarded<D::Stream>>,
