@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Wake;
 
+use tokio::task::{LocalSet, spawn_local};
+
 use super::*;
 
 /// Counts how often it is woken.
@@ -91,4 +93,36 @@ fn those_whose_time_is_up_are_woken_one_after_the_other() {
     table.tick();
     let steps: Vec<(bool, usize)> = (0..4).map(|_| (table.wake_one(), woken())).collect();
     assert_eq!(steps, [(true, 1), (true, 2), (true, 3), (false, 3)]);
+}
+
+/// Somebody who takes longer to end than a pass of the loop is to take; gives when that began.
+async fn ends_slowly(deadline: Deadline) -> Instant {
+    deadline.set(Duration::from_secs(60));
+    poll_fn(|cx| deadline.poll(cx)).await;
+    let (began, ends) = (Instant::now(), std::time::Instant::now());
+    while !is_long(ends.elapsed() / 2) {
+        std::hint::spin_loop();
+    }
+    began
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_ends_that_take_long_others_go_on() {
+    let scene = LocalSet::new();
+    let began = scene.run_until(async {
+        let table = Deadlines::new();
+        spawn_local(table.clone().run());
+        let ends: Vec<_> = (0..3).map(|_| spawn_local(ends_slowly(table.register()))).collect();
+        tokio::task::yield_now().await;
+        table.slots.borrow_mut().iter_mut().for_each(|slot| slot.at = CUT);
+        table.tick();
+        let mut began = Vec::new();
+        for end in ends {
+            began.push(end.await.unwrap());
+        }
+        began
+    });
+    let mut began = began.await;
+    began.sort_unstable();
+    assert!(began.windows(2).all(|two| two[1] - two[0] >= REST), "{began:?}");
 }

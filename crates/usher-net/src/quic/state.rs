@@ -178,14 +178,12 @@ impl State {
     /// together it never is more than usual. What endpoints send is left alone, as one
     /// reader that is slow would hold up all others.
     fn tune_ahead(&self, proto: &mut quinn_proto::Connection) {
-        let (now, owed) = self.ahead.get();
-        let usual = self.hub.gate.receive_window;
+        let before = self.ahead.get();
         let is_tight = shortage::is_tight() && proto.side() == Side::Server;
-        let made_up = usual.saturating_sub(owed.try_into().unwrap_or(usual));
-        let wanted = if is_tight { usual.min(TIGHT_WINDOWS.1) } else { made_up.max(now) };
-        if wanted != now {
-            proto.set_receive_window(wanted.into());
-            self.ahead.set((wanted, owed + u64::from(now.saturating_sub(wanted))));
+        let after = ahead(before, self.hub.gate.receive_window, is_tight);
+        if after != before {
+            proto.set_receive_window(after.0.into());
+            self.ahead.set(after);
         }
     }
 
@@ -279,4 +277,12 @@ fn keep_of(wakers: &mut ByStream, id: StreamId, cx: &Context<'_>) -> Option<Wake
         Some(waker) if waker.will_wake(cx.waker()) => None,
         _ => wakers.insert(id, cx.waker().clone()),
     }
+}
+
+/// What a peer may send ahead of what is read from now on, and what it may send beyond that as it was allowed before; from
+/// both of before, and from what is usual (bytes).
+pub(super) fn ahead((now, owed): (u32, u64), usual: u32, is_tight: bool) -> (u32, u64) {
+    let made_up = usual.saturating_sub(owed.try_into().unwrap_or(usual));
+    let wanted = if is_tight { usual.min(TIGHT_WINDOWS.1) } else { made_up.max(now) };
+    (wanted, owed + u64::from(now.saturating_sub(wanted)))
 }

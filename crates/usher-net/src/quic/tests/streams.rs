@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::options::TIGHT_WINDOWS;
+use super::super::state::ahead;
 use super::{
     Pair, QuicOptions, RecvStream, SendStream, StreamError, Tls, accept, ask, closed, echo, once, open,
     options, pattern, read, run, send, settle, write,
@@ -247,6 +248,25 @@ async fn a_client_sends_less_ahead_while_memory_is_short() {
 fn windows_of_clients_are_small_while_memory_is_short() {
     let test = (module_path!(), "windows_of_clients_are_small_while_memory_is_short");
     alone(test, || run(a_client_sends_less_ahead_while_memory_is_short()));
+}
+
+#[test]
+fn what_may_be_sent_ahead_grows_back_as_it_is_made_up_for() {
+    const USUAL: u32 = 1 << 20;
+    let tight = TIGHT_WINDOWS.1;
+    let mut at = ahead((USUAL, 0), USUAL, true);
+    assert_eq!(at, (tight, u64::from(USUAL - tight)));
+    assert_eq!(ahead(at, USUAL, true), at, "the same shortage asks once");
+    let mut sizes = Vec::new();
+    while at != (USUAL, 0) {
+        let read = u64::from(USUAL / 10);
+        at = ahead((at.0, at.1.saturating_sub(read)), USUAL, false);
+        assert!(u64::from(at.0) + at.1 <= u64::from(USUAL), "{at:?}: together never more than usual");
+        sizes.push(at.0);
+    }
+    assert!(sizes.is_sorted() && sizes.len() > 5, "by parts: {sizes:?}");
+    let again = ahead((USUAL / 2, u64::from(USUAL / 2)), USUAL, true);
+    assert_eq!(again, (tight, u64::from(USUAL - tight)), "a shortage before all was made up for");
 }
 
 #[test]

@@ -25,6 +25,27 @@ fn noise(len: usize) -> Vec<u8> {
         .collect()
 }
 
+#[test]
+fn one_record_at_once_is_written_while_memory_is_short() {
+    use super::buffers::{BUFFER, give, take_for_output};
+    let test = (module_path!(), "one_record_at_once_is_written_while_memory_is_short");
+    crate::testing::alone(test, || {
+        assert_eq!(take_for_output().len(), BUFFER);
+        let have = crate::shortage::look().used;
+        crate::shortage::set_ceiling(Some(have * 1000 / 750));
+        let small = take_for_output();
+        assert_eq!(
+            small.len() - output::RESERVED - keys::MAX_OVERHEAD,
+            4 << 10,
+            "as much as is read at once then"
+        );
+        give(small);
+        give(vec![1; BUFFER].into_boxed_slice());
+        crate::shortage::set_ceiling(None);
+        assert!(take_for_output().iter().all(|byte| *byte == 0), "nothing was kept meanwhile");
+    });
+}
+
 /// Polls once.
 async fn once<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
     poll_fn(|cx| Poll::Ready(poll(cx))).await
