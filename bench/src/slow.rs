@@ -307,7 +307,8 @@ fn table(setting: &Setting, outcomes: &[Outcome]) -> String {
         "# Slow clients against a ceiling\n\n\
          {} slow clients (a third of them readers of 10 MiB, the others heads, uploads, HTTP/2 without windows, readers over\n\
          TLS and handshakes that stop), each coming again when it is ended, against `memory = \"{}\"` and one worker. Beside\n\
-         them a client that behaves: {RATE} requests of 1 KiB per second over {CONNECTIONS} connections, for {} s.\n\n\
+         them a client that behaves: {RATE} requests of 1 KiB per second over {CONNECTIONS} connections, for {} s.\n\
+         Past the proxy: the same client asks the endpoint itself, beside the same crowd, which shares a core with it here.\n\n\
          | | p50 | p99 | p99 past the proxy | answers | errors | resident, highest sample | highest (VmHWM) | crowd at the end | ended |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
         setting.clients,
