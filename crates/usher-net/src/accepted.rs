@@ -1,5 +1,8 @@
 //! A connection that was just accepted, not yet known to the runtime.
 
+mod ahead;
+
+use std::hint::cold_path;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -8,6 +11,8 @@ use std::task::{Context, Poll, ready};
 use socket2::Socket;
 use tokio::net::{TcpStream, UnixStream};
 
+use self::ahead::Ahead;
+pub(crate) use self::ahead::begin_with_little;
 use crate::address::{Address, canonical};
 use crate::pipe::Pipe;
 use crate::stream::Stream;
@@ -23,6 +28,7 @@ pub struct Accepted {
     state: State,
     /// Something was read: from now on, to be readable is to be asked of the runtime.
     used: bool,
+    ahead: Ahead,
 }
 
 #[derive(Debug)]
@@ -37,10 +43,33 @@ enum State {
     Lost,
 }
 
+impl State {
+    /// The stream, known to the runtime from now on.
+    fn registered(&mut self) -> io::Result<&mut Stream> {
+        if let Self::Fresh { .. } = self
+            && let Self::Fresh { socket, is_unix } = std::mem::replace(self, Self::Lost)
+        {
+            *self = Self::Registered(if is_unix {
+                Stream::Unix(UnixStream::from_std(socket.into())?)
+            } else {
+                Stream::Tcp(TcpStream::from_std(socket.into())?)
+            });
+        }
+        match self {
+            Self::Registered(stream) => Ok(stream),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
 impl Accepted {
     /// A fresh, non-blocking TCP connection.
     pub(crate) fn fresh(socket: std::net::TcpStream) -> Self {
-        Self { state: State::Fresh { socket: socket.into(), is_unix: false }, used: false }
+        Self {
+            state: State::Fresh { socket: socket.into(), is_unix: false },
+            used: false,
+            ahead: Ahead::Little,
+        }
     }
 
     /// The stream, known to the runtime from now on.
@@ -48,7 +77,7 @@ impl Accepted {
     /// # Errors
     /// What registering with epoll says.
     pub fn into_stream(mut self) -> io::Result<Stream> {
-        self.registered()?;
+        self.state.registered()?;
         match self.state {
             State::Registered(stream) => Ok(stream),
             _ => Err(io::ErrorKind::NotConnected.into()),
@@ -77,20 +106,25 @@ impl Accepted {
         }
     }
 
-    fn registered(&mut self) -> io::Result<&mut Stream> {
-        if let State::Fresh { .. } = self.state
-            && let State::Fresh { socket, is_unix } = std::mem::replace(&mut self.state, State::Lost)
+    /// Writes through the runtime, with an eye on how much the system holds.
+    #[inline]
+    fn write_through(
+        &mut self,
+        write: impl FnOnce(&mut Stream) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let Self { state, ahead, .. } = self;
+        let stream = state.registered()?;
+        if let Stream::Tcp(socket) = stream {
+            ahead.look(&*socket);
+        }
+        let wrote = write(stream);
+        if let Stream::Tcp(socket) = stream
+            && wrote.is_pending()
         {
-            self.state = State::Registered(if is_unix {
-                Stream::Unix(UnixStream::from_std(socket.into())?)
-            } else {
-                Stream::Tcp(TcpStream::from_std(socket.into())?)
-            });
+            cold_path();
+            ahead.waits(&*socket);
         }
-        match &mut self.state {
-            State::Registered(stream) => Ok(stream),
-            _ => Err(io::ErrorKind::NotConnected.into()),
-        }
+        wrote
     }
 
     /// Tries without the runtime; none if the call must wait.
@@ -108,7 +142,7 @@ impl Accepted {
 
 impl From<Stream> for Accepted {
     fn from(stream: Stream) -> Self {
-        Self { state: State::Registered(stream), used: false }
+        Self { state: State::Registered(stream), used: false, ahead: Ahead::Little }
     }
 }
 
@@ -117,7 +151,7 @@ impl Transport for Accepted {
         if !self.used && matches!(self.state, State::Fresh { .. }) {
             return Poll::Ready(Ok(()));
         }
-        self.registered()?.poll_read_ready(cx)
+        self.state.registered()?.poll_read_ready(cx)
     }
 
     fn is_readable(&mut self) -> bool {
@@ -131,28 +165,28 @@ impl Transport for Accepted {
         self.used = true;
         match self.attempt(|socket| socket.read(buf)) {
             Some(done) => Poll::Ready(done),
-            None => self.registered()?.poll_read(cx, buf),
+            None => self.state.registered()?.poll_read(cx, buf),
         }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.attempt(|socket| socket.write(buf)) {
             Some(done) => Poll::Ready(done),
-            None => self.registered()?.poll_write(cx, buf),
+            None => self.write_through(|stream| stream.poll_write(cx, buf)),
         }
     }
 
     fn poll_write_vectored(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self.attempt(|socket| socket.write_vectored(bufs)) {
             Some(done) => Poll::Ready(done),
-            None => self.registered()?.poll_write_vectored(cx, bufs),
+            None => self.write_through(|stream| stream.poll_write_vectored(cx, bufs)),
         }
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.attempt(|socket| socket.shutdown(Shutdown::Write)) {
             Some(done) => Poll::Ready(done),
-            None => self.registered()?.poll_shutdown(cx),
+            None => self.state.registered()?.poll_shutdown(cx),
         }
     }
 
@@ -167,7 +201,7 @@ impl Transport for Accepted {
         max: usize,
     ) -> Poll<io::Result<usize>> {
         self.used = true;
-        let moved = ready!(self.registered()?.poll_splice_in(cx, pipe, max));
+        let moved = ready!(self.state.registered()?.poll_splice_in(cx, pipe, max));
         Poll::Ready(moved)
     }
 
@@ -178,7 +212,7 @@ impl Transport for Accepted {
         max: usize,
         more: bool,
     ) -> Poll<io::Result<usize>> {
-        self.registered()?.poll_splice_out(cx, pipe, max, more)
+        self.write_through(|stream| stream.poll_splice_out(cx, pipe, max, more))
     }
 
     fn is_watched(&self) -> bool {
@@ -210,8 +244,11 @@ impl Transport for Accepted {
     fn abort(&mut self) {
         if let State::Fresh { socket, is_unix: false } = &self.state {
             let _ = socket.set_linger(Some(std::time::Duration::ZERO));
-        } else if let Ok(stream) = self.registered() {
+        } else if let Ok(stream) = self.state.registered() {
             stream.abort();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

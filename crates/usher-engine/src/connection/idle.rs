@@ -34,9 +34,10 @@ const MOST_AT_ONCE: usize = 16;
 const PART: usize = 10;
 const RESTED: Duration = Duration::from_secs(1);
 
-/// While there is no memory, so many strangers are woken at a time, and how long the next wait.
-const WOKEN: usize = 32;
-const PAUSE: Duration = Duration::from_millis(20);
+/// While there is no memory, so many strangers are woken at a time, and how long the next wait. Few at a time: each has
+/// something to say, and asks an endpoint.
+const WOKEN: usize = 4;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A connection that cannot rest, given back.
 type Back<D, T> = Box<(Guest<D>, Secured<T>)>;

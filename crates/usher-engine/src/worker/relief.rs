@@ -13,6 +13,10 @@ use super::Worker;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(100);
+/// Of those who wait for room, so many are woken at a time, at least and at most: while there is none they only look, and as
+/// soon as there is some, each has work to do.
+const WOKEN: usize = 8;
+const MOST_WOKEN: usize = 32;
 /// Of connections at rest, so many are closed at each look while there is little room (thousandths).
 const IDLE_AT_ONCE: u32 = 100;
 /// Whoever has been waited for less than so long is not slow; and while nothing is left.
@@ -25,7 +29,7 @@ impl<D: Dialer> Worker<D> {
     /// Does so for as long as it is polled.
     pub(super) async fn relieve(&self) {
         let waking = async {
-            let batch = Batch::new(8, 128);
+            let batch = Batch::new(WOKEN, MOST_WOKEN);
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {

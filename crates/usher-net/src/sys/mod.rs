@@ -33,6 +33,21 @@ pub(crate) fn set_tcp_option(socket: impl AsFd, option: libc::c_int, value: libc
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// What was written to a TCP socket and has not been sent (bytes).
+///
+/// # Errors
+/// What the system call says: EINVAL for a socket that listens.
+pub(crate) fn unsent(socket: impl AsFd) -> io::Result<libc::c_int> {
+    /// `linux/sockios.h`; what is sent and not acknowledged is not of it, as it is of `SIOCOUTQ`.
+    const SIOCOUTQNSD: libc::Ioctl = 0x894B;
+    let mut unsent: libc::c_int = 0;
+    // SAFETY: the descriptor is open for the whole call, as `socket` is borrowed. This request writes one integer, to
+    // `unsent`, which lives on this frame, and the kernel keeps no reference.
+    let answer =
+        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCOUTQNSD, std::ptr::from_mut(&mut unsent)) };
+    if answer == 0 { Ok(unsent) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The largest packet that the kernel would send to where a socket is connected to, in one piece (bytes): what the
 /// interface carries, or less where a router on the way said so.
 ///
