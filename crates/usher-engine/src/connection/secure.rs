@@ -8,13 +8,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use usher_api::metrics::Refusal;
 use usher_net::tls::{self, Peek, Secured, TlsStream};
 use usher_net::{Dialer, Transport};
+use usher_wire::turns::{Turn, spend};
 
 use super::{Begun, Guest, service};
+use crate::deadline::Deadline;
 use crate::snapshot::{ListenerSpec, Snapshot, TlsSpec, Trust};
 use crate::steps::record;
 
 /// Bytes that are read at once while a client says hello: most say it in less.
 const HELLO: usize = 2048;
+
+/// What a handshake is among the turns of large bodies (bytes): half of what is moved in one while nobody waits. With
+/// hundreds of clients who say hello at once, whoever asks for a small thing does not stand behind all of them.
+const WEIGHT: u64 = 256 << 10;
 
 /// A handshake under way; it makes room when dropped.
 struct Place(Arc<Trust>);
@@ -62,7 +68,7 @@ pub(super) async fn run<D: Dialer, T: Transport>(
         return None;
     };
     let local = guest.door.local.map(|local| local.ip());
-    let beginning = begin(&snapshot, &listener, (stream, ahead), local);
+    let beginning = begin(&snapshot, (&listener, &guest.deadline), (stream, ahead), local);
     let first =
         guest.deadline.limit_client(listener.timeouts.handshake, guest.deadline.pace(), beginning).await;
     drop(place);
@@ -110,7 +116,7 @@ fn failed<D: Dialer, T>(guest: &Guest<D>, reason: &'static str, text: &str) -> O
 /// Reads what the client says first, and answers it.
 async fn begin<T: Transport>(
     snapshot: &Snapshot,
-    listener: &ListenerSpec,
+    (listener, deadline): (&ListenerSpec, &Deadline),
     (mut stream, mut ahead): (T, Vec<u8>),
     local: Option<IpAddr>,
 ) -> First<T> {
@@ -138,19 +144,40 @@ async fn begin<T: Transport>(
             Err(error) => return First::Failed("io", error.to_string()),
         }
     }
-    shake_hands(spec, stream, ahead, local).await
+    shake_hands((spec, listener, deadline), stream, ahead, local).await
 }
 
 async fn shake_hands<T: Transport>(
-    spec: &TlsSpec,
+    (spec, listener, deadline): (&TlsSpec, &ListenerSpec, &Deadline),
     stream: T,
     ahead: Vec<u8>,
     local: Option<IpAddr>,
 ) -> First<T> {
+    wait_for_turn(deadline, listener).await;
     match tls::accept_at(stream, ahead, &spec.acceptor, local).await {
         Ok(stream) => First::Ours(Box::new(stream)),
         Err(error) => First::Failed(error.kind().as_str(), error.text().to_owned()),
     }
+}
+
+/// Waits until others have had their turn, which is not the client's time.
+async fn wait_for_turn(deadline: &Deadline, listener: &ListenerSpec) {
+    let mut turn = Turn::of_handshake();
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        let polled = turn.poll(cx);
+        if polled.is_pending() {
+            has_waited = true;
+            deadline.set(listener.timeouts.handshake);
+        }
+        polled
+    })
+    .await;
+    if has_waited {
+        deadline.set(listener.timeouts.handshake);
+        deadline.waits(deadline.pace().wait());
+    }
+    spend(WEIGHT);
 }
 
 /// Lets whoever obtains certificates get one for a name that has none.

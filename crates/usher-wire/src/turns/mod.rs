@@ -3,7 +3,8 @@
 //! The runtime runs what is ready in order of coming. With thousands of downloads ready at once, a small request would
 //! stand behind all of them at each of its steps. So a body that is not small takes part in turns: in each, a few flows
 //! move a share each, and between two turns the runtime sees what else has come (deficit round robin, Shreedhar and
-//! Varghese 1995, with the event loop itself as one of the flows).
+//! Varghese 1995, with the event loop itself as one of the flows). TLS handshakes are flows too: each is as much work as a
+//! large body's turn.
 //!
 //! Where nobody tends the turns of a thread ([`tend`]), nobody waits.
 
@@ -40,16 +41,23 @@ struct Turns {
     is_tended: bool,
     /// Bytes that were moved in this turn.
     moved: u64,
-    /// Flows that wait, by number from `first` on; those that have gone are empty.
-    waiting: VecDeque<Option<Waker>>,
-    first: u64,
+    /// Who waits: bodies, and handshakes.
+    bodies: Queue,
+    handshakes: Queue,
     /// What each of the flows of this turn may move (bytes).
     share: u64,
     /// Who begins the next turn, while nobody needs one.
     tender: Option<Waker>,
 }
 
-impl Turns {
+/// Flows that wait, by number from `first` on; those that have gone are empty.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Option<Waker>>,
+    first: u64,
+}
+
+impl Queue {
     /// Waits for another turn, by the number that was given before.
     fn wait(&mut self, number: Option<u64>, waker: &Waker) -> u64 {
         let known = number.and_then(|number| self.waiting.get_mut((number - self.first) as usize));
@@ -67,16 +75,47 @@ impl Turns {
         }
     }
 
-    /// Begins a turn of so many: who has it.
+    /// The next one that waits.
+    fn next(&mut self) -> Option<Waker> {
+        while let Some(flow) = self.waiting.pop_front() {
+            self.first += 1;
+            if flow.is_some() {
+                return flow;
+            }
+        }
+        None
+    }
+
+    /// Nobody waits any more.
+    fn end(&mut self) -> VecDeque<Option<Waker>> {
+        self.first += self.waiting.len() as u64;
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+impl Turns {
+    fn queue(&mut self, kind: Kind) -> &mut Queue {
+        match kind {
+            Kind::Body => &mut self.bodies,
+            Kind::Handshake => &mut self.handshakes,
+        }
+    }
+
+    fn somebody_waits(&self) -> bool {
+        !self.bodies.waiting.is_empty() || !self.handshakes.waiting.is_empty()
+    }
+
+    /// Begins a turn of so many: who has it. Bodies and handshakes by turns: neither stands behind the others' queue.
     fn next(&mut self, most: usize) -> [Option<Waker>; MOST_FLOWS] {
         let mut flows = [const { None }; MOST_FLOWS];
         let mut count = 0;
-        while count < most
-            && let Some(flow) = self.waiting.pop_front()
-        {
-            self.first += 1;
-            if flow.is_some() {
-                flows[count] = flow;
+        while count < most {
+            let (handshake, body) = (self.handshakes.next(), self.bodies.next());
+            if handshake.is_none() && body.is_none() {
+                break;
+            }
+            for flow in [handshake, body].into_iter().flatten() {
+                flows[count] = Some(flow);
                 count += 1;
             }
         }
@@ -86,13 +125,27 @@ impl Turns {
     }
 }
 
+/// What takes turns.
+#[derive(Clone, Copy, Debug, Default)]
+enum Kind {
+    #[default]
+    Body,
+    Handshake,
+}
+
 /// A flow's place among those that wait.
 #[derive(Debug, Default)]
 pub struct Turn {
+    kind: Kind,
     number: Option<u64>,
 }
 
 impl Turn {
+    /// That of a TLS handshake, which waits for other handshakes rather than for all bodies.
+    pub fn of_handshake() -> Self {
+        Self { kind: Kind::Handshake, number: None }
+    }
+
     /// Ready when the flow may move something: at most how much (bytes). Says [`spend`] then.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<u64> {
         TURNS.with(|turns| {
@@ -101,13 +154,15 @@ impl Turn {
                 self.number = None;
                 return Poll::Ready(ALONE);
             }
-            if self.number.take_if(|number| *number < turns.first).is_some() {
-                return Poll::Ready(turns.share);
+            let (moved, share) = (turns.moved, turns.share);
+            let queue = turns.queue(self.kind);
+            if self.number.take_if(|number| *number < queue.first).is_some() {
+                return Poll::Ready(share);
             }
-            if self.number.is_none() && turns.waiting.is_empty() && turns.moved < ALONE {
-                return Poll::Ready(ALONE - turns.moved);
+            if self.number.is_none() && queue.waiting.is_empty() && moved < ALONE {
+                return Poll::Ready(ALONE - moved);
             }
-            self.number = Some(turns.wait(self.number, cx.waker()));
+            self.number = Some(queue.wait(self.number, cx.waker()));
             if let Some(tender) = turns.tender.take() {
                 tender.wake();
             }
@@ -119,7 +174,8 @@ impl Turn {
 impl Turn {
     /// Whether it is somebody else's turn: what does not move is not to blame for that.
     pub fn is_waiting(&self) -> bool {
-        self.number.is_some_and(|number| TURNS.with(|turns| number >= turns.borrow().first))
+        self.number
+            .is_some_and(|number| TURNS.with(|turns| number >= turns.borrow_mut().queue(self.kind).first))
     }
 }
 
@@ -129,8 +185,9 @@ impl Drop for Turn {
         // As the thread ends, its turns may have ended before.
         let gone = TURNS.try_with(|turns| {
             let mut turns = turns.try_borrow_mut().ok()?;
-            let at = usize::try_from(number.checked_sub(turns.first)?).ok()?;
-            turns.waiting.get_mut(at)?.take()
+            let queue = turns.queue(self.kind);
+            let at = usize::try_from(number.checked_sub(queue.first)?).ok()?;
+            queue.waiting.get_mut(at)?.take()
         });
         drop(gone);
     }
@@ -150,7 +207,7 @@ pub async fn tend(pause: impl AsyncFn()) {
         poll_fn(|cx| {
             TURNS.with(|turns| {
                 let turns = &mut *turns.borrow_mut();
-                if !turns.waiting.is_empty() {
+                if turns.somebody_waits() {
                     return Poll::Ready(());
                 }
                 turns.tender = Some(cx.waker().clone());
@@ -170,7 +227,10 @@ struct Tended;
 
 impl Tended {
     fn begin() -> Self {
-        TURNS.with(|turns| turns.borrow_mut().is_tended = true);
+        TURNS.with(|turns| {
+            let turns = &mut *turns.borrow_mut();
+            (turns.is_tended, turns.moved) = (true, 0);
+        });
         Self
     }
 }
@@ -182,9 +242,8 @@ impl Drop for Tended {
             let mut turns = turns.borrow_mut();
             turns.is_tended = false;
             turns.tender = None;
-            turns.first += turns.waiting.len() as u64;
-            std::mem::take(&mut turns.waiting)
+            [turns.bodies.end(), turns.handshakes.end()]
         });
-        waiting.into_iter().flatten().flatten().for_each(Waker::wake);
+        waiting.into_iter().flatten().flatten().flatten().for_each(Waker::wake);
     }
 }

@@ -80,6 +80,34 @@ fn many_flows_leave_room_for_others() {
 }
 
 #[test]
+fn a_handshake_does_not_stand_behind_all_bodies() {
+    tended(async {
+        let flows: Vec<_> = (0..1000).map(|_| spawn_local(flow(u64::MAX, Rc::default()))).collect();
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        let passes = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&passes);
+        let counter = spawn_local(async move {
+            loop {
+                counted.set(counted.get() + 1);
+                yield_now().await;
+            }
+        });
+        for _ in 0..3 {
+            let mut turn = Turn::of_handshake();
+            poll_fn(|cx| turn.poll(cx)).await;
+            spend(ALONE);
+        }
+        counter.abort();
+        let passes = passes.get();
+        // All bodies have had a turn after 62 and more.
+        assert!(passes < 20, "{passes}");
+        flows.iter().for_each(|flow| flow.abort());
+    });
+}
+
+#[test]
 fn turns_are_fair() {
     const MANY: usize = 50;
     tended(async {
@@ -108,7 +136,7 @@ fn who_has_gone_holds_nobody_up() {
         gone.iter().for_each(|flow| flow.abort());
         stays.await.unwrap();
         assert_eq!(moved.get(), 10 * ALONE);
-        TURNS.with(|turns| assert!(turns.borrow().waiting.iter().flatten().next().is_none()));
+        TURNS.with(|turns| assert!(turns.borrow().bodies.waiting.iter().flatten().next().is_none()));
     });
 }
 

@@ -2,9 +2,11 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
+use tokio::time::sleep;
 use usher_api::metrics::Registry;
 use usher_config::{Input, LoadOptions};
 use usher_extensions::balancers::BALANCERS;
@@ -199,5 +201,35 @@ fn another_endpoint_is_tried_and_then_the_client_is_let_go() {
         task.await.unwrap();
         assert_eq!(world.endpoints.1.get(), 1);
         assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
+    });
+}
+
+/// Whoever asks for something small does not stand behind hundreds of handshakes.
+#[test]
+fn handshakes_take_turns() {
+    const CLIENTS: usize = 40;
+    run(|| async {
+        let world = World::new(&format!("{}{ROUTE}", passing(&[("mail.test", 1)])));
+        spawn_local(world.worker.clone().tend_with_turns(async || sleep(Duration::from_secs(1)).await));
+        yield_now().await;
+        let answered = Rc::new(Cell::new(0));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let ((mut client, _task), answered) = (world.connect(), answered.clone());
+                spawn_local(async move {
+                    client.write_all(&hello("test")).await.unwrap();
+                    client.read_exact(&mut [0; 7]).await.unwrap();
+                    answered.set(answered.get() + 1);
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert_eq!(answered.get(), 2, "before others had a turn");
+        for client in clients {
+            client.await.unwrap();
+        }
+        assert_eq!(answered.get(), CLIENTS);
     });
 }

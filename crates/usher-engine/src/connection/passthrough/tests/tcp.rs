@@ -1,8 +1,6 @@
 //! Listeners that carry TCP.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::*;
 
