@@ -35,10 +35,8 @@ macro_rules! field_ids {
                 }
             }
 
-            #[cfg(test)]
-            pub(super) fn all() -> &'static [FieldId] {
-                &[$(FieldId::$id,)*]
-            }
+            /// All but [`FieldId::Other`].
+            pub(super) const ALL: &'static [FieldId] = &[$(FieldId::$id,)*];
         }
     };
 }
@@ -89,54 +87,63 @@ const fn lower_case<const N: usize>(text: &[u8]) -> [u8; N] {
     lower
 }
 
-/// The only known name that this one can be, by its length and at most one of its letters.
+/// A known name, as [`FieldId::of`] compares it.
+#[derive(Clone, Copy)]
+struct Known {
+    id: FieldId,
+    /// In lower case, so long.
+    name: [u8; LONGEST],
+    len: u8,
+}
+
+const LONGEST: usize = 22;
+// [`is_same`] compares three words.
+const _: () = assert!(LONGEST <= 24);
+const PLACES: usize = 64;
+
+/// Where a name stands among [`KNOWN`]: by its length, its first letter and the last but one. To set one bit makes letters
+/// lower case.
 #[inline]
-fn candidate(name: &[u8]) -> FieldId {
-    use FieldId as F;
-    let letter = |at: usize| name.get(at).map_or(0, |byte| byte | 0x20);
-    match name.len() {
-        2 => F::Te,
-        3 => F::Via,
-        4 if letter(0) == b'h' => F::Host,
-        4 => F::Date,
-        5 => F::Proxy,
-        6 => match letter(0) {
-            b'a' => F::Accept,
-            b'c' => F::Cookie,
-            b's' => F::Server,
-            _ => F::Expect,
-        },
-        7 if letter(0) == b'u' => F::Upgrade,
-        7 => F::Trailer,
-        8 => F::Location,
-        9 if letter(0) == b'x' => F::XRealIp,
-        9 => F::Forwarded,
-        10 => match letter(0) {
-            b'c' => F::Connection,
-            b'u' => F::UserAgent,
-            b'k' => F::KeepAlive,
-            _ => F::SetCookie,
-        },
-        12 => match letter(0) {
-            b'c' => F::ContentType,
-            b'm' => F::MaxForwards,
-            _ => F::XRequestId,
-        },
-        13 if letter(0) == b'a' => F::Authorization,
-        13 => F::CacheControl,
-        14 if letter(0) == b'c' => F::ContentLength,
-        14 => F::Http2Settings,
-        15 => F::XForwardedFor,
-        16 => match letter(12) {
-            b'h' => F::XForwardedHost,
-            b'p' => F::XForwardedPort,
-            _ => F::ProxyConnection,
-        },
-        17 if letter(0) == b'x' => F::XForwardedProto,
-        17 => F::TransferEncoding,
-        18 => F::ProxyAuthenticate,
-        19 => F::ProxyAuthorization,
-        _ => F::Other,
+const fn place(name: &[u8]) -> usize {
+    if name.len() < 2 {
+        return 0;
+    }
+    let (first, last) = (name[0] | 0x20, name[name.len() - 2] | 0x20);
+    (name.len() * 77 + last as usize * 7 + first as usize * 123) % PLACES
+}
+
+/// The known names, each where it alone stands. None has a `-` where [`place`] looks, so that a
+/// [disguised](is_disguised) one stands there too.
+static KNOWN: [Known; PLACES] = {
+    let mut places = [Known { id: FieldId::Other, name: [0; LONGEST], len: 0 }; PLACES];
+    let mut at = 0;
+    while at < FieldId::ALL.len() {
+        let id = FieldId::ALL[at];
+        let name = id.as_str().as_bytes();
+        let known = &mut places[place(name)];
+        assert!(known.len == 0, "two names at one place: other factors are needed");
+        assert!(name[0] != b'-' && name[name.len() - 2] != b'-', "another letter is needed");
+        (known.id, known.len) = (id, name.len() as u8);
+        let mut letter = 0;
+        while letter < name.len() {
+            known.name[letter] = name[letter].to_ascii_lowercase();
+            letter += 1;
+        }
+        at += 1;
+    }
+    places
+};
+
+impl Known {
+    /// The only known name that this one can be.
+    #[inline]
+    fn candidate(name: &[u8]) -> &'static Self {
+        &KNOWN[place(name)]
+    }
+
+    #[inline]
+    fn name(&self) -> &[u8] {
+        self.name.get(..self.len as usize).unwrap_or_default()
     }
 }
 
@@ -147,29 +154,39 @@ fn is_same(name: &[u8], lower: &[u8]) -> bool {
     const FOLD: u64 = 0x2020_2020_2020_2020;
     let word = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) | FOLD == u64::from_le_bytes(*b);
     let half = |a: &[u8; 4], b: &[u8; 4]| u32::from_le_bytes(*a) | FOLD as u32 == u32::from_le_bytes(*b);
+    let pair = |a: &[u8; 2], b: &[u8; 2]| u16::from_le_bytes(*a) | FOLD as u16 == u16::from_le_bytes(*b);
     if name.len() != lower.len() {
         return false;
     }
-    // The last word overlaps the one before it.
-    if let (Some(a), Some(b)) = (name.last_chunk(), lower.last_chunk()) {
-        let (starts, _) = name.as_chunks();
-        let (known, _) = lower.as_chunks();
-        return word(a, b) && starts.iter().zip(known).all(|(a, b)| word(a, b));
+    if let (Some((a, c)), Some((b, d))) = (ends(name), ends(lower)) {
+        // The longest names have a third word.
+        let between = |name: &[u8]| name.get(8..16).map(|word| word.first_chunk().copied());
+        let (Some(Some(e)), Some(Some(f))) = (between(name), between(lower)) else {
+            return word(a, b) && word(c, d);
+        };
+        return word(a, b) && word(c, d) && word(&e, &f);
     }
-    if let (Some(a), Some(b), Some(c), Some(d)) =
-        (name.first_chunk(), lower.first_chunk(), name.last_chunk(), lower.last_chunk())
-    {
+    if let (Some((a, c)), Some((b, d))) = (ends(name), ends(lower)) {
         return half(a, b) && half(c, d);
     }
-    name.eq_ignore_ascii_case(lower)
+    if let (Some((a, c)), Some((b, d))) = (ends(name), ends(lower)) {
+        return pair(a, b) && pair(c, d);
+    }
+    name == lower
+}
+
+/// The first bytes and the last, which may overlap.
+#[inline]
+fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    bytes.first_chunk().zip(bytes.last_chunk())
 }
 
 impl FieldId {
     /// The identifier of a name, whatever its case.
     #[inline]
     pub fn of(name: &[u8]) -> Self {
-        let id = candidate(name);
-        if is_same(name, id.lower()) { id } else { Self::Other }
+        let known = Known::candidate(name);
+        if is_same(name, known.name()) { known.id } else { Self::Other }
     }
 
     /// This identifier's bit in a set of identifiers.
@@ -194,12 +211,12 @@ const DISGUISES: [FieldId; 8] = [
 /// Whether a name that is not known is one of [`DISGUISES`] with `_` for a `-`.
 #[inline]
 pub(crate) fn is_disguised(name: &[u8]) -> bool {
-    let id = candidate(name);
+    let known = Known::candidate(name);
     let same =
         |(&byte, &known): (&u8, &u8)| byte.to_ascii_lowercase() == known || byte == b'_' && known == b'-';
-    id != FieldId::Other
-        && name.iter().zip(id.lower()).all(same)
-        && DISGUISES.contains(&id)
+    name.len() == known.name().len()
+        && name.iter().zip(known.name()).all(same)
+        && DISGUISES.contains(&known.id)
         && name.contains(&b'_')
 }
 

@@ -23,7 +23,7 @@ fn of(lines: &[(&str, &str)]) -> Fields {
 #[test]
 fn every_known_name_is_found_in_any_case() {
     let mut seen = 0;
-    for &id in FieldId::all() {
+    for &id in FieldId::ALL {
         for name in [id.as_str().to_owned(), id.as_str().to_lowercase(), id.as_str().to_uppercase()] {
             assert_eq!(FieldId::of(name.as_bytes()), id, "{name}");
         }

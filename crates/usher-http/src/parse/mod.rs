@@ -131,21 +131,23 @@ impl HeadParser {
         limits: &HeadLimits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, ParseError> {
-        loop {
-            let line = buf.get(self.at..).unwrap_or_default();
+        // In locals: what is reached through a reference is written back with each line.
+        let (start, mut at, mut count) = (self.start, self.at, self.fields);
+        let end = loop {
+            let line = buf.get(at..).unwrap_or_default();
             match line {
-                [b'\r', b'\n', ..] => return Ok(Some(self.at + 2)),
-                [] | [b'\r'] => return Ok(None),
+                [b'\r', b'\n', ..] => break Some(at + 2),
+                [] | [b'\r'] => break None,
                 [b'\n', ..] => return Err(ParseError::BareLf),
                 [b' ' | b'\t', ..] => return Err(ParseError::Folded),
                 _ => {}
             }
-            let Some(parsed) = field_line(line)? else { return Ok(None) };
-            if self.fields == limits.fields {
+            let Some(parsed) = field_line(line)? else { break None };
+            if count == limits.fields {
                 return Err(ParseError::TooManyFields);
             }
-            self.fields += 1;
-            let base = self.at - self.start;
+            count += 1;
+            let base = at - start;
             let name = &line[..parsed.name];
             let id = FieldId::of(name);
             if id == FieldId::Other {
@@ -153,8 +155,10 @@ impl HeadParser {
             }
             let value = (base + parsed.value.0, base + parsed.value.1);
             fields.index(base, parsed.name, value, base + parsed.end, id);
-            self.at += parsed.end;
-        }
+            at += parsed.end;
+        };
+        (self.at, self.fields) = (at, count);
+        Ok(end)
     }
 }
 
