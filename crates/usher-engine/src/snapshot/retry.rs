@@ -85,6 +85,12 @@ impl From<&config::Retry> for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Whether a try is one request to one endpoint, whose response is passed on as it comes.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.hedge.is_none() && self.whole == 0
+    }
+
     /// Whether a response with this status is given up for another try.
     #[inline]
     pub fn covers_status(&self, status: u16) -> bool {

@@ -50,7 +50,7 @@ use usher_wire::Downstream;
 use usher_wire::pump::Pump;
 
 use self::again::{Fault, Next, Tries, pause};
-use self::attempt::Attempt;
+use self::attempt::{Attempt, Headed};
 use self::clock::Clock;
 pub(crate) use self::payload::Payload;
 use self::under_way::UnderWay;
@@ -102,18 +102,39 @@ struct Towards<'a, S: Transport> {
     destination: &'a Destination,
 }
 
-/// Asks one endpoint after another.
+impl<'a, S: Transport> Towards<'a, S> {
+    /// A try that begins now.
+    fn attempt<D: Dialer<Stream = S>>(&self, visit: &'a Visit<'a, D>) -> Attempt<'a, D> {
+        let Self { cluster, clock, route, destination, .. } = *self;
+        Attempt { visit, cluster, route, destination, clock, begun: clock.begin_try() }
+    }
+}
+
+/// What a request has beside itself, over all its tries.
+struct Course<'a, S: Transport> {
+    lease: Lease<S>,
+    payload: Payload,
+    tries: Tries<'a, S>,
+}
+
+impl<S: Transport> Course<'_, S> {
+    /// This response is passed on.
+    fn ends_with(self, headed: Headed<S>, cluster: &Rc<Cluster<S>>) -> Box<Forwarded<S>> {
+        headed.with(self.lease, cluster.clone(), self.payload)
+    }
+}
+
+/// Asks an endpoint, and if nothing came of that, others.
 async fn send<D: Dialer>(
     visit: &Visit<'_, D>,
     exchange: &mut Exchange,
     down: &mut impl Downstream,
     towards: &Towards<'_, D::Stream>,
 ) -> Result<Box<Forwarded<D::Stream>>, Error> {
-    let Towards { cluster, permit, clock, route, destination } = *towards;
+    let Towards { cluster, permit, clock, route, .. } = *towards;
     cluster.asked(visit.worker.deadlines.coarse_millis());
-    let mut payload = Payload::new(exchange, visit.facts.framing, &route.retry);
-    let mut tries = Tries::new(&route.retry);
-    let mut lease = match cluster.pick(exchange, &[]) {
+    let payload = Payload::new(exchange, visit.facts.framing, &route.retry);
+    let lease = match cluster.pick(exchange, &[]) {
         Ok(lease) => lease,
         Err(error) => {
             cold_path();
@@ -124,68 +145,107 @@ async fn send<D: Dialer>(
         cluster.forget(&lease);
         return Err(opened);
     }
+    let mut course = Course { lease, payload, tries: Tries::new(&route.retry) };
     // Not before: what is sent to nobody is not copied.
     if !route.mirrors.is_empty() {
-        mirror::begin(visit, exchange, route, &mut payload);
+        mirror::begin(visit, exchange, route, &mut course.payload);
     }
-    loop {
-        let begun = clock.begin_try();
-        let attempt = Attempt { visit, cluster, route, destination, clock, begun };
-        let outcome = match &route.retry.hedge {
-            Some(hedge) if hedge::is_for(visit, exchange, &payload) => {
-                cold_path();
-                // Boxed, as it is large and rare: every request under way would hold room for it.
-                let race = hedge::run(&attempt, exchange, down, (lease, &mut payload, (hedge, &mut tries)));
-                let (outcome, winner) = Box::pin(race).await;
-                lease = winner;
-                outcome
-            }
-            _ => attempt.run(exchange, down, (&lease, &mut payload)).await,
-        };
-        let outcome = match outcome {
-            Ok(headed) if whole::is_for(&attempt, (exchange, &payload), &headed) => {
-                Box::pin(whole::take(&attempt, down, (headed, &mut payload))).await
-            }
-            outcome => outcome,
-        };
-        let outcome = match outcome {
-            Ok(headed) if !route.retry.covers_status(exchange.response.status) => {
-                return Ok(headed.with(lease, cluster.clone(), payload));
-            }
-            outcome => outcome,
-        };
+    let attempt = towards.attempt(visit);
+    let outcome = if route.retry.is_plain() {
+        attempt.run(exchange, down, (&course.lease, &mut course.payload)).await
+    } else {
         cold_path();
+        Box::pin(try_once(&attempt, exchange, down, &mut course)).await
+    };
+    match outcome {
+        Ok(headed) if !route.retry.covers_status(exchange.response.status) => {
+            Ok(course.ends_with(headed, cluster))
+        }
+        outcome => {
+            cold_path();
+            // Boxed, as it is large and rare: every request under way would hold room for it.
+            Box::pin(go_on((visit, towards), exchange, down, (attempt, outcome, course))).await
+        }
+    }
+}
+
+/// Asks the endpoint of the lease: the head of its response, whatever it says. With a second try beside it, and all of the
+/// response, where the route wants that.
+async fn try_once<D: Dialer>(
+    attempt: &Attempt<'_, D>,
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    course: &mut Course<'_, D::Stream>,
+) -> Result<Headed<D::Stream>, Error> {
+    let Course { lease, payload, tries } = course;
+    let outcome = match &attempt.route.retry.hedge {
+        Some(hedge) if hedge::is_for(attempt.visit, exchange, payload) => {
+            cold_path();
+            Box::pin(hedge::run(attempt, exchange, down, (lease, payload, (hedge, tries)))).await
+        }
+        _ => attempt.run(exchange, down, (lease, payload)).await,
+    };
+    match outcome {
+        Ok(headed) if whole::is_for(attempt, (exchange, payload), &headed) => {
+            Box::pin(whole::take(attempt, down, (headed, payload))).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Goes on after a try of which nothing came, or an answer that is tried again: asks others for as long as the rules allow.
+async fn go_on<'a, D: Dialer>(
+    (visit, towards): (&'a Visit<'a, D>, &Towards<'a, D::Stream>),
+    exchange: &mut Exchange,
+    down: &mut impl Downstream,
+    (mut attempt, mut outcome, mut course): Tried<'a, D>,
+) -> Result<Box<Forwarded<D::Stream>>, Error> {
+    let Towards { cluster, permit, clock, route, .. } = *towards;
+    loop {
         let fault = match &outcome {
             Ok(_) => Some(Fault::Status),
             Err(failed) => {
-                note_failure(&attempt, (&lease, failed));
+                note_failure(&attempt, (&course.lease, failed));
                 Fault::of(failed)
             }
         };
         if fault.is_some() {
-            lease.leave();
+            course.lease.leave();
         }
+        let Course { lease, payload, tries } = &mut course;
         let next = fault
             .filter(|_| circuit::holds(permit))
-            .and_then(|fault| tries.next((visit, cluster, clock), (exchange, &payload), (fault, &lease)));
+            .and_then(|fault| tries.next((visit, cluster, clock), (exchange, payload), (fault, lease)));
         // If there is nobody else, what came of this try is the answer.
         let Some(Next { lease: other, pause: length }) = next else {
-            return outcome.map(|headed| headed.with(lease, cluster.clone(), payload));
+            return outcome.map(|headed| course.ends_with(headed, cluster));
         };
         match outcome {
-            Ok(headed) => given_up::response(exchange, cluster, (headed, &lease)),
+            Ok(headed) => given_up::response(exchange, cluster, (headed, lease)),
             Err(failed) => exchange.note_failure(&failed),
         }
         exchange.record.retries += 1;
-        lease = other;
-        begin_anew(exchange, &mut payload);
+        *lease = other;
+        begin_anew(exchange, payload);
         let paused = pause(visit, down, length).await;
         if let Err(error) = paused.and_then(|()| circuit::still_holds(visit, permit)) {
-            cluster.forget(&lease);
+            cluster.forget(lease);
             return Err(error);
+        }
+        attempt = towards.attempt(visit);
+        outcome = try_once(&attempt, exchange, down, &mut course).await;
+        if let Ok(headed) = outcome {
+            if !route.retry.covers_status(exchange.response.status) {
+                return Ok(course.ends_with(headed, cluster));
+            }
+            outcome = Ok(headed);
         }
     }
 }
+
+/// A try, what came of it, and what is left for others.
+type Tried<'a, D> =
+    (Attempt<'a, D>, Result<Headed<<D as Dialer>::Stream>, Error>, Course<'a, <D as Dialer>::Stream>);
 
 /// Notes that a try came to nothing.
 fn note_failure<D: Dialer>(attempt: &Attempt<'_, D>, (lease, failed): (&Lease<D::Stream>, &Error)) {

@@ -42,10 +42,10 @@ enum End<S: Transport> {
 }
 
 /// How they ended, who was asked first, after how long, and who was asked beside.
-type Raced<S> = (End<S>, Lease<S>, (Duration, Option<Lease<S>>));
+type Raced<'g, S> = (End<S>, &'g mut Lease<S>, (Duration, Option<Lease<S>>));
 
 /// Who is asked first, what body it is sent, and who may be asked beside it.
-type Given<'g, 'p, S> = (Lease<S>, &'g mut Payload, (&'g Hedge, &'g mut Tries<'p, S>));
+type Given<'g, 'p, S> = (&'g mut Lease<S>, &'g mut Payload, (&'g Hedge, &'g mut Tries<'p, S>));
 
 /// Whether there may be a second try.
 pub(super) fn is_for<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, payload: &Payload) -> bool {
@@ -55,13 +55,13 @@ pub(super) fn is_for<D: Dialer>(visit: &Visit<'_, D>, exchange: &Exchange, paylo
         && visit.upgrade.is_empty()
 }
 
-/// Tries one endpoint, and another one if that takes long. Gives what became of it and whose response it is.
+/// Tries one endpoint, and another one if that takes long. Gives what became of it; the lease is of whoever that came from.
 pub(super) async fn run<D: Dialer>(
     attempt: &Attempt<'_, D>,
     exchange: &mut Exchange,
     down: &mut impl Downstream,
     (lease, payload, (hedge, tries)): Given<'_, '_, D::Stream>,
-) -> (Tried<D::Stream>, Lease<D::Stream>) {
+) -> Tried<D::Stream> {
     let (visit, cluster) = (attempt.visit, attempt.cluster);
     let begun = Instant::now();
     cluster.hedgeable(visit.worker.deadlines.coarse_millis());
@@ -72,7 +72,7 @@ pub(super) async fn run<D: Dialer>(
     let beside = Beside { runs: Cell::new(false), failed: Cell::new(None) };
     let end = {
         let mut first = pin!(async {
-            let outcome = attempt.run(exchange, &mut *down, (&lease, payload)).await;
+            let outcome = attempt.run(exchange, &mut *down, (&*lease, payload)).await;
             if !beside.runs.get() || !may_be_bettered(attempt, &outcome) {
                 return outcome;
             }
@@ -83,7 +83,7 @@ pub(super) async fn run<D: Dialer>(
         let delay = cluster.hedge_after(hedge.after).filter(|_| copied);
         match within(first.as_mut(), delay).await {
             Some(outcome) => End::First(outcome),
-            None => match choose(attempt, &spare, &lease, hedge) {
+            None => match choose(attempt, &spare, &*lease, hedge) {
                 None => End::First(first.await),
                 Some(chosen) => {
                     let chosen = second.insert(chosen);
@@ -203,9 +203,9 @@ fn may_be_bettered<D: Dialer>(attempt: &Attempt<'_, D>, outcome: &Tried<D::Strea
 fn settle<D: Dialer>(
     attempt: &Attempt<'_, D>,
     exchange: &mut Exchange,
-    (end, lease, (took, second)): Raced<D::Stream>,
+    (end, lease, (took, second)): Raced<'_, D::Stream>,
     spare: &mut Exchange,
-) -> (Tried<D::Stream>, Lease<D::Stream>) {
+) -> Tried<D::Stream> {
     let (visit, cluster) = (attempt.visit, attempt.cluster);
     exchange.record.retries += u16::from(second.is_some());
     let (headed, second) = match (end, second) {
@@ -213,21 +213,21 @@ fn settle<D: Dialer>(
             if outcome.is_ok() {
                 cluster.note_latency(took);
             }
-            return (outcome, lease);
+            return outcome;
         }
         (End::Second(headed), second) => {
             // It took so long at the least.
             let micros = took.as_micros() as u64;
-            cluster.outrun(&lease, micros);
-            cluster.release(&lease, Some(micros));
+            cluster.outrun(lease, micros);
+            cluster.release(lease, Some(micros));
             (headed, second)
         }
         (End::Alone(headed, Ok(first)), second) => {
-            given_up::response(exchange, cluster, (first, &lease));
+            given_up::response(exchange, cluster, (first, lease));
             (headed, second)
         }
         (End::Alone(headed, Err(error)), second) => {
-            note_failure(attempt, (&lease, &error));
+            note_failure(attempt, (lease, &error));
             exchange.note_failure(&error);
             (headed, second)
         }
@@ -239,7 +239,10 @@ fn settle<D: Dialer>(
     let (own, won) = (&mut exchange.record, &spare.record);
     (own.endpoint, own.reused, own.connect, own.first_byte) =
         (won.endpoint, won.reused, won.connect, won.first_byte);
-    (Ok(headed), second.unwrap_or(lease))
+    if let Some(second) = second {
+        *lease = second;
+    }
+    Ok(headed)
 }
 
 /// Copies a request, but for what came with it and is not sent on; false if it has a field that cannot be added to a head.
