@@ -244,6 +244,11 @@ impl Endpoint {
         let _ = child.wait();
         Err(io::Error::other("the endpoint did not start"))
     }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Endpoint {

@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -96,6 +97,7 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     // The threads that are started from here stay there too: nobody but the proxy is on the proxy's core.
     cpu::pin(options.load_core)?;
     let endpoint = Endpoint::start_with(&options, &["--send-buffer", AHEAD])?;
+    come_last(endpoint.id(), true);
     // Whoever behaves has an endpoint of its own: how the other one bears the crowd is not what is measured.
     come_first(true);
     let own = Endpoint::start_with(&options, &[])?;
@@ -158,6 +160,17 @@ fn stage(
 /// other machines, and not in the way of whoever measures. Without the right to do so, it is measured as it is.
 fn come_first(first: bool) {
     let _ = rustix::process::setpriority_process(None, if first { FIRST } else { 0 });
+}
+
+/// Lets a thread, or all of a process, run when nobody else on its core wants to, by its number (chrt(1) of util-linux, which
+/// needs no right for that): what only has a lower priority keeps the core for the rest of its share, some milliseconds.
+fn come_last(number: u32, is_process: bool) {
+    let mut chrt = Command::new("chrt");
+    chrt.args(["--idle", "--pid"]).args(is_process.then_some("--all-tasks"));
+    let set = chrt.args(["0", &number.to_string()]).status();
+    if !set.is_ok_and(|status| status.success()) {
+        eprintln!("  the crowd is in the way of whoever measures: no chrt");
+    }
 }
 
 /// Usher with this ceiling, on the proxy's core.
@@ -257,6 +270,7 @@ impl Gathered {
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
         let thread = thread::spawn(move || {
+            come_last(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(), false);
             while !seen.load(Relaxed) {
                 crowd.turn(TURN * (NINTHS - 1) / NINTHS);
                 encrypted.turn(TURN / NINTHS);
@@ -308,7 +322,8 @@ fn table(setting: &Setting, outcomes: &[Outcome]) -> String {
          {} slow clients (a third of them readers of 10 MiB, the others heads, uploads, HTTP/2 without windows, readers over\n\
          TLS and handshakes that stop), each coming again when it is ended, against `memory = \"{}\"` and one worker. Beside\n\
          them a client that behaves: {RATE} requests of 1 KiB per second over {CONNECTIONS} connections, for {} s.\n\
-         Past the proxy: the same client asks the endpoint itself, beside the same crowd, which shares a core with it here.\n\n\
+         Past the proxy: the same client asks the endpoint itself, beside the same crowd. The crowd and its endpoint share a core\n\
+         with the client here, so they run only when it does not (SCHED_IDLE, where there is `chrt`).\n\n\
          | | p50 | p99 | p99 past the proxy | answers | errors | resident, highest sample | highest (VmHWM) | crowd at the end | ended |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
         setting.clients,
