@@ -217,3 +217,6 @@ fn admit<D: Dialer>(
         Err(Refused::Client) => worker.metrics.connections.refused(Refusal::ClientLimit),
     }
 }
+
+#[cfg(test)]
+mod tests;
