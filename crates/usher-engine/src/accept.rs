@@ -170,7 +170,10 @@ async fn take<D: Dialer>(
             worker.metrics.connections.refused(Refusal::Descriptors);
             true
         }
-        Ok((stream, peer)) => {
+        Ok((mut stream, peer)) => {
+            if shortage::is_tight() {
+                stream.hold_little();
+            }
             let peer = match peer {
                 Peer::Ip(address) => Some(address),
                 Peer::Unix => None,

@@ -9,7 +9,9 @@ use crate::testing::{ip, listener, loopback, run};
 
 async fn pair(listener: &Listener) -> (Accepted, StdStream) {
     let client = StdStream::connect(ip(listener.address())).expect("connected");
-    (listener.accept().await.expect("accepted").0, client)
+    let mut stream = listener.accept().await.expect("accepted").0;
+    stream.hold_little();
+    (stream, client)
 }
 
 /// Writes until it has to wait; how much that was.
