@@ -170,10 +170,7 @@ async fn take<D: Dialer>(
             worker.metrics.connections.refused(Refusal::Descriptors);
             true
         }
-        Ok((mut stream, peer)) => {
-            if shortage::is_tight() {
-                stream.hold_little();
-            }
+        Ok((stream, peer)) => {
             let peer = match peer {
                 Peer::Ip(address) => Some(address),
                 Peer::Unix => None,

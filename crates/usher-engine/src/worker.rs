@@ -24,6 +24,8 @@ mod relief;
 pub(crate) use admission::{Permit, Refused};
 pub use draining::Drain;
 use draining::Ending;
+/// To be called when the thread has nothing to do.
+pub use usher_wire::turns::rest as rests;
 
 /// What the control plane tells a worker.
 pub enum Command {
@@ -163,7 +165,7 @@ impl<D: Dialer> Worker<D> {
 
     /// The same, where the next turn of large bodies comes after `pause`: in simulations, much later.
     #[doc(hidden)]
-    pub async fn tend_with_turns(self: Rc<Self>, pause: impl AsyncFn()) {
+    pub async fn tend_with_turns(self: Rc<Self>, pause: impl AsyncFn() + 'static) {
         let deadlines = self.deadlines.clone();
         let sweep = async {
             let mut ticks = tokio::time::interval(SWEEP);
@@ -174,8 +176,10 @@ impl<D: Dialer> Worker<D> {
                 self.look_at_standings();
             }
         };
-        let turns = usher_wire::turns::tend(pause);
-        tokio::join!(deadlines.run(), sweep, self.trim(), self.relieve(), turns);
+        // On its own: it is woken far more often than the others.
+        let mut turns = tokio::task::JoinSet::new();
+        turns.spawn_local(usher_wire::turns::tend(pause));
+        tokio::join!(deadlines.run(), sweep, self.trim(), self.relieve());
     }
 
     /// Gives the system back what a wave of visitors used, when it is over.

@@ -12,6 +12,7 @@ use socket2::Socket;
 use tokio::net::{TcpStream, UnixStream};
 
 use self::ahead::Ahead;
+pub(crate) use self::ahead::begin_with_little;
 use crate::address::{Address, canonical};
 use crate::pipe::Pipe;
 use crate::stream::Stream;
@@ -67,7 +68,7 @@ impl Accepted {
         Self {
             state: State::Fresh { socket: socket.into(), is_unix: false },
             used: false,
-            ahead: Ahead::default(),
+            ahead: Ahead::Little,
         }
     }
 
@@ -80,14 +81,6 @@ impl Accepted {
         match self.state {
             State::Registered(stream) => Ok(stream),
             _ => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
-    /// Lets the system hold little of what the client does not take, until it was seen to be quick: for those who come while
-    /// the process is short of memory. One system call.
-    pub fn hold_little(&mut self) {
-        if let State::Fresh { socket, is_unix: false } = &self.state {
-            self.ahead = Ahead::begin_with_little(socket);
         }
     }
 
@@ -149,7 +142,7 @@ impl Accepted {
 
 impl From<Stream> for Accepted {
     fn from(stream: Stream) -> Self {
-        Self { state: State::Registered(stream), used: false, ahead: Ahead::default() }
+        Self { state: State::Registered(stream), used: false, ahead: Ahead::Little }
     }
 }
 
@@ -199,6 +192,10 @@ impl Transport for Accepted {
 
     fn can_splice(&self) -> bool {
         true
+    }
+
+    fn reach(&self) -> usize {
+        self.ahead.reach()
     }
 
     fn poll_splice_in(

@@ -50,6 +50,12 @@ pub trait Transport: 'static {
         false
     }
 
+    /// How much to have in a pipe for the stream at most, as far as is known of who is at its other end: what a slow client
+    /// does not take stays there, in memory that is not counted.
+    fn reach(&self) -> usize {
+        usize::MAX
+    }
+
     /// Moves up to `max` bytes from the stream into `pipe`; `Ok(0)` is the end of the stream.
     ///
     /// Pending has two reasons. Either the stream has nothing to read, and the waker is registered; or the pipe

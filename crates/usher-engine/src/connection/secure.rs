@@ -18,8 +18,8 @@ use crate::steps::record;
 /// Bytes that are read at once while a client says hello: most say it in less.
 const HELLO: usize = 2048;
 
-/// What a handshake is among the turns of large bodies (bytes): half of what is moved in one while nobody waits. With
-/// hundreds of clients who say hello at once, whoever asks for a small thing does not stand behind all of them.
+/// What a handshake is among the turns of large bodies (bytes): a quarter of what is moved in one. With hundreds of clients
+/// who say hello at once, whoever asks for a small thing does not stand behind all of them.
 const WEIGHT: u64 = 256 << 10;
 
 /// A handshake under way; it makes room when dropped.

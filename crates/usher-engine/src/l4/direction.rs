@@ -216,8 +216,9 @@ impl Direction {
         self.buffer.release();
         let Some(Borrowed(pipe)) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         let mut waits = false;
-        if self.stage == Stage::Moving && !pipe.is_full() {
-            let room = pipe.capacity().saturating_sub(pipe.len()).max(1);
+        let reach = sink.reach();
+        if self.stage == Stage::Moving && !pipe.is_full() && pipe.len() < reach {
+            let room = pipe.capacity().min(reach).saturating_sub(pipe.len()).max(1);
             let room = usize::try_from(most).unwrap_or(usize::MAX).clamp(1, room);
             match source.poll_splice_in(cx, pipe, room) {
                 Poll::Pending => waits = true,

@@ -2,9 +2,9 @@
 //!
 //! Linux lets a sender queue what the way could carry: over a network some hundred kilobytes, over loopback, where a
 //! segment is 64 KiB, megabytes at once. Thousands of clients that take nothing then hold gigabytes of the kernel's memory,
-//! and to close one of them keeps the thread for a millisecond. So who comes while the process is short of memory begins
-//! with little (TCP_NOTSENT_LOWAT, which does not count what is under way), and gets what the system gives once it was seen
-//! to be quick. Not others: with little in the queue, downloads of 10 MiB took up to twice the CPU time.
+//! and to close one of them keeps the thread for a millisecond. So connections begin with little (TCP_NOTSENT_LOWAT, which
+//! does not count what is under way), inherited from the listening socket, and a client that is seen to be quick gets what
+//! the system gives: with little in the queue, each megabyte wakes us more often.
 
 use std::hint::cold_path;
 use std::os::fd::AsFd;
@@ -20,25 +20,37 @@ const USUAL: libc::c_int = 0;
 /// costs nothing worth saving.
 const QUICK: Duration = Duration::from_millis(20);
 
-/// How much may wait for one client.
+/// What may wait in a pipe for a client that was not seen to be quick (bytes).
+const REACH: usize = 256 << 10;
+/// Where an administrator may have said how much may wait for each connection of the machine (bytes).
+const OF_THE_SYSTEM: &str = "/proc/sys/net/ipv4/tcp_notsent_lowat";
+
+/// Has connections that a TCP listener accepts begin with little, unless the system's own mark is lower. Where that cannot be
+/// set, nothing but memory is lost.
+pub(crate) fn begin_with_little(listener: impl AsFd) {
+    let of_the_system = std::fs::read_to_string(OF_THE_SYSTEM).ok();
+    if of_the_system.is_none_or(|text| is_higher(&text)) {
+        let _ = set_tcp_option(listener, libc::TCP_NOTSENT_LOWAT, LITTLE);
+    }
+}
+
+pub(super) fn is_higher(mark: &str) -> bool {
+    mark.trim().parse().is_ok_and(|mark: u64| mark > LITTLE.unsigned_abs().into())
+}
+
+/// What is known of one client.
 #[derive(Debug, Default)]
 pub(super) enum Ahead {
-    /// What the system gives.
+    /// Nothing: it has taken all, or is slow.
     #[default]
-    Usual,
-    /// Little: it has taken all, or is slow.
     Little,
-    /// Little, and since then these bytes wait, which is all that may.
+    /// No more may wait, since then, than these bytes that do.
     Full(Instant, libc::c_int),
+    /// It is quick.
+    Usual,
 }
 
 impl Ahead {
-    /// From now on little may wait. Where that cannot be set, nothing but memory is lost.
-    pub(super) fn begin_with_little(socket: impl AsFd) -> Self {
-        let set = set_tcp_option(socket, libc::TCP_NOTSENT_LOWAT, LITTLE);
-        set.map_or(Self::Usual, |()| Self::Little)
-    }
-
     /// Before a write: whether the client has taken much since the last one had to wait.
     #[inline]
     pub(super) fn look(&mut self, socket: impl AsFd) {
@@ -46,6 +58,12 @@ impl Ahead {
             cold_path();
             *self = after(since, before, socket);
         }
+    }
+
+    /// How much to have in a pipe for it at most.
+    #[inline]
+    pub(super) fn reach(&self) -> usize {
+        if matches!(self, Self::Usual) { usize::MAX } else { REACH }
     }
 
     /// A write has to wait: perhaps only for the runtime, which does not know yet that there is room.

@@ -9,9 +9,7 @@ use crate::testing::{ip, listener, loopback, run};
 
 async fn pair(listener: &Listener) -> (Accepted, StdStream) {
     let client = StdStream::connect(ip(listener.address())).expect("connected");
-    let mut stream = listener.accept().await.expect("accepted").0;
-    stream.hold_little();
-    (stream, client)
+    (listener.accept().await.expect("accepted").0, client)
 }
 
 /// Writes until it has to wait; how much that was.
@@ -43,6 +41,7 @@ fn the_system_holds_little_of_what_nobody_takes() {
         }
         assert!(filled < 1 << 20, "{filled} bytes");
         assert!(!matches!(stream.ahead, Ahead::Usual));
+        assert!(stream.reach() < 1 << 20);
         drop(client);
     });
 }
@@ -59,6 +58,7 @@ fn a_quick_client_gets_what_the_system_gives() {
             assert_eq!(taken.expect("read"), filled as u64);
             writable(&mut stream).await;
             if matches!(stream.ahead, Ahead::Usual) {
+                assert_eq!(stream.reach(), usize::MAX);
                 return assert!(fill(&mut stream) > 0);
             }
         }
@@ -76,4 +76,10 @@ fn to_wait_with_nothing_to_send_says_nothing() {
         stream.ahead.waits(socket);
         assert!(matches!(stream.ahead, Ahead::Little));
     });
+}
+
+#[test]
+fn a_lower_mark_of_the_system_is_kept() {
+    assert!(ahead::is_higher("4294967295\n") && ahead::is_higher("131073"));
+    assert!(!ahead::is_higher("131072\n") && !ahead::is_higher("16384") && !ahead::is_higher(""));
 }

@@ -13,7 +13,7 @@ use tokio::net::UnixListener;
 use super::BoundSocket;
 use super::drain::{self, Drain};
 use super::share::Share;
-use crate::accepted::Accepted;
+use crate::accepted::{Accepted, begin_with_little};
 use crate::address::{Address, Peer, canonical};
 use crate::options::SocketOptions;
 use crate::stream::Stream;
@@ -46,6 +46,7 @@ impl Listener {
         let socket = match &address {
             Address::Ip(_) => {
                 options.apply(&SockRef::from(&socket))?;
+                begin_with_little(&socket);
                 Socket::Tcp(crate::sys::watch(socket.into())?)
             }
             Address::Unix(_) => Socket::Unix(UnixListener::from_std(socket.into())?),

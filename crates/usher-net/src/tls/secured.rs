@@ -92,6 +92,10 @@ impl<T: Transport> Transport for Secured<T> {
         either!(self, stream => stream.can_splice())
     }
 
+    fn reach(&self) -> usize {
+        either!(self, stream => stream.reach())
+    }
+
     fn poll_splice_in(
         &mut self,
         cx: &mut Context<'_>,

@@ -18,6 +18,8 @@ const ROUNDS: usize = 32;
 /// One of unknown length that moved less than this when it was its turn, and has no more for now, is small again (bytes):
 /// messages and events go by without waiting.
 const TRICKLE: u64 = 4 << 10;
+/// How much more work a byte is that goes through memory, and perhaps through TLS, than one that goes through a pipe.
+const COPY: u64 = 2;
 
 /// On which side a transfer failed.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ impl Pump {
             return self.poll_rounds(cx, source, sink, None);
         }
         // Whom it waited for before it waited for its turn is whom it waits for.
-        let most = ready!(self.turn.poll(cx));
+        let most = ready!(self.poll_turn(cx, sink));
         self.waits_for_sink = false;
         let before = self.moved;
         let polled = self.poll_rounds(cx, source, sink, Some(most));
@@ -112,6 +114,16 @@ impl Pump {
     /// Whether it waits for nobody but other bodies ([`turns`]).
     pub fn waits_for_turn(&self) -> bool {
         self.turn.is_waiting()
+    }
+
+    /// Waits for its turn. What was kept (a head without body) does not.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<u64> {
+        let polled = self.turn.poll(cx);
+        if polled.is_pending() && sink.queued() > 0 {
+            // An error is told by the next write.
+            let _ = sink.poll_flush(cx);
+        }
+        polled
     }
 
     /// Moves at most about `most` bytes; without a number, until it is found to be large.
@@ -128,15 +140,19 @@ impl Pump {
             }
             match self.state {
                 State::Moving => {
-                    let splices = self.may_splice(cx, source, sink);
+                    let plain = source.plain().map(|plain| plain.left);
+                    self.is_long |= plain.is_some_and(|left| left >= SPLICE_FROM);
+                    self.is_large |= self.is_long;
                     let left = match most {
                         Some(left) => left,
-                        None if self.is_large => ready!(self.turn.poll(cx)),
+                        None if self.is_large => ready!(self.poll_turn(cx, sink)),
                         None => u64::MAX,
                     };
                     if left == 0 {
                         break;
                     }
+                    // Not before: who waits has no pipe yet, and the next one finds that of the last one, still warm.
+                    let splices = self.may_splice(cx, plain, sink);
                     let before = self.moved;
                     let moved = if splices {
                         self.poll_splice(cx, source, sink, left)
@@ -144,8 +160,9 @@ impl Pump {
                         self.poll_copy(cx, source, sink)
                     };
                     if self.is_large {
-                        turns::spend(self.moved - before);
-                        most = Some(left.saturating_sub(self.moved - before));
+                        let work = (self.moved - before) * if splices { 1 } else { COPY };
+                        turns::spend(work);
+                        most = Some(left.saturating_sub(work));
                     }
                     self.is_large |= self.moved - self.small_at >= SMALL;
                     ready!(moved)?;
@@ -196,14 +213,13 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether to go through the pipe: bytes are in it, or both sides are plain and there is much to come.
-    fn may_splice(&mut self, cx: &mut Context<'_>, source: &mut impl Source, sink: &mut impl Sink) -> bool {
+    /// Whether to go through the pipe: bytes are in it, or both sides are plain and there is much to come (bytes that are
+    /// left, if the source is plain).
+    fn may_splice(&mut self, cx: &mut Context<'_>, plain: Option<u64>, sink: &mut impl Sink) -> bool {
         if self.pipe.as_ref().is_some_and(|pipe| !pipe.is_empty()) {
             return true;
         }
-        let Some(left) = source.plain().map(|plain| plain.left) else { return false };
-        self.is_long |= left >= SPLICE_FROM;
-        self.is_large |= self.is_long;
+        let Some(left) = plain else { return false };
         if self.no_splice || left < SPLICE_FROM && self.pipe.is_none() {
             return false;
         }
@@ -228,12 +244,12 @@ impl Pump {
         let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         let mut waits = false;
         let mut left = 0;
+        let reach = sink.plain().map_or(usize::MAX, |plain| plain.stream.reach());
         if let Some(plain) = source.plain() {
             left = plain.left;
-            if !pipe.is_full() {
-                let max = usize::try_from(plain.left.min(share))
-                    .unwrap_or(usize::MAX)
-                    .min(pipe.capacity().saturating_sub(pipe.len()).max(1));
+            if !pipe.is_full() && pipe.len() < reach {
+                let room = pipe.capacity().min(reach).saturating_sub(pipe.len()).max(1);
+                let max = usize::try_from(plain.left.min(share)).unwrap_or(usize::MAX).min(room);
                 match plain.stream.poll_splice_in(cx, pipe, max) {
                     Poll::Pending => waits = true,
                     Poll::Ready(moved) => {

@@ -23,7 +23,12 @@ impl Filling {
         if is_large && self.left == 0 {
             self.left = ready!(self.turn.poll(cx));
         }
-        let len = ready!(source.poll_fill(cx))?;
+        let Poll::Ready(len) = source.poll_fill(cx) else {
+            // What comes later is another turn's.
+            self.left = 0;
+            return Poll::Pending;
+        };
+        let len = len?;
         self.taken += len as u64;
         if is_large {
             spend(len as u64);

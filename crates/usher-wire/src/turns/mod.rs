@@ -1,10 +1,9 @@
 //! Turns of the flows of a thread: those that move much wait for each other, so that nobody else waits for them.
 //!
 //! The runtime runs what is ready in order of coming. With thousands of downloads ready at once, a small request would
-//! stand behind all of them at each of its steps. So a body that is not small takes part in turns: in each, a few flows
-//! move a share each, and between two turns the runtime sees what else has come (deficit round robin, Shreedhar and
-//! Varghese 1995, with the event loop itself as one of the flows). TLS handshakes are flows too: each is as much work as a
-//! large body's turn.
+//! stand behind all of them at each of its steps. So a body that is not small takes part in turns: in each, as many flows
+//! as move so much together go on, and between two turns the runtime sees what else has come (round robin with a quantum of
+//! bytes, with the event loop itself as one of the flows). TLS handshakes are flows too, with a queue of their own.
 //!
 //! Where nobody tends the turns of a thread ([`tend`]), nobody waits.
 
@@ -23,14 +22,16 @@ use std::task::{Context, Poll, Waker};
 
 /// A body of which so much was moved takes part (bytes).
 pub(crate) const SMALL: u64 = 16 << 10;
-/// What all flows may move within a turn while none waits for the next (bytes). Some 100 µs of work.
-const ALONE: u64 = 512 << 10;
-/// How many flows have a turn together where more of them wait, at least and at most, and what each may move then (bytes).
-/// More of them where they move little of that, as their clients or endpoints are slow. The share is what one `splice` moves
-/// at most: of 64 KiB each, downloads of 10 MiB made eight times the calls and took twice the CPU time.
-const FLOWS: usize = 4;
+/// What is moved in a turn, and what a flow may move when it is its turn (bytes): as much as a pass of the loop has time for,
+/// and all that a pipe holds. A flow may move it at once, as many small `splice`s cost far more than a large one: with
+/// 64 KiB each, downloads of 10 MiB took twice the CPU time, and with 256 KiB, uploads of 1 MiB a fourth more.
+const TURN: u64 = 1 << 20;
+/// What a flow may move whose turn has come when others have moved all of that (bytes).
+const REST: u64 = 64 << 10;
+/// How many flows have a turn together where more of them wait: one if it moves all of that, more where they move little, as
+/// their clients or endpoints are slow. How many at first.
 const MOST_FLOWS: usize = 16;
-const SHARE: u64 = 256 << 10;
+const FLOWS: usize = 4;
 
 thread_local! {
     static TURNS: RefCell<Turns> = RefCell::default();
@@ -45,8 +46,8 @@ struct Turns {
     /// Who waits: bodies, and handshakes.
     bodies: Queue,
     handshakes: Queue,
-    /// What each of the flows of this turn may move (bytes).
-    share: u64,
+    /// How many have the next turn at most.
+    flows: usize,
     /// Who begins the next turn, while nobody needs one.
     tender: Option<Waker>,
 }
@@ -106,11 +107,13 @@ impl Turns {
         !self.bodies.waiting.is_empty() || !self.handshakes.waiting.is_empty()
     }
 
-    /// Begins a turn of so many: who has it. Bodies and handshakes by turns: neither stands behind the others' queue.
-    fn next(&mut self, most: usize) -> [Option<Waker>; MOST_FLOWS] {
+    /// Begins a turn: who has it. Bodies and handshakes by turns: neither stands behind the others' queue.
+    fn next(&mut self) -> [Option<Waker>; MOST_FLOWS] {
+        let half = self.flows / 2;
+        self.flows = if self.is_used_up() { half.max(1) } else { (self.flows + half.max(1)).min(MOST_FLOWS) };
         let mut flows = [const { None }; MOST_FLOWS];
         let mut count = 0;
-        while count < most {
+        while count < self.flows {
             let (handshake, body) = (self.handshakes.next(), self.bodies.next());
             if handshake.is_none() && body.is_none() {
                 break;
@@ -121,8 +124,11 @@ impl Turns {
             }
         }
         self.moved = 0;
-        self.share = if count > 1 { SHARE } else { ALONE };
         flows
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.moved >= TURN
     }
 }
 
@@ -153,15 +159,15 @@ impl Turn {
             let turns = &mut *turns.borrow_mut();
             if !turns.is_tended {
                 self.number = None;
-                return Poll::Ready(ALONE);
+                return Poll::Ready(TURN);
             }
-            let (moved, share) = (turns.moved, turns.share);
+            let is_used_up = turns.is_used_up();
             let queue = turns.queue(self.kind);
             if self.number.take_if(|number| *number < queue.first).is_some() {
-                return Poll::Ready(share);
+                return Poll::Ready(if is_used_up { REST } else { TURN });
             }
-            if self.number.is_none() && queue.waiting.is_empty() && moved < ALONE {
-                return Poll::Ready(ALONE - moved);
+            if self.number.is_none() && queue.waiting.is_empty() && !is_used_up {
+                return Poll::Ready(TURN);
             }
             self.number = Some(queue.wait(self.number, cx.waker()));
             if let Some(tender) = turns.tender.take() {
@@ -199,11 +205,20 @@ pub fn spend(bytes: u64) {
     TURNS.with(|turns| turns.borrow_mut().moved += bytes);
 }
 
+/// The runtime has done all that there was to do: what comes now is the first turn of something new.
+pub fn rest() {
+    TURNS.with(|turns| {
+        let turns = &mut *turns.borrow_mut();
+        if !turns.somebody_waits() {
+            turns.moved = 0;
+        }
+    });
+}
+
 /// Begins one turn after the other for the flows of this thread, for as long as it is polled. What `pause` gives is ready
 /// when the runtime has looked what else there is to do.
 pub async fn tend(pause: impl AsyncFn()) {
     let _tended = Tended::begin();
-    let batch = Batch::new(FLOWS, MOST_FLOWS);
     loop {
         poll_fn(|cx| {
             TURNS.with(|turns| {
@@ -216,8 +231,8 @@ pub async fn tend(pause: impl AsyncFn()) {
             })
         })
         .await;
-        batch.pause(&pause).await;
-        let flows = TURNS.with(|turns| turns.borrow_mut().next(batch.size()));
+        pause().await;
+        let flows = TURNS.with(|turns| turns.borrow_mut().next());
         // Out of the borrow: a waker may run anything.
         flows.into_iter().flatten().for_each(Waker::wake);
     }
@@ -230,7 +245,7 @@ impl Tended {
     fn begin() -> Self {
         TURNS.with(|turns| {
             let turns = &mut *turns.borrow_mut();
-            (turns.is_tended, turns.moved) = (true, 0);
+            (turns.is_tended, turns.moved, turns.flows) = (true, 0, FLOWS);
         });
         Self
     }

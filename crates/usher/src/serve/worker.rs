@@ -167,6 +167,7 @@ fn serve(seat: Seat, told: UnboundedReceiver<Order>) -> std::io::Result<()> {
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .global_queue_interval(ORDER_INTERVAL)
+        .on_thread_park(usher_engine::worker::rests)
         .build_local(LocalOptions::default())?;
     runtime.block_on(async move {
         let Seat { snapshot, metrics, total, .. } = seat;
