@@ -194,6 +194,12 @@ impl Transport for Accepted {
         true
     }
 
+    fn notice_room(&mut self) {
+        if let State::Registered(Stream::Tcp(socket)) = &self.state {
+            self.ahead.look(socket);
+        }
+    }
+
     fn reach(&self) -> usize {
         self.ahead.reach()
     }

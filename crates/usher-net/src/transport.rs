@@ -50,6 +50,10 @@ pub trait Transport: 'static {
         false
     }
 
+    /// Somebody has something to write, and was woken as there is room, but writes only later: how soon the other end took
+    /// what was written before is to be seen now.
+    fn notice_room(&mut self) {}
+
     /// How much to have in a pipe for the stream at most, as far as is known of who is at its other end: what a slow client
     /// does not take stays there, in memory that is not counted.
     fn reach(&self) -> usize {

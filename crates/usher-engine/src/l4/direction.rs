@@ -120,7 +120,13 @@ impl Direction {
             let most = match left {
                 Some(0) => break,
                 Some(most) => most,
-                None => ready!(self.turn.poll(cx)),
+                None => match self.turn.poll(cx) {
+                    Poll::Ready(most) => most,
+                    Poll::Pending => {
+                        sink.notice_room();
+                        return Poll::Pending;
+                    }
+                },
             };
             let before = self.moved;
             let step = self.poll_step(cx, source, sink, most);

@@ -18,7 +18,7 @@ const LITTLE: libc::c_int = 128 << 10;
 const USUAL: libc::c_int = 0;
 /// A client that has taken half of [`LITTLE`] within this time is quick (3 MiB/s). Of slower ones, that they wake us often
 /// costs nothing worth saving.
-const QUICK: Duration = Duration::from_millis(20);
+pub(super) const QUICK: Duration = Duration::from_millis(20);
 
 /// What may wait in a pipe for a client that was not seen to be quick (bytes).
 const REACH: usize = 256 << 10;

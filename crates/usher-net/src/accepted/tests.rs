@@ -66,6 +66,28 @@ fn a_quick_client_gets_what_the_system_gives() {
     });
 }
 
+/// Its turn to be written to comes late: it is not to blame for that.
+#[test]
+fn a_client_is_quick_though_nobody_writes() {
+    run(async {
+        let listener = listener(&loopback());
+        let (mut stream, mut client) = pair(&listener).await;
+        let mut filled = fill(&mut stream);
+        for _ in 0..500 {
+            let taken = io::copy(&mut (&mut client).take(filled as u64), &mut io::sink());
+            assert_eq!(taken.expect("read"), filled as u64);
+            writable(&mut stream).await;
+            stream.notice_room();
+            if matches!(stream.ahead, Ahead::Usual) {
+                return;
+            }
+            tokio::time::sleep(2 * ahead::QUICK).await;
+            filled = fill(&mut stream);
+        }
+        panic!("never thought to be quick");
+    });
+}
+
 /// The runtime does not know at first that there is room.
 #[test]
 fn to_wait_with_nothing_to_send_says_nothing() {

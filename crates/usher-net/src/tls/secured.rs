@@ -92,6 +92,10 @@ impl<T: Transport> Transport for Secured<T> {
         either!(self, stream => stream.can_splice())
     }
 
+    fn notice_room(&mut self) {
+        either!(self, stream => stream.notice_room());
+    }
+
     fn reach(&self) -> usize {
         either!(self, stream => stream.reach())
     }

@@ -119,9 +119,13 @@ impl Pump {
     /// Waits for its turn. What was kept (a head without body) does not.
     fn poll_turn(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<u64> {
         let polled = self.turn.poll(cx);
-        if polled.is_pending() && sink.queued() > 0 {
-            // An error is told by the next write.
-            let _ = sink.poll_flush(cx);
+        if polled.is_pending() {
+            if sink.queued() > 0 {
+                // An error is told by the next write.
+                let _ = sink.poll_flush(cx);
+            } else if let Some(plain) = sink.plain() {
+                plain.stream.notice_room();
+            }
         }
         polled
     }
