@@ -242,7 +242,7 @@ impl Direction {
             return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
         }
         // Never MSG_MORE: whether more follows, nobody knows, and what is held back would wait for it.
-        let held = pipe.len();
+        let held = usize::try_from(most).unwrap_or(usize::MAX).min(pipe.len());
         let moved = ready!(sink.poll_splice_out(cx, pipe, held, false)).map_err(Broken::Sink)?;
         if moved == 0 {
             return Poll::Ready(Err(Broken::Sink(io::ErrorKind::WriteZero.into())));

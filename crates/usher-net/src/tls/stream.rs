@@ -344,6 +344,10 @@ impl From<Failure> for io::Error {
 impl<T: Transport> Transport for TlsStream<T> {
     /// Ready for a whole record only. A part of one is kept: whoever waits for a peer is not to count anew for each byte.
     #[inline(never)]
+    fn notice_room(&mut self) {
+        self.stream.notice_room();
+    }
+
     fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let is_over = self.is_read_closed || self.failure.is_some();

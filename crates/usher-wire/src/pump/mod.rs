@@ -155,16 +155,17 @@ impl Pump {
                     if left == 0 {
                         break;
                     }
-                    // Not before: who waits has no pipe yet, and the next one finds that of the last one, still warm.
+                    // Not before: who waits for its first turn has no pipe, and the next one finds the last one's, still warm.
                     let splices = self.may_splice(cx, plain, sink);
-                    let before = self.moved;
+                    let before = (self.moved, self.taken);
                     let moved = if splices {
                         self.poll_splice(cx, source, sink, left)
                     } else {
                         self.poll_copy(cx, source, sink)
                     };
                     if self.is_large {
-                        let work = (self.moved - before) * if splices { 1 } else { COPY };
+                        let bytes = (self.moved - before.0).max(self.taken - before.1);
+                        let work = bytes * if splices { 1 } else { COPY };
                         turns::spend(work);
                         most = Some(left.saturating_sub(work));
                     }
@@ -247,20 +248,21 @@ impl Pump {
     ) -> Poll<Result<(), PumpError>> {
         let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         let mut waits = false;
-        let mut left = 0;
+        let mut more = false;
         let reach = sink.plain().map_or(usize::MAX, |plain| plain.stream.reach());
         if let Some(plain) = source.plain() {
-            left = plain.left;
             if !pipe.is_full() && pipe.len() < reach {
                 let room = pipe.capacity().min(reach).saturating_sub(pipe.len()).max(1);
-                let max = usize::try_from(plain.left.min(share)).unwrap_or(usize::MAX).min(room);
+                let left = plain.left;
+                let max = usize::try_from(left.min(share)).unwrap_or(usize::MAX).min(room);
                 match plain.stream.poll_splice_in(cx, pipe, max) {
                     Poll::Pending => waits = true,
                     Poll::Ready(moved) => {
                         let moved = moved.map_err(|error| PumpError::Source(error.into()))? as u64;
                         source.took_plain(moved).map_err(PumpError::Source)?;
                         self.taken += moved;
-                        left = left.saturating_sub(moved);
+                        // As much as was asked for came: more is likely to be there.
+                        more = moved < left && moved == max as u64;
                     }
                 }
             }
@@ -271,13 +273,13 @@ impl Pump {
         let Some(plain) = sink.plain() else {
             return Poll::Ready(Err(PumpError::Sink(WireError::Truncated)));
         };
-        let most = usize::try_from(plain.left).unwrap_or(usize::MAX);
+        let most = usize::try_from(plain.left.min(share)).unwrap_or(usize::MAX);
         if most == 0 {
             // More payload than the sink's framing announced: the surplus is never sent.
             return Poll::Ready(Err(PumpError::Sink(WireError::Truncated)));
         }
         self.waits_for_sink = true;
-        let moved = ready!(plain.stream.poll_splice_out(cx, pipe, most, left > 0 && !waits))
+        let moved = ready!(plain.stream.poll_splice_out(cx, pipe, most, more))
             .map_err(|error| PumpError::Sink(error.into()))?;
         self.waits_for_sink = false;
         sink.gave_plain(moved as u64);

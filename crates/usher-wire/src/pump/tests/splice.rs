@@ -1,7 +1,11 @@
 //! Bodies through a pipe of the kernel, over real sockets.
 
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
 use tokio::net::{TcpListener, TcpStream};
-use usher_net::Stream;
+use usher_net::{Stream, Transport};
 
 use super::*;
 
@@ -140,5 +144,112 @@ fn a_limit_holds_for_spliced_bodies() {
             moved((Framing::Close, Framing::Close), &pattern(SIZE), 9999, Pump::limited(Some(SIZE as u64)))
                 .await;
         assert!(ended.is_ok() && got.len() == SIZE + 5);
+    });
+}
+
+/// What is moved out of the pipe at a time, and whether more was said to follow; the other side takes so much in advance.
+struct Watched {
+    stream: Stream,
+    reach: usize,
+    moved: Rc<RefCell<Vec<(usize, bool)>>>,
+}
+
+impl Transport for Watched {
+    fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_read(cx, buf)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_shutdown(cx)
+    }
+
+    fn can_splice(&self) -> bool {
+        true
+    }
+
+    fn reach(&self) -> usize {
+        self.reach
+    }
+
+    fn poll_splice_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        max: usize,
+        more: bool,
+    ) -> Poll<io::Result<usize>> {
+        let moved = ready!(self.stream.poll_splice_out(cx, pipe, max, more))?;
+        self.moved.borrow_mut().push((moved, more));
+        Poll::Ready(Ok(moved))
+    }
+}
+
+/// Sends parts of a body to whoever takes no more than `reach` in advance, each when the last one has arrived. Returns what
+/// went out of the pipe at a time.
+async fn watched(parts: &[usize], reach: usize) -> Vec<(usize, bool)> {
+    let size: usize = parts.iter().sum();
+    let (mut sender, source) = pair().await;
+    let (sink, mut receiver) = pair().await;
+    let moved: Rc<RefCell<Vec<_>>> = Rc::default();
+    let sink = Watched { stream: sink, reach, moved: moved.clone() };
+    let (mut source, mut sink) = (Connection::new(source), Connection::new(sink));
+    source.begin_receive(Framing::Length(size as u64));
+    sink.begin_send(Framing::Length(size as u64));
+    let mut pump = Pump::default();
+    let pumping = poll_fn(|cx| pump.poll(cx, &mut source, &mut sink));
+    let sending = async {
+        for part in parts {
+            let mut bytes = &vec![7; *part][..];
+            let mut left = *part;
+            let mut room = [0; 1 << 16];
+            while left > 0 {
+                poll_fn(|cx| {
+                    while let (false, Poll::Ready(sent)) = (bytes.is_empty(), sender.poll_write(cx, bytes)) {
+                        bytes = &bytes[sent.unwrap()..];
+                    }
+                    receiver.poll_read(cx, &mut room).map(|got| left -= got.unwrap())
+                })
+                .await;
+            }
+        }
+    };
+    let (ended, ()) = tokio::join!(pumping, sending);
+    ended.unwrap();
+    moved.take()
+}
+
+/// What the kernel holds back for more to come, it holds for 200 ms if nothing comes.
+#[test]
+fn more_is_not_promised_when_nothing_is_there() {
+    run(async {
+        let moved = watched(&[1000, 1000, 1 << 18], usize::MAX).await;
+        assert!(moved.len() >= 3 && moved[..2].iter().all(|(len, more)| *len <= 1000 && !more), "{moved:?}");
+        assert!(!moved.last().unwrap().1, "{moved:?}");
+    });
+}
+
+#[test]
+fn little_waits_in_the_pipe_for_who_is_not_quick() {
+    run(async {
+        let reach = 100 << 10;
+        let moved = watched(&[SIZE], reach).await;
+        assert!(moved.iter().all(|(len, _)| *len <= reach), "{moved:?}");
+        assert_eq!(moved.iter().map(|(len, _)| len).sum::<usize>(), SIZE);
     });
 }
