@@ -250,20 +250,21 @@ impl Pump {
         let mut waits = false;
         let mut more = false;
         let reach = sink.plain().map_or(usize::MAX, |plain| plain.stream.reach());
-        if let Some(plain) = source.plain() {
-            if !pipe.is_full() && pipe.len() < reach {
-                let room = pipe.capacity().min(reach).saturating_sub(pipe.len()).max(1);
-                let left = plain.left;
-                let max = usize::try_from(left.min(share)).unwrap_or(usize::MAX).min(room);
-                match plain.stream.poll_splice_in(cx, pipe, max) {
-                    Poll::Pending => waits = true,
-                    Poll::Ready(moved) => {
-                        let moved = moved.map_err(|error| PumpError::Source(error.into()))? as u64;
-                        source.took_plain(moved).map_err(PumpError::Source)?;
-                        self.taken += moved;
-                        // As much as was asked for came: more is likely to be there.
-                        more = moved < left && moved == max as u64;
-                    }
+        if let Some(plain) = source.plain()
+            && !pipe.is_full()
+            && pipe.len() < reach
+        {
+            let room = pipe.capacity().min(reach).saturating_sub(pipe.len()).max(1);
+            let left = plain.left;
+            let max = usize::try_from(left.min(share)).unwrap_or(usize::MAX).min(room);
+            match plain.stream.poll_splice_in(cx, pipe, max) {
+                Poll::Pending => waits = true,
+                Poll::Ready(moved) => {
+                    let moved = moved.map_err(|error| PumpError::Source(error.into()))? as u64;
+                    source.took_plain(moved).map_err(PumpError::Source)?;
+                    self.taken += moved;
+                    // As much as was asked for came: more is likely to be there.
+                    more = moved < left && moved == max as u64;
                 }
             }
         }
