@@ -27,11 +27,11 @@ pub(crate) const SMALL: u64 = 16 << 10;
 /// 64 KiB each, downloads of 10 MiB took twice the CPU time, and with 256 KiB, uploads of 1 MiB a fourth more.
 const TURN: u64 = 1 << 20;
 /// What a flow may move whose turn has come when others have moved all of that (bytes).
-const REST: u64 = 64 << 10;
-/// How many flows have a turn together where more of them wait: one if it moves all of that, more where they move little, as
-/// their clients or endpoints are slow. How many at first.
-const MOST_FLOWS: usize = 16;
+const LEAST: u64 = 64 << 10;
+/// How many flows have a turn together where more of them wait, at first and at most: fewer, down to one, where they move all
+/// of that, more where they move little, as their clients or endpoints are slow.
 const FLOWS: usize = 4;
+const MOST_FLOWS: usize = 16;
 
 thread_local! {
     static TURNS: RefCell<Turns> = RefCell::default();
@@ -164,7 +164,7 @@ impl Turn {
             let is_used_up = turns.is_used_up();
             let queue = turns.queue(self.kind);
             if self.number.take_if(|number| *number < queue.first).is_some() {
-                return Poll::Ready(if is_used_up { REST } else { TURN });
+                return Poll::Ready(if is_used_up { LEAST } else { TURN });
             }
             if self.number.is_none() && queue.waiting.is_empty() && !is_used_up {
                 return Poll::Ready(TURN);

@@ -12,7 +12,7 @@ use crate::error::WireError;
 use crate::testing::run;
 
 /// What is moved in a turn at most: somebody uses it up but for a little, another one has as much, and all others the rest.
-const MOST: u64 = 2 * TURN + MOST_FLOWS as u64 * REST;
+const MOST: u64 = 2 * TURN + MOST_FLOWS as u64 * LEAST;
 
 /// Moves `bytes` in turns, and counts what it moved.
 async fn flow(mut bytes: u64, moved: Rc<Cell<u64>>) {
@@ -181,7 +181,7 @@ fn slow_flows_have_their_turn_sooner() {
         };
         spend(TURN);
         let flows: Vec<_> = moved.iter().map(|moved| spawn_local(slow(moved.clone()))).collect();
-        for _ in 0..3 * MANY / 16 + 10 {
+        for _ in 0..3 * MANY / MOST_FLOWS + 10 {
             yield_now().await;
         }
         let least = moved.iter().map(|moved| moved.get()).min().unwrap();
@@ -239,7 +239,7 @@ fn whoever_comes_when_a_turn_is_used_up_moves_little() {
         }
         assert_eq!(poll_fn(|cx| turns[0].poll(cx)).await, TURN);
         spend(TURN);
-        assert_eq!(poll_fn(|cx| turns[1].poll(cx)).await, REST);
+        assert_eq!(poll_fn(|cx| turns[1].poll(cx)).await, LEAST);
     });
 }
 
