@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::task::Waker;
 
-use crate::turns::Batch;
+use crate::turns::{Crowd, WAKING};
 
 thread_local! {
     static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Wakes `waker` when it is to be looked again; who waits polls [`usher_net::shortage::is_full`] then.
+/// Wakes `waker` when [`usher_net::shortage::is_full`] has ended; who waits asks it again then.
 ///
 /// One entry for each poll that found no room: there are no more of those than connections, and as many again each time
 /// somebody wakes them for another reason, so the list is bounded by what happens between two looks.
@@ -23,13 +23,24 @@ pub(crate) fn wait(waker: &Waker) {
     });
 }
 
-/// Wakes all of this thread who wait, a batch at a time: what `pause` gives is ready when the runtime has looked what else
-/// there is to do. To be called again and again while there may be some.
-pub async fn look_again(batch: &Batch, pause: impl AsyncFn()) {
-    let mut waiting = WAITING.with(RefCell::take).into_iter().peekable();
-    while waiting.peek().is_some() {
+/// Wakes those of this thread who wait, one after the other, for as long as there is memory, which `is_full` says. To be called
+/// again and again while there may be some.
+pub async fn look_again(crowd: &mut Crowd, is_full: impl Fn() -> bool) {
+    if is_full() {
+        return;
+    }
+    let mut waiting = WAITING.with(RefCell::take).into_iter();
+    while let Some(waker) = waiting.next() {
+        crowd.one_more(WAKING).await;
         // Out of the borrow: a waker may run anything.
-        waiting.by_ref().take(batch.size()).for_each(Waker::wake);
-        batch.pause(&pause).await;
+        waker.wake();
+        if is_full() {
+            // Those who wait longest are the first again.
+            WAITING.with(|later| drop(later.borrow_mut().splice(..0, waiting)));
+            return;
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

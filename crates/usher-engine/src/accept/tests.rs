@@ -51,13 +51,16 @@ fn in_a_set<F: Future<Output = ()>>(scene: F) {
     LocalSet::new().block_on(&runtime, scene);
 }
 
-/// Pass after pass, until `count` gives so many; never more at once than a batch is at most.
+/// How many may go on in a pass: a turn's, and some of the next one.
+const AT_ONCE: u32 = 32;
+
+/// Pass after pass, until `count` gives so many; never more at once than a turn has room for.
 async fn some_at_a_time(count: impl Fn() -> u32, until: u32) {
     let mut before = count();
     while before < until {
         yield_now().await;
         let now = count();
-        assert!(now.saturating_sub(before) <= MOST_AT_ONCE as u32, "{} at once", now - before);
+        assert!(now.saturating_sub(before) <= AT_ONCE, "{} at once", now - before);
         before = now;
     }
 }

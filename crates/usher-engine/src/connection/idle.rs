@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, Watch};
-use usher_wire::turns::Batch;
+use usher_wire::turns::{Crowd, GOING, WAKING};
 
 use super::{DRAIN_GRACE, Guest, IdleConnection, attend};
 use crate::worker::Worker;
@@ -25,17 +25,18 @@ use crate::worker::Worker;
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// So many are woken, or sent away, before others have a turn, at least and at most.
-const AT_ONCE: usize = 4;
-const MOST_AT_ONCE: usize = 16;
-
 /// While the process is short of memory or descriptors: the part of those at rest that is closed at each look, and how
 /// long a rest must be for that.
 const PART: usize = 10;
 const RESTED: Duration = Duration::from_secs(1);
 
-/// While there is no memory, so many strangers are woken at a time, and how long the next wait. Few at a time: each has
-/// something to say, and asks an endpoint.
+/// So many who are known are woken before others have a turn.
+const AT_ONCE: usize = 16;
+/// So many are sent away together.
+const TOGETHER: usize = 4;
+
+/// So many strangers are woken before it is looked whether there still is memory, and how long the next wait if not: each that
+/// is woken takes some, and of a stranger nobody knows how much.
 const WOKEN: usize = 4;
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -47,12 +48,10 @@ pub struct IdleConnections<D: Dialer, T> {
     worker: Rc<Worker<D>>,
     watch: RefCell<Watch>,
     rows: RefCell<Rows<IdleConnection<D, T>>>,
-    /// Who has spoken and is woken next.
-    ready: RefCell<VecDeque<usize>>,
-    /// Who has spoken and waits to be woken, while there is no memory.
-    spoken_to: RefCell<VecDeque<usize>>,
-    waking: Batch,
-    ending: Batch,
+    /// Who has spoken and is woken next, as it has taken a whole response before.
+    known: RefCell<VecDeque<usize>>,
+    /// The strangers who have spoken: each is woken when it is its turn, and there is memory.
+    strangers: RefCell<VecDeque<usize>>,
     somebody_waits: Notify,
     is_closed: Cell<bool>,
     begin: Instant,
@@ -69,10 +68,8 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             worker,
             watch,
             rows: RefCell::default(),
-            ready: RefCell::default(),
-            spoken_to: RefCell::default(),
-            waking: Batch::new(AT_ONCE, MOST_AT_ONCE),
-            ending: Batch::new(AT_ONCE, MOST_AT_ONCE),
+            known: RefCell::default(),
+            strangers: RefCell::default(),
             somebody_waits: Notify::new(),
             is_closed: Cell::new(false),
             begin: Instant::now(),
@@ -105,10 +102,15 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let watching = async {
             let mut ready = Vec::new();
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
-                self.ready.borrow_mut().extend(ready.drain(..));
-                while self.wake_some() {
-                    self.waking.pause(yield_now).await;
+                for number in ready.drain(..) {
+                    if self.is_known(number) {
+                        self.known.borrow_mut().push_back(number);
+                    } else {
+                        self.strangers.borrow_mut().push_back(number);
+                        self.somebody_waits.notify_one();
+                    }
                 }
+                self.wake_known().await;
             }
             // The kernel would not say who is spoken to: then nobody rests, and each waits in a task of its own.
             self.is_closed.set(true);
@@ -116,6 +118,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             all.for_each(|number| self.wake(number));
         };
         let looking = async {
+            let mut crowd = Crowd::default();
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut hurry = false;
@@ -125,26 +128,24 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                     hurry = true;
                     self.rows.borrow_mut().hurry(self.now() + DRAIN_GRACE.as_millis() as u64);
                 }
-                self.end_late().await;
+                self.end_late(&mut crowd).await;
                 if shortage::level() >= Level::Tight {
                     let longest = self.longest();
                     shortage::did(Deed::ClosedIdle, longest.len() as u64);
-                    self.end(longest).await;
+                    self.end(longest, &mut crowd).await;
                 }
                 self.rows.borrow_mut().give_back();
             }
         };
         let pacing = async {
+            let mut crowd = Crowd::default();
             loop {
-                if self.spoken_to.borrow().is_empty() {
+                if self.strangers.borrow().is_empty() {
                     self.somebody_waits.notified().await;
                 }
+                self.wake_strangers(&mut crowd).await;
                 if shortage::is_full() {
-                    self.wake_strangers(WOKEN);
                     tokio::time::sleep(PAUSE).await;
-                } else {
-                    self.wake_strangers(self.waking.size());
-                    self.waking.pause(yield_now).await;
                 }
             }
         };
@@ -157,44 +158,38 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         rows.rows.get(number).is_some_and(|row| row.as_ref().is_some_and(|row| row.door.is_known))
     }
 
-    /// Wakes some of those who have spoken; false if there is nobody left.
-    fn wake_some(self: &Rc<Self>) -> bool {
-        for _ in 0..self.waking.size() {
-            let Some(number) = self.ready.borrow_mut().pop_front() else { return false };
-            // Each that is woken takes memory, and of a stranger nobody knows how much.
-            if shortage::is_full() && !self.is_known(number) {
-                self.spoken_to.borrow_mut().push_back(number);
-                self.somebody_waits.notify_one();
-            } else {
+    /// Wakes those who have spoken and are known. They wait for no turn, but for the runtime.
+    async fn wake_known(self: &Rc<Self>) {
+        loop {
+            for _ in 0..AT_ONCE {
+                let Some(number) = self.known.borrow_mut().pop_front() else { return };
                 self.wake(number);
             }
+            yield_now().await;
         }
-        true
     }
 
-    /// Wakes some of those who were held back for want of memory.
-    fn wake_strangers(self: &Rc<Self>, most: usize) {
-        for _ in 0..most {
-            let Some(number) = self.spoken_to.borrow_mut().pop_front() else { return };
+    /// Wakes some of the strangers who have spoken.
+    async fn wake_strangers(self: &Rc<Self>, crowd: &mut Crowd) {
+        for _ in 0..WOKEN {
+            if self.strangers.borrow().is_empty() {
+                return;
+            }
+            crowd.one_more(WAKING).await;
+            let Some(number) = self.strangers.borrow_mut().pop_front() else { return };
             self.wake(number);
         }
     }
 
     /// Who has spoken already does not rest, and is not sent away.
     fn has_spoken(&self) -> HashSet<usize> {
-        self.ready.borrow().iter().chain(&*self.spoken_to.borrow()).copied().collect()
+        self.known.borrow().iter().chain(&*self.strangers.borrow()).copied().collect()
     }
 
     /// Sends those away whose time is up.
-    async fn end_late(&self) {
-        loop {
-            let now = self.now();
-            let late = self.rows.borrow_mut().late(now, &self.has_spoken(), self.ending.size());
-            if late.is_empty() {
-                return;
-            }
-            self.end(late).await;
-        }
+    async fn end_late(&self, crowd: &mut Crowd) {
+        let late = self.rows.borrow_mut().late(self.now(), &self.has_spoken());
+        self.end(late, crowd).await;
     }
 
     /// Those who have rested longest: some of all, while the process is short of memory or descriptors; and until when they
@@ -207,19 +202,17 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
     }
 
     /// Sends these away, if they still rest, some at a time.
-    async fn end(&self, numbers: Vec<(usize, u64)>) {
-        let mut numbers = numbers.into_iter().peekable();
-        while numbers.peek().is_some() {
+    async fn end(&self, numbers: Vec<(usize, u64)>, crowd: &mut Crowd) {
+        for some in numbers.chunks(TOGETHER) {
+            crowd.one_more(GOING * some.len() as u64).await;
             let spoken = self.has_spoken();
-            let some = numbers.by_ref().take(self.ending.size());
-            for (number, until) in some.filter(|(number, _)| !spoken.contains(number)) {
-                let taken = self.rows.borrow_mut().take_if(number, until);
+            for (number, until) in some.iter().filter(|(number, _)| !spoken.contains(number)) {
+                let taken = self.rows.borrow_mut().take_if(*number, *until);
                 // Out of the borrow: the end of a connection may do anything.
                 let Some(mut connection) = taken else { continue };
                 self.worker.metrics.connections.idle.decrement();
                 connection.stream.announce_end();
             }
-            self.ending.pause(yield_now).await;
         }
     }
 
@@ -320,10 +313,10 @@ impl<R> Rows<R> {
         rested.into_iter().take(most).map(|(_, number, until)| (number, until)).collect()
     }
 
-    /// Some of those whose time is up, at most so many.
-    fn late(&self, now: u64, but: &HashSet<usize>, most: usize) -> Vec<(usize, u64)> {
+    /// Those whose time is up.
+    fn late(&self, now: u64, but: &HashSet<usize>) -> Vec<(usize, u64)> {
         let all = self.until.iter().copied().enumerate();
-        all.filter(|(number, until)| *until <= now && !but.contains(number)).take(most).collect()
+        all.filter(|(number, until)| *until <= now && !but.contains(number)).collect()
     }
 }
 

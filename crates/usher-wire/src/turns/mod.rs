@@ -3,16 +3,18 @@
 //! The runtime runs what is ready in order of coming. With thousands of downloads ready at once, a small request would
 //! stand behind all of them at each of its steps. So a body that is not small takes part in turns: in each, as many flows
 //! as move so much together go on, and between two turns the runtime sees what else has come (round robin with a quantum of
-//! bytes, with the event loop itself as one of the flows). TLS handshakes are flows too, with a queue of their own.
+//! bytes, with the event loop itself as one of the flows). So do the other things that take long when many do them at once: TLS
+//! handshakes, strangers who ask for something for the first time, and crowds that are woken ([`Crowd`]), each in a queue of
+//! its own.
 //!
 //! Where nobody tends the turns of a thread ([`tend`]), nobody waits.
 
-mod batch;
+mod crowd;
 mod filling;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, is_long};
+pub use crowd::{COMING, Crowd, GOING, WAKING, is_long};
 pub use filling::Filling;
 
 use std::cell::RefCell;
@@ -22,16 +24,25 @@ use std::task::{Context, Poll, Waker};
 
 /// A body of which so much was moved takes part (bytes).
 pub(crate) const SMALL: u64 = 16 << 10;
-/// What is moved in a turn, and what a flow may move when it is its turn (bytes): as much as a pass of the loop has time for,
-/// and all that a pipe holds. A flow may move it at once, as many small `splice`s cost far more than a large one: with
-/// 64 KiB each, downloads of 10 MiB took twice the CPU time, and with 256 KiB, uploads of 1 MiB a fourth more.
-const TURN: u64 = 1 << 20;
+/// What is moved in a turn, and what a flow may move when it is its turn (bytes): as much as a pass of the loop has time for.
+/// A flow may move it at once, as many small `splice`s cost far more than a large one: with 64 KiB each, downloads of 10 MiB
+/// took twice the CPU time, with 256 KiB uploads of 1 MiB took a fourth more, and with 1 MiB downloads a tenth more.
+const TURN: u64 = 3 << 20;
 /// What a flow may move whose turn has come when others have moved all of that (bytes).
-const LEAST: u64 = 64 << 10;
-/// How many flows have a turn together where more of them wait, at first and at most: fewer, down to one, where they move all
+const LEAST: u64 = 128 << 10;
+/// How much more work a byte is that goes through memory, and perhaps through TLS, than one that goes through a pipe.
+pub(crate) const COPY: u64 = 4;
+/// What the others do, by how much could be moved meanwhile (bytes): the step of a TLS handshake that signs, and a request on
+/// a connection that is new, with a new connection to an endpoint.
+const SIGNING: u64 = TURN / 4;
+const STRANGER: u64 = TURN / 4;
+/// How many bodies have a turn together where more of them wait, at first and at most: fewer, down to one, where they move all
 /// of that, more where they move little, as their clients or endpoints are slow.
 const FLOWS: usize = 4;
 const MOST_FLOWS: usize = 16;
+/// How many of the other kinds have a turn together where more of them wait.
+const OTHERS: [(Kind, usize); 3] = [(Kind::Stranger, 3), (Kind::Crowd, 2), (Kind::Handshake, 2)];
+const MOST_OTHERS: usize = OTHERS[0].1 + OTHERS[1].1 + OTHERS[2].1;
 
 thread_local! {
     static TURNS: RefCell<Turns> = RefCell::default();
@@ -41,12 +52,15 @@ thread_local! {
 struct Turns {
     /// Somebody begins the next turn.
     is_tended: bool,
-    /// Bytes that were moved in this turn.
+    /// Bytes of bodies that were moved in this turn, and how many more could have been while others worked.
     moved: u64,
-    /// Who waits: bodies, and handshakes.
+    worked: u64,
+    /// Who waits.
     bodies: Queue,
     handshakes: Queue,
-    /// How many have the next turn at most.
+    strangers: Queue,
+    crowds: Queue,
+    /// How many bodies have the next turn at most.
     flows: usize,
     /// Who begins the next turn, while nobody needs one.
     tender: Option<Waker>,
@@ -100,35 +114,33 @@ impl Turns {
         match kind {
             Kind::Body => &mut self.bodies,
             Kind::Handshake => &mut self.handshakes,
+            Kind::Stranger => &mut self.strangers,
+            Kind::Crowd => &mut self.crowds,
         }
     }
 
     fn somebody_waits(&self) -> bool {
-        !self.bodies.waiting.is_empty() || !self.handshakes.waiting.is_empty()
+        let queues = [&self.bodies, &self.handshakes, &self.strangers, &self.crowds];
+        queues.iter().any(|queue| !queue.waiting.is_empty())
     }
 
-    /// Begins a turn: who has it. Bodies and handshakes by turns: neither stands behind the others' queue.
-    fn next(&mut self) -> [Option<Waker>; MOST_FLOWS] {
+    /// Begins a turn: who has it. None of the queues stands behind another one.
+    fn next(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let half = self.flows / 2;
-        self.flows = if self.is_used_up() { half.max(1) } else { (self.flows + half.max(1)).min(MOST_FLOWS) };
-        let mut flows = [const { None }; MOST_FLOWS];
-        let mut count = 0;
-        while count < self.flows {
-            let (handshake, body) = (self.handshakes.next(), self.bodies.next());
-            if handshake.is_none() && body.is_none() {
-                break;
-            }
-            for flow in [handshake, body].into_iter().flatten() {
-                flows[count] = Some(flow);
-                count += 1;
-            }
+        self.flows =
+            if self.moved >= TURN { half.max(1) } else { (self.flows + half.max(1)).min(MOST_FLOWS) };
+        (self.moved, self.worked) = (0, 0);
+        let mut woken = [const { None }; MOST_OTHERS + MOST_FLOWS];
+        let mut places = woken.iter_mut();
+        for (kind, most) in OTHERS.into_iter().chain([(Kind::Body, self.flows)]) {
+            let queue = self.queue(kind);
+            places.by_ref().take(most).for_each(|place| *place = queue.next());
         }
-        self.moved = 0;
-        flows
+        woken.into_iter().flatten()
     }
 
     fn is_used_up(&self) -> bool {
-        self.moved >= TURN
+        self.moved + self.worked >= TURN
     }
 }
 
@@ -138,6 +150,8 @@ enum Kind {
     #[default]
     Body,
     Handshake,
+    Stranger,
+    Crowd,
 }
 
 /// A flow's place among those that wait.
@@ -200,9 +214,26 @@ impl Drop for Turn {
     }
 }
 
-/// Notes that so much was moved.
+/// Notes that so much of a body was moved.
 pub fn spend(bytes: u64) {
     TURNS.with(|turns| turns.borrow_mut().moved += bytes);
+}
+
+/// Notes that something else was done, by how much could have been moved meanwhile (bytes).
+fn work(bytes: u64) {
+    TURNS.with(|turns| turns.borrow_mut().worked += bytes);
+}
+
+/// Notes that a TLS handshake goes on whose turn has come.
+pub fn sign() {
+    work(SIGNING);
+}
+
+/// Waits for the turn of somebody who asks for something for the first time.
+pub async fn stranger() {
+    let mut turn = Turn { kind: Kind::Stranger, number: None };
+    poll_fn(|cx| turn.poll(cx)).await;
+    work(STRANGER);
 }
 
 /// The runtime has done all that there was to do: what comes now is the first turn of something new.
@@ -210,7 +241,7 @@ pub fn rest() {
     TURNS.with(|turns| {
         let turns = &mut *turns.borrow_mut();
         if !turns.somebody_waits() {
-            turns.moved = 0;
+            (turns.moved, turns.worked) = (0, 0);
         }
     });
 }
@@ -234,7 +265,7 @@ pub async fn tend(pause: impl AsyncFn()) {
         pause().await;
         let flows = TURNS.with(|turns| turns.borrow_mut().next());
         // Out of the borrow: a waker may run anything.
-        flows.into_iter().flatten().for_each(Waker::wake);
+        flows.for_each(Waker::wake);
     }
 }
 
@@ -245,7 +276,8 @@ impl Tended {
     fn begin() -> Self {
         TURNS.with(|turns| {
             let turns = &mut *turns.borrow_mut();
-            (turns.is_tended, turns.moved, turns.flows) = (true, 0, FLOWS);
+            (turns.is_tended, turns.flows) = (true, FLOWS);
+            (turns.moved, turns.worked) = (0, 0);
         });
         Self
     }
@@ -258,7 +290,7 @@ impl Drop for Tended {
             let mut turns = turns.borrow_mut();
             turns.is_tended = false;
             turns.tender = None;
-            [turns.bodies.end(), turns.handshakes.end()]
+            [turns.bodies.end(), turns.handshakes.end(), turns.strangers.end(), turns.crowds.end()]
         });
         waiting.into_iter().flatten().flatten().flatten().for_each(Waker::wake);
     }

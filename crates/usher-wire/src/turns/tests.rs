@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 use usher_http::Fields;
 
-use super::batch::AIM;
 use super::*;
 use crate::body::{Plain, Source};
 use crate::error::WireError;
@@ -89,18 +88,11 @@ fn a_handshake_does_not_stand_behind_all_bodies() {
         for _ in 0..10 {
             yield_now().await;
         }
-        let passes = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&passes);
-        let counter = spawn_local(async move {
-            loop {
-                counted.set(counted.get() + 1);
-                yield_now().await;
-            }
-        });
+        let (passes, counter) = passes();
         for _ in 0..3 {
             let mut turn = Turn::of_handshake();
             poll_fn(|cx| turn.poll(cx)).await;
-            spend(TURN);
+            sign();
         }
         counter.abort();
         let passes = passes.get();
@@ -216,7 +208,7 @@ fn how_many_have_a_turn_follows_what_they_move() {
             for _ in 0..20 {
                 turns.bodies.wait(None, Waker::noop());
             }
-            turns.next().iter().flatten().count()
+            turns.next().count()
         });
         turns.bodies.end();
         sizes
@@ -269,41 +261,130 @@ fn who_waits_is_known() {
     });
 }
 
-#[test]
-fn batches_follow_how_long_the_passes_were() {
-    let batch = Batch::new(2, 40);
-    let learn = |micros| {
-        batch.learn(Duration::from_micros(micros));
-        batch.size()
-    };
-    assert_eq!(batch.size(), 2);
-    let grown: Vec<usize> = (0..14).map(|_| learn(100)).collect();
-    assert_eq!(grown, [3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 40, 40, 40]);
-    let fallen: Vec<usize> = (0..6).map(|_| learn(301)).collect();
-    assert_eq!(fallen, [20, 10, 5, 2, 2, 2]);
-    assert_eq!(learn(299), 3);
+/// Counts the passes of the loop, until it is aborted.
+fn passes() -> (Rc<Cell<u32>>, tokio::task::JoinHandle<()>) {
+    let passes: Rc<Cell<u32>> = Rc::default();
+    let counted = Rc::clone(&passes);
+    let counter = spawn_local(async move {
+        loop {
+            counted.set(counted.get() + 1);
+            yield_now().await;
+        }
+    });
+    (passes, counter)
+}
+
+/// Runs all of these, and says how many came to their end in one pass at most.
+async fn at_once<F: Future<Output = ()> + 'static>(all: impl Iterator<Item = F>) -> u64 {
+    let done: Rc<Cell<u64>> = Rc::default();
+    let all: Vec<_> = all
+        .map(|one| {
+            let done = Rc::clone(&done);
+            spawn_local(async move {
+                one.await;
+                done.set(done.get() + 1);
+            })
+        })
+        .collect();
+    let (mut most, mut before) = (0, 0);
+    while before < all.len() as u64 {
+        yield_now().await;
+        most = most.max(done.get() - before);
+        before = done.get();
+    }
+    most
 }
 
 #[test]
-fn a_batch_learns_from_the_pass_that_it_waited_for() {
-    run(async {
-        let batch = Batch::new(1, 100);
-        batch.pause(async || std::thread::sleep(AIM * 2)).await;
-        assert_eq!(batch.size(), 1);
-        while batch.size() < 100 {
-            batch.pause(async || ()).await;
-        }
-        batch.pause(async || std::thread::sleep(AIM * 2)).await;
-        assert_eq!(batch.size(), 50);
+fn of_many_strangers_few_ask_for_something_at_once() {
+    tended(async {
+        let most = at_once((0..200).map(|_| stranger())).await;
+        // Nobody waited before the first of them, and in the pass of a turn's end the next one may begin.
+        assert!(most <= TURN / STRANGER + 2 * OTHERS[0].1 as u64, "{most} at once");
     });
 }
 
-/// A body all of which is there, in parts of 4 KiB.
+#[test]
+fn of_a_crowd_few_are_woken_at_once() {
+    tended(async {
+        let woken: Rc<Cell<u64>> = Rc::default();
+        let counted = Rc::clone(&woken);
+        let waking = spawn_local(async move {
+            let mut crowd = Crowd::default();
+            for _ in 0..1000 {
+                crowd.one_more(WAKING).await;
+                counted.set(counted.get() + 1);
+            }
+        });
+        let (mut most, mut before) = (0, 0);
+        while !waking.is_finished() {
+            yield_now().await;
+            most = most.max(woken.get() - before);
+            before = woken.get();
+        }
+        assert!(before == 1000 && most <= 2 * TURN / WAKING, "{most} at once");
+    });
+}
+
+/// Large downloads use up each turn.
+#[test]
+fn neither_strangers_nor_crowds_stand_behind_all_bodies() {
+    tended(async {
+        let flows: Vec<_> = (0..1000).map(|_| spawn_local(flow(u64::MAX, Rc::default()))).collect();
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        let (passes, counter) = passes();
+        let mut crowd = Crowd::default();
+        for _ in 0..5 {
+            stranger().await;
+            crowd.one_more(TURN).await;
+        }
+        counter.abort();
+        assert!(passes.get() < 40, "{}", passes.get());
+        flows.iter().for_each(|flow| flow.abort());
+    });
+}
+
+/// How many bodies have a turn together follows what bodies move, not what others do meanwhile.
+#[test]
+fn what_others_do_takes_no_turn_from_slow_bodies() {
+    let mut turns = Turns { is_tended: true, flows: FLOWS, ..Turns::default() };
+    for _ in 0..4 {
+        turns.worked = 2 * TURN;
+        turns.next().for_each(drop);
+    }
+    assert_eq!(turns.flows, MOST_FLOWS);
+}
+
+#[test]
+fn all_kinds_have_a_place_in_a_turn() {
+    let mut turns = Turns { is_tended: true, flows: MOST_FLOWS, ..Turns::default() };
+    for kind in [Kind::Body, Kind::Handshake, Kind::Stranger, Kind::Crowd] {
+        for _ in 0..20 {
+            turns.queue(kind).wait(None, Waker::noop());
+        }
+    }
+    assert_eq!(turns.next().count(), MOST_FLOWS + MOST_OTHERS);
+    let left = [Kind::Body, Kind::Handshake, Kind::Stranger, Kind::Crowd]
+        .map(|kind| turns.queue(kind).waiting.len());
+    assert_eq!(left.iter().sum::<usize>(), 4 * 20 - MOST_FLOWS - MOST_OTHERS, "nobody is lost");
+}
+
+#[test]
+fn a_pass_is_long_from_some_hundred_microseconds_on() {
+    assert!(is_long(Duration::from_micros(301)) && !is_long(Duration::from_micros(300)));
+}
+
+/// A body all of which is there, in parts.
 struct Parts(u64);
+
+/// Of so much (bytes).
+const PART: u64 = 4 << 10;
 
 impl Source for Parts {
     fn poll_fill(&mut self, _: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
-        Poll::Ready(Ok(self.0.min(4 << 10) as usize))
+        Poll::Ready(Ok(self.0.min(PART) as usize))
     }
 
     fn chunk(&self) -> &[u8] {
@@ -358,7 +439,9 @@ fn bodies_are_taken_in_in_turns() {
         let mut before = taken.get();
         while before < MANY * BODY {
             yield_now().await;
-            assert!(taken.get() - before <= 2 * MOST, "{} at once", taken.get() - before);
+            // To take little at a time is as much work as to take more.
+            let least = taken.get() - before;
+            assert!(least * COPY * filling::PIECE / PART <= 2 * MOST, "{least} at once");
             before = taken.get();
         }
         for one in all {
