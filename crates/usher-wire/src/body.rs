@@ -52,6 +52,9 @@ pub trait Sink {
     /// Bytes that were taken but not sent yet.
     fn queued(&self) -> usize;
 
+    /// As [`Transport::notice_room`], where the stream is this body's alone.
+    fn notice_room(&mut self) {}
+
     /// Ends the direction itself, after the body was finished: for tunnels.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>>;
 }

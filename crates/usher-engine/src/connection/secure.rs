@@ -20,7 +20,7 @@ const HELLO: usize = 2048;
 
 /// What a handshake is among the turns of large bodies (bytes): a quarter of what is moved in one. With hundreds of clients
 /// who say hello at once, whoever asks for a small thing does not stand behind all of them.
-const WEIGHT: u64 = 256 << 10;
+const WEIGHT: u64 = 768 << 10;
 
 /// A handshake under way; it makes room when dropped.
 struct Place(Arc<Trust>);

@@ -153,6 +153,10 @@ impl<T: Transport> Sink for Connection<T> {
         self.output.len() - self.sent
     }
 
+    fn notice_room(&mut self) {
+        self.stream.notice_room();
+    }
+
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
         ready!(self.poll_output(cx))?;
         self.poll_shutdown(cx)

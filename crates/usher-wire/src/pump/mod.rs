@@ -9,7 +9,7 @@ use usher_net::Pipe;
 
 use crate::body::{Sink, Source};
 use crate::error::WireError;
-use crate::turns::{self, SMALL, Turn};
+use crate::turns::{self, COPY, SMALL, Turn};
 
 /// Bodies with at least so many bytes still to come go through a pipe inside the kernel (bytes).
 pub const SPLICE_FROM: u64 = 64 << 10;
@@ -18,8 +18,6 @@ const ROUNDS: usize = 32;
 /// One of unknown length that moved less than this when it was its turn, and has no more for now, is small again (bytes):
 /// messages and events go by without waiting.
 const TRICKLE: u64 = 4 << 10;
-/// How much more work a byte is that goes through memory, and perhaps through TLS, than one that goes through a pipe.
-const COPY: u64 = 2;
 
 /// On which side a transfer failed.
 #[derive(Debug)]
@@ -120,11 +118,10 @@ impl Pump {
     fn poll_turn(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<u64> {
         let polled = self.turn.poll(cx);
         if polled.is_pending() {
+            sink.notice_room();
             if sink.queued() > 0 {
                 // An error is told by the next write.
                 let _ = sink.poll_flush(cx);
-            } else if let Some(plain) = sink.plain() {
-                plain.stream.notice_room();
             }
         }
         polled

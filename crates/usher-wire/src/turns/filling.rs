@@ -2,9 +2,12 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::{SMALL, Turn, spend};
+use super::{COPY, SMALL, Turn, spend};
 use crate::body::Source;
 use crate::error::WireError;
+
+/// To take less than this at a time is no less work (bytes).
+pub(super) const PIECE: u64 = 8 << 10;
 
 /// Takes a body from its source: as soon as much of it came, only when it is its turn, so that a client or endpoint whose
 /// bytes are all there already has no more of the thread's time than others.
@@ -31,8 +34,9 @@ impl Filling {
         let len = len?;
         self.taken += len as u64;
         if is_large {
-            spend(len as u64);
-            self.left = self.left.saturating_sub(len as u64);
+            let work = (len as u64).max(PIECE) * COPY;
+            spend(work);
+            self.left = self.left.saturating_sub(work);
         }
         Poll::Ready(Ok(len))
     }

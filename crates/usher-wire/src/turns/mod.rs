@@ -22,12 +22,14 @@ use std::task::{Context, Poll, Waker};
 
 /// A body of which so much was moved takes part (bytes).
 pub(crate) const SMALL: u64 = 16 << 10;
-/// What is moved in a turn, and what a flow may move when it is its turn (bytes): as much as a pass of the loop has time for,
-/// and all that a pipe holds. A flow may move it at once, as many small `splice`s cost far more than a large one: with
-/// 64 KiB each, downloads of 10 MiB took twice the CPU time, and with 256 KiB, uploads of 1 MiB a fourth more.
-const TURN: u64 = 1 << 20;
+/// What is moved in a turn, and what a flow may move when it is its turn (bytes): as much as a pass of the loop has time for.
+/// A flow may move it at once, as many small `splice`s cost far more than a large one: with 64 KiB each, downloads of 10 MiB
+/// took twice the CPU time, with 256 KiB uploads of 1 MiB took a fourth more, and with 1 MiB downloads a tenth more.
+const TURN: u64 = 3 << 20;
 /// What a flow may move whose turn has come when others have moved all of that (bytes).
-const LEAST: u64 = 64 << 10;
+const LEAST: u64 = 128 << 10;
+/// How much more work a byte is that goes through memory, and perhaps through TLS, than one that goes through a pipe.
+pub(crate) const COPY: u64 = 4;
 /// How many flows have a turn together where more of them wait, at first and at most: fewer, down to one, where they move all
 /// of that, more where they move little, as their clients or endpoints are slow.
 const FLOWS: usize = 4;
