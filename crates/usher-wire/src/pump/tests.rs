@@ -10,6 +10,7 @@ use crate::testing::{once, pattern, read_all, receive, run, write_all, write_and
 
 mod splice;
 mod tunnel;
+mod turn;
 
 /// A body as it is on the wire.
 fn wire(framing: Framing, payload: &[u8]) -> Vec<u8> {
