@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::task::Waker;
 
-use crate::turns::{Crowd, WAKING};
+use crate::turns::{Crowd, LOOKING, WAKING};
 
 thread_local! {
     static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Wakes `waker` when [`usher_net::shortage::is_full`] has ended; who waits asks it again then.
+/// Wakes `waker` when it is to be looked again; who waits polls [`usher_net::shortage::is_full`] then.
 ///
 /// One entry for each poll that found no room: there are no more of those than connections, and as many again each time
 /// somebody wakes them for another reason, so the list is bounded by what happens between two looks.
@@ -23,22 +23,13 @@ pub(crate) fn wait(waker: &Waker) {
     });
 }
 
-/// Wakes those of this thread who wait, one after the other, for as long as there is memory, which `is_full` says. To be called
-/// again and again while there may be some.
+/// Wakes all of this thread who wait, one after the other. To be called again and again while there may be some. While there is
+/// no memory, which `is_full` says, they only look: that they do keeps none here that has ended, or waits for something else.
 pub async fn look_again(crowd: &mut Crowd, is_full: impl Fn() -> bool) {
-    if is_full() {
-        return;
-    }
-    let mut waiting = WAITING.with(RefCell::take).into_iter();
-    while let Some(waker) = waiting.next() {
-        crowd.one_more(WAKING).await;
+    for waker in WAITING.with(RefCell::take) {
+        crowd.one_more(if is_full() { LOOKING } else { WAKING }).await;
         // Out of the borrow: a waker may run anything.
         waker.wake();
-        if is_full() {
-            // Those who wait longest are the first again.
-            WAITING.with(|later| drop(later.borrow_mut().splice(..0, waiting)));
-            return;
-        }
     }
 }
 

@@ -51,8 +51,8 @@ fn in_a_set<F: Future<Output = ()>>(scene: F) {
     LocalSet::new().block_on(&runtime, scene);
 }
 
-/// How many may go on in a pass: a turn's, and some of the next one.
-const AT_ONCE: u32 = 32;
+/// How many may go on in a pass: four are taken in a turn, and sixteen are woken, with half as many of the next one.
+const AT_ONCE: u32 = 24;
 
 /// Pass after pass, until `count` gives so many; never more at once than a turn has room for.
 async fn some_at_a_time(count: impl Fn() -> u32, until: u32) {

@@ -5,7 +5,7 @@
 //! speaks again, it gets a task again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -103,6 +103,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             let mut ready = Vec::new();
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
                 for number in ready.drain(..) {
+                    self.rows.borrow_mut().speaks(number);
                     if self.is_known(number) {
                         self.known.borrow_mut().push_back(number);
                     } else {
@@ -181,14 +182,9 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         }
     }
 
-    /// Who has spoken already does not rest, and is not sent away.
-    fn has_spoken(&self) -> HashSet<usize> {
-        self.known.borrow().iter().chain(&*self.strangers.borrow()).copied().collect()
-    }
-
     /// Sends those away whose time is up.
     async fn end_late(&self, crowd: &mut Crowd) {
-        let late = self.rows.borrow_mut().late(self.now(), &self.has_spoken());
+        let late = self.rows.borrow().late(self.now());
         self.end(late, crowd).await;
     }
 
@@ -198,15 +194,19 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let since =
             |row: &IdleConnection<D, T>, until: u64| until.saturating_sub(row.patience.as_millis() as u64);
         let latest = self.now().saturating_sub(RESTED.as_millis() as u64);
-        self.rows.borrow().longest(&self.has_spoken(), since, latest)
+        self.rows.borrow().longest(since, latest)
     }
 
     /// Sends these away, if they still rest, some at a time.
     async fn end(&self, numbers: Vec<(usize, u64)>, crowd: &mut Crowd) {
         for some in numbers.chunks(TOGETHER) {
-            crowd.one_more(GOING * some.len() as u64).await;
-            let spoken = self.has_spoken();
-            for (number, until) in some.iter().filter(|(number, _)| !spoken.contains(number)) {
+            if self.worker.is_draining() {
+                // Nobody new comes, and all of them are to go.
+                yield_now().await;
+            } else {
+                crowd.one_more(GOING * some.len() as u64).await;
+            }
+            for (number, until) in some {
                 let taken = self.rows.borrow_mut().take_if(*number, *until);
                 // Out of the borrow: the end of a connection may do anything.
                 let Some(mut connection) = taken else { continue };
@@ -245,6 +245,8 @@ struct Rows<R> {
 }
 
 const NEVER: u64 = u64::MAX;
+/// Added to the time of those who have spoken: they do not rest, and nobody sends them away.
+const SPOKEN: u64 = 1 << 63;
 
 impl<R> Default for Rows<R> {
     fn default() -> Self {
@@ -268,10 +270,17 @@ impl<R> Rows<R> {
         self.until[number] = until;
     }
 
+    /// A row has spoken.
+    fn speaks(&mut self, number: usize) {
+        if let Some(until) = self.until.get_mut(number) {
+            *until |= SPOKEN;
+        }
+    }
+
     /// A row, and until when it would have rested.
     fn take(&mut self, number: usize) -> Option<(R, u64)> {
         let row = self.rows.get_mut(number)?.take()?;
-        let until = std::mem::replace(&mut self.until[number], NEVER);
+        let until = std::mem::replace(&mut self.until[number], NEVER) & !SPOKEN;
         self.free.push(number);
         Some((row, until))
     }
@@ -284,11 +293,11 @@ impl<R> Rows<R> {
     }
 
     fn hurry(&mut self, until: u64) {
-        let rows = self.until.iter_mut().filter(|at| **at != NEVER);
+        let rows = self.until.iter_mut().filter(|at| **at < SPOKEN);
         rows.for_each(|at| *at = until.min(*at));
     }
 
-    /// A row, if it is the one that would have rested until then.
+    /// A row, if it is the one that would have rested until then, and still does.
     fn take_if(&mut self, number: usize, until: u64) -> Option<R> {
         if self.until.get(number) != Some(&until) {
             return None;
@@ -297,16 +306,11 @@ impl<R> Rows<R> {
     }
 
     /// One in [`PART`] of those who rest, the longest first, of those whose rest began before `latest`.
-    fn longest(
-        &self,
-        but: &HashSet<usize>,
-        since: impl Fn(&R, u64) -> u64,
-        latest: u64,
-    ) -> Vec<(usize, u64)> {
+    fn longest(&self, since: impl Fn(&R, u64) -> u64, latest: u64) -> Vec<(usize, u64)> {
         let rows = self.rows.iter().zip(&self.until).enumerate();
         let mut rested: Vec<(u64, usize, u64)> = rows
             .filter_map(|(number, (row, until))| Some((since(row.as_ref()?, *until), number, *until)))
-            .filter(|(since, number, _)| *since <= latest && !but.contains(number))
+            .filter(|(since, _, until)| *since <= latest && *until < SPOKEN)
             .collect();
         let most = rested.len().div_ceil(PART);
         rested.sort_unstable();
@@ -314,9 +318,9 @@ impl<R> Rows<R> {
     }
 
     /// Those whose time is up.
-    fn late(&self, now: u64, but: &HashSet<usize>) -> Vec<(usize, u64)> {
+    fn late(&self, now: u64) -> Vec<(usize, u64)> {
         let all = self.until.iter().copied().enumerate();
-        all.filter(|(number, until)| *until <= now && !but.contains(number)).collect()
+        all.filter(|(_, until)| *until <= now).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport};
-use usher_wire::turns::{self, Filling};
+use usher_wire::turns::Filling;
 use usher_wire::{Connection, Sink, Source, WireError};
 
 use super::{Door, Guest, Served};
@@ -181,9 +181,6 @@ impl<D: Dialer, T: Transport> Service<'_, D, T> {
             visit.upgrade.clear();
         }
         self.connection.begin_receive(visit.facts.framing);
-        if !self.guest.door.is_known {
-            turns::stranger().await;
-        }
         self.guest.door.follow(&self.guest.worker.local().shared);
         let (visit, connection) = self.visit(&visit);
         let end = path::serve(&visit, exchange, connection).await;

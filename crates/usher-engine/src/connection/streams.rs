@@ -22,7 +22,7 @@ use usher_http::sanitize::{Facts, Scratch, sanitize};
 use usher_http::trust::ClientText;
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, quic, shortage};
-use usher_wire::turns::{self, Filling};
+use usher_wire::turns::Filling;
 use usher_wire::{WireError, h2, h3};
 
 use self::drivers::{Stream, Streams};
@@ -233,10 +233,6 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
     let mut asked = Asked::default();
     let refused =
         refusal(&mut exchange, &stream).or_else(|| understand(&mut exchange, &mut asked, stream.is_early()));
-    let is_known = shared.door.borrow().is_known;
-    if !is_known {
-        turns::stranger().await;
-    }
     let visit = Visit {
         worker: &shared.worker,
         local: shared.worker.local(),
@@ -245,7 +241,7 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
         deadline: &deadline,
         client: text.as_ref().unwrap_or(&shared.text),
         peer: exchange.client.peer,
-        is_known,
+        is_known: shared.door.borrow().is_known,
         started,
         upgrade: &asked.upgrade,
         facts: asked.facts,

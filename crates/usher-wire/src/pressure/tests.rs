@@ -1,10 +1,13 @@
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::Wake;
 
 use super::*;
-use crate::testing::run;
+use crate::testing::once;
+use crate::turns::tend;
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -16,29 +19,45 @@ impl Wake for Count {
     }
 }
 
-/// The first take what memory there is; the others need not look, and are the next.
+/// How many of a hundred who wait are woken before others have a turn.
+fn woken_at_once(is_full: bool) -> u32 {
+    let count = Arc::new(Count::default());
+    let other = Arc::new(Count::default());
+    for _ in 0..50 {
+        wait(&count.clone().into());
+        wait(&other.clone().into());
+    }
+    let mut tended = pin!(tend(async || std::future::pending().await));
+    assert!(once(|cx| tended.as_mut().poll(cx)).is_pending());
+    let mut crowd = Crowd::default();
+    let asked = Cell::new(0);
+    let looking = look_again(&mut crowd, || {
+        asked.set(asked.get() + 1);
+        is_full
+    });
+    let mut looking = pin!(looking);
+    assert!(once(|cx| looking.as_mut().poll(cx)).is_pending());
+    let woken = count.0.load(Relaxed) + other.0.load(Relaxed);
+    assert_eq!(asked.get(), woken + 1);
+    woken
+}
+
 #[test]
-fn nobody_is_woken_while_there_is_no_memory() {
-    run(async {
+fn few_are_woken_at_once_and_of_those_who_only_look_more() {
+    let (some, more) = (woken_at_once(false), woken_at_once(true));
+    assert!((4..40).contains(&some) && (2 * some..100).contains(&more), "{some} and {more}");
+}
+
+#[test]
+fn everybody_who_waits_is_woken_once() {
+    crate::testing::run(async {
         let counts: [Arc<Count>; 3] = Default::default();
         for count in &counts {
             wait(&count.clone().into());
         }
-        let woken = || counts.each_ref().map(|count| count.0.load(Relaxed));
         let mut crowd = Crowd::default();
         look_again(&mut crowd, || true).await;
-        assert_eq!(woken(), [0, 0, 0]);
-        let room = Cell::new(2);
-        let takes_some = || room.replace(room.get() - 1) <= 0;
-        look_again(&mut crowd, takes_some).await;
-        assert_eq!(woken(), [1, 1, 0]);
-        let late = Arc::new(Count::default());
-        wait(&late.clone().into());
-        room.set(1);
-        look_again(&mut crowd, takes_some).await;
-        assert_eq!((woken(), late.0.load(Relaxed)), ([1, 1, 1], 0));
         look_again(&mut crowd, || false).await;
-        look_again(&mut crowd, || false).await;
-        assert_eq!((woken(), late.0.load(Relaxed)), ([1, 1, 1], 1), "each of them once");
+        assert_eq!(counts.each_ref().map(|count| count.0.load(Relaxed)), [1, 1, 1]);
     });
 }

@@ -16,9 +16,11 @@ pub fn is_long(pass: Duration) -> bool {
 
 /// What one of a crowd does, by how much could be moved meanwhile (bytes): it is woken, and looks what there is for it.
 pub const WAKING: u64 = TURN / 16;
-/// The same of one that is accepted, or sent away.
-pub const COMING: u64 = TURN / 8;
-/// See [`COMING`].
+/// The same of one that only looks.
+pub(crate) const LOOKING: u64 = TURN / 64;
+/// The same of one that is accepted: no more of them than go on to ask for something.
+pub const COMING: u64 = TURN / 4;
+/// The same of one that is sent away.
 pub const GOING: u64 = TURN / 8;
 
 /// What a crowd may do in its turn, however much others did in it.

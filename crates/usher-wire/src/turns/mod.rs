@@ -14,6 +14,7 @@ mod filling;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use crowd::LOOKING;
 pub use crowd::{COMING, Crowd, GOING, WAKING, is_long};
 pub use filling::Filling;
 
@@ -167,6 +168,11 @@ impl Turn {
         Self { kind: Kind::Handshake, number: None }
     }
 
+    /// That of somebody who asks an endpoint for something for the first time, and waits for others who do.
+    pub fn of_stranger() -> Self {
+        Self { kind: Kind::Stranger, number: None }
+    }
+
     /// Ready when the flow may move something: at most how much (bytes). Says [`spend`] then.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<u64> {
         TURNS.with(|turns| {
@@ -229,10 +235,8 @@ pub fn sign() {
     work(SIGNING);
 }
 
-/// Waits for the turn of somebody who asks for something for the first time.
-pub async fn stranger() {
-    let mut turn = Turn { kind: Kind::Stranger, number: None };
-    poll_fn(|cx| turn.poll(cx)).await;
+/// Notes that a stranger asks an endpoint whose turn has come.
+pub fn ask() {
     work(STRANGER);
 }
 
