@@ -121,10 +121,6 @@ impl<S: Transport> Sink for Link<S> {
         either!(self, up => up.queued())
     }
 
-    fn notice_room(&mut self) {
-        either!(self, up => up.notice_room());
-    }
-
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
         either!(self, up => up.poll_end(cx))
     }

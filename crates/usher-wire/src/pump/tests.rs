@@ -11,6 +11,9 @@ use crate::testing::{once, pattern, read_all, receive, run, write_all, write_and
 mod splice;
 mod tunnel;
 mod turn;
+mod watched;
+
+use self::watched::Watched;
 
 /// A body as it is on the wire.
 fn wire(framing: Framing, payload: &[u8]) -> Vec<u8> {

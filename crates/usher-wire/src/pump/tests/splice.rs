@@ -1,7 +1,6 @@
 //! Bodies through a pipe of the kernel, over real sockets.
 
 use std::cell::RefCell;
-use std::io;
 use std::rc::Rc;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -147,59 +146,6 @@ fn a_limit_holds_for_spliced_bodies() {
     });
 }
 
-/// What is moved out of the pipe at a time, and whether more was said to follow; the other side takes so much in advance.
-struct Watched {
-    stream: Stream,
-    reach: usize,
-    moved: Rc<RefCell<Vec<(usize, bool)>>>,
-}
-
-impl Transport for Watched {
-    fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_read_ready(cx)
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.stream.poll_read(cx, buf)
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_vectored(cx, bufs)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_shutdown(cx)
-    }
-
-    fn can_splice(&self) -> bool {
-        true
-    }
-
-    fn reach(&self) -> usize {
-        self.reach
-    }
-
-    fn poll_splice_out(
-        &mut self,
-        cx: &mut Context<'_>,
-        pipe: &mut Pipe,
-        max: usize,
-        more: bool,
-    ) -> Poll<io::Result<usize>> {
-        let moved = ready!(self.stream.poll_splice_out(cx, pipe, max, more))?;
-        self.moved.borrow_mut().push((moved, more));
-        Poll::Ready(Ok(moved))
-    }
-}
-
 /// Sends parts of a body to whoever takes no more than `reach` in advance, each when the last one has arrived. Returns what
 /// went out of the pipe at a time.
 async fn watched(parts: &[usize], reach: usize) -> Vec<(usize, bool)> {
@@ -207,7 +153,7 @@ async fn watched(parts: &[usize], reach: usize) -> Vec<(usize, bool)> {
     let (mut sender, source) = pair().await;
     let (sink, mut receiver) = pair().await;
     let moved: Rc<RefCell<Vec<_>>> = Rc::default();
-    let sink = Watched { stream: sink, reach, moved: moved.clone() };
+    let sink = Watched { stream: sink, reach, moved: moved.clone(), looks: Rc::default() };
     let (mut source, mut sink) = (Connection::new(source), Connection::new(sink));
     source.begin_receive(Framing::Length(size as u64));
     sink.begin_send(Framing::Length(size as u64));

@@ -1,50 +1,13 @@
 //! What happens while a body waits for its turn.
 
 use std::cell::Cell;
-use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 
 use super::*;
 use crate::turns::tend;
 
-/// Bytes that are sealed on their way, so that none go through a pipe; counts how often it was to look whether there is room.
-struct Sealed {
-    stream: MemoryStream,
-    looks: Rc<Cell<u32>>,
-}
-
-impl Transport for Sealed {
-    fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_read_ready(cx)
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.stream.poll_read(cx, buf)
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_vectored(cx, bufs)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_shutdown(cx)
-    }
-
-    fn notice_room(&mut self) {
-        self.looks.set(self.looks.get() + 1);
-    }
-}
-
-/// Also over TLS: a client that takes much is to be seen to do so, however late its turn comes.
+/// Also where nothing can go through a pipe, as over TLS: a client that takes much is to be seen to do so, however late its turn comes.
 #[test]
 fn who_is_quick_is_seen_meanwhile() {
     run(async {
@@ -52,7 +15,7 @@ fn who_is_quick_is_seen_meanwhile() {
         let (mut sender, source) = MemoryStream::pair(SIZE);
         let (sink, mut receiver) = MemoryStream::pair(SIZE);
         let looks: Rc<Cell<u32>> = Rc::default();
-        let sink = Sealed { stream: sink, looks: looks.clone() };
+        let sink = Watched { stream: sink, reach: usize::MAX, moved: Rc::default(), looks: looks.clone() };
         let (mut source, mut sink) = (Connection::new(source), Connection::new(sink));
         source.begin_receive(Framing::Length(SIZE as u64));
         sink.begin_send(Framing::Length(SIZE as u64));
