@@ -32,8 +32,9 @@ const RESTED: Duration = Duration::from_secs(1);
 
 /// So many who are known are woken before others have a turn.
 const AT_ONCE: usize = 16;
-/// So many are sent away together.
+/// So many are sent away together, and while all of them are to go, or the process needs what they hold.
 const TOGETHER: usize = 4;
+const MOST_TOGETHER: usize = 16;
 
 /// So many strangers are woken before it is looked whether there still is memory, and how long the next wait if not: each that
 /// is woken takes some, and of a stranger nobody knows how much.
@@ -199,21 +200,27 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
 
     /// Sends these away, if they still rest, some at a time.
     async fn end(&self, numbers: Vec<(usize, u64)>, crowd: &mut Crowd) {
-        for some in numbers.chunks(TOGETHER) {
-            if self.worker.is_draining() {
-                // Nobody new comes, and all of them are to go.
+        let mut numbers = numbers.into_iter().peekable();
+        while numbers.peek().is_some() {
+            let is_draining = self.worker.is_draining();
+            if is_draining {
+                // Nobody new comes, who would have to wait.
                 yield_now().await;
             } else {
-                crowd.one_more(GOING * some.len() as u64).await;
+                crowd.one_more(GOING * TOGETHER as u64).await;
             }
-            for (number, until) in some {
-                let taken = self.rows.borrow_mut().take_if(*number, *until);
-                // Out of the borrow: the end of a connection may do anything.
-                let Some(mut connection) = taken else { continue };
-                self.worker.metrics.connections.idle.decrement();
-                connection.stream.announce_end();
-            }
+            let in_a_hurry = is_draining || shortage::is_full();
+            let some = numbers.by_ref().take(if in_a_hurry { MOST_TOGETHER } else { TOGETHER });
+            some.for_each(|(number, until)| self.end_one(number, until));
         }
+    }
+
+    fn end_one(&self, number: usize, until: u64) {
+        let taken = self.rows.borrow_mut().take_if(number, until);
+        // Out of the borrow: the end of a connection may do anything.
+        let Some(mut connection) = taken else { return };
+        self.worker.metrics.connections.idle.decrement();
+        connection.stream.announce_end();
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, ready: &mut Vec<usize>) -> Poll<std::io::Result<()>> {

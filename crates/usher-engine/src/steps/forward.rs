@@ -84,11 +84,10 @@ pub(crate) async fn run<D: Dialer>(
     down: &mut impl Downstream,
     (route, destination): (&Route, &Destination),
 ) -> Result<Box<Forwarded<D::Stream>>, Error> {
-    let waited = !visit.is_known && waiting::until_its_turn(down).await?;
     let (cluster, permit) = circuit::enter(visit, exchange, destination)?;
     let clock = Clock::new(visit, exchange, (&route.retry, destination));
-    if waited {
-        clock.wait();
+    if !visit.is_known {
+        waiting::until_its_turn((visit, permit.as_ref(), &clock), down).await?;
     }
     let towards = Towards { cluster: &cluster, permit: permit.as_ref(), clock: &clock, route, destination };
     let sent = send(visit, exchange, down, &towards).await;

@@ -1,18 +1,8 @@
 //! Crowds, of which some go on at once: as many as keep the passes of the loop short.
 
 use std::future::poll_fn;
-use std::time::Duration;
 
 use super::{Kind, TURN, Turn, work};
-
-/// What a pass of the loop is to take at most while a crowd goes on: whoever behaves waits for two or three of them in each
-/// request.
-pub(super) const AIM: Duration = Duration::from_micros(300);
-
-/// Whether a pass of the loop took longer than it is to take while a crowd goes on.
-pub fn is_long(pass: Duration) -> bool {
-    pass > AIM
-}
 
 /// What one of a crowd does, by how much could be moved meanwhile (bytes): it is woken, and looks what there is for it.
 pub const WAKING: u64 = TURN / 16;
@@ -24,7 +14,7 @@ pub const COMING: u64 = TURN / 4;
 pub const GOING: u64 = TURN / 8;
 
 /// What a crowd may do in its turn, however much others did in it.
-const PART: u64 = TURN / 2;
+pub(super) const PART: u64 = TURN / 2;
 
 /// Lets one of a crowd go on after the other: those who were just accepted, those who wait for memory, those who rested and
 /// are spoken to. They take turns with large bodies and with handshakes, which are the other things that take long.

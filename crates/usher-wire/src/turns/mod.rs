@@ -15,7 +15,7 @@ mod filling;
 mod tests;
 
 pub(crate) use crowd::LOOKING;
-pub use crowd::{COMING, Crowd, GOING, WAKING, is_long};
+pub use crowd::{COMING, Crowd, GOING, WAKING};
 pub use filling::Filling;
 
 use std::cell::RefCell;
@@ -33,17 +33,19 @@ const TURN: u64 = 3 << 20;
 const LEAST: u64 = 128 << 10;
 /// How much more work a byte is that goes through memory, and perhaps through TLS, than one that goes through a pipe.
 pub(crate) const COPY: u64 = 4;
-/// What the others do, by how much could be moved meanwhile (bytes): the step of a TLS handshake that signs, and a request on
-/// a connection that is new, with a new connection to an endpoint.
-const SIGNING: u64 = TURN / 4;
+/// What the others do, in the same measure: the step of a TLS handshake that signs, and a request on a connection that is new,
+/// with a new connection to an endpoint. By time each would be half of that, but who behaves waits for two or three turns
+/// in each request, and what is given to crowds is to be less than what downloads may take.
+const SIGNING: u64 = TURN / 2;
 const STRANGER: u64 = TURN / 4;
 /// How many bodies have a turn together where more of them wait, at first and at most: fewer, down to one, where they move all
 /// of that, more where they move little, as their clients or endpoints are slow.
 const FLOWS: usize = 4;
 const MOST_FLOWS: usize = 16;
-/// How many of the other kinds have a turn together where more of them wait.
-const OTHERS: [(Kind, usize); 3] = [(Kind::Stranger, 3), (Kind::Crowd, 2), (Kind::Handshake, 2)];
-const MOST_OTHERS: usize = OTHERS[0].1 + OTHERS[1].1 + OTHERS[2].1;
+/// The other kinds, with what one of them does, and how many of all of them have a turn at most.
+const OTHERS: [(Kind, u64); 3] =
+    [(Kind::Stranger, STRANGER), (Kind::Crowd, crowd::PART), (Kind::Handshake, SIGNING)];
+const MOST_OTHERS: usize = (TURN / STRANGER) as usize + OTHERS.len();
 
 thread_local! {
     static TURNS: RefCell<Turns> = RefCell::default();
@@ -125,17 +127,21 @@ impl Turns {
         queues.iter().any(|queue| !queue.waiting.is_empty())
     }
 
-    /// Begins a turn: who has it. None of the queues stands behind another one.
+    /// Begins a turn: who has it. None of the queues stands behind another one; the kinds that wait beside bodies share what
+    /// is done in a turn.
     fn next(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let half = self.flows / 2;
         self.flows =
             if self.moved >= TURN { half.max(1) } else { (self.flows + half.max(1)).min(MOST_FLOWS) };
         (self.moved, self.worked) = (0, 0);
+        let kinds = OTHERS.iter().filter(|(kind, _)| !self.queue(*kind).waiting.is_empty()).count() as u64;
+        let others = OTHERS.map(|(kind, work)| (kind, (TURN / kinds.max(1) / work).max(1) as usize));
         let mut woken = [const { None }; MOST_OTHERS + MOST_FLOWS];
         let mut places = woken.iter_mut();
-        for (kind, most) in OTHERS.into_iter().chain([(Kind::Body, self.flows)]) {
+        for (kind, most) in others.into_iter().chain([(Kind::Body, self.flows)]) {
             let queue = self.queue(kind);
-            places.by_ref().take(most).for_each(|place| *place = queue.next());
+            let next = std::iter::from_fn(|| queue.next()).take(most);
+            places.by_ref().zip(next).for_each(|(place, waker)| *place = Some(waker));
         }
         woken.into_iter().flatten()
     }

@@ -11,30 +11,53 @@ use usher_net::{Dialer, Transport};
 use usher_wire::turns;
 use usher_wire::{Downstream, Source};
 
+use super::circuit;
 use super::clock::Clock;
-use crate::cluster::{Cluster, Lease, Turn};
+use crate::cluster::{Cluster, Lease, Permit, Turn};
 use crate::path::Visit;
 use crate::steps::relay::sink_error;
 
-/// Waits until somebody whom nobody knows may ask; whether that took time. Most of those who come anew need a new connection to
-/// an endpoint, which takes ten times as long as to ask over one that is there: of hundreds at once some go on in each pass of
-/// the loop, so that whoever is known does not stand behind all of them.
-pub(super) async fn until_its_turn(down: &mut impl Downstream) -> Result<bool, Error> {
+/// Waits until somebody whom nobody knows may ask. Most of those who come anew need a new connection to an endpoint, which takes
+/// ten times as long as to ask over one that is there: of hundreds at once some go on in each pass of the loop, so that whoever
+/// is known does not stand behind all of them.
+///
+/// # Errors
+/// The client has left, the circuit was opened meanwhile, or it took as long as an endpoint may take to answer: nobody was
+/// asked then, and no endpoint is to blame.
+pub(super) async fn until_its_turn<D: Dialer>(
+    (visit, permit, clock): (&Visit<'_, D>, Option<&Permit>, &Clock<'_>),
+    down: &mut impl Downstream,
+) -> Result<(), Error> {
     let mut turn = turns::Turn::of_stranger();
-    let waits = poll_fn(|cx| Poll::Ready(turn.poll(cx).is_pending())).await;
-    if waits {
+    if poll_fn(|cx| Poll::Ready(turn.poll(cx).is_pending())).await {
         cold_path();
         // Boxed, as it is rare: every request under way would hold room for it.
-        Box::pin(poll_fn(|cx| {
-            if turn.poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            gone(cx, down).map(Err)
-        }))
-        .await?;
+        Box::pin(stand_in_line(turn, clock.first_byte(), down)).await?;
+        clock.wait();
+        circuit::still_holds(visit, permit)?;
     }
     turns::ask();
-    Ok(waits)
+    Ok(())
+}
+
+async fn stand_in_line(
+    mut turn: turns::Turn,
+    patience: Duration,
+    down: &mut impl Downstream,
+) -> Result<(), Error> {
+    let mut over = pin!(tokio::time::sleep(patience));
+    poll_fn(|cx| {
+        if turn.poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(error) = gone(cx, down) {
+            return Poll::Ready(Err(error));
+        }
+        ready!(over.as_mut().poll(cx));
+        let late = Error::new(Side::Proxy, ErrorKind::Overloaded);
+        Poll::Ready(Err(late.detail("waited for its turn for too long, as many others came anew")))
+    })
+    .await
 }
 
 /// Ready when the client has left.
