@@ -44,7 +44,7 @@ impl Outcomes {
         let ceiling: f64 = digits.parse().map_err(io::Error::other)?;
         let [alone, crowd] = self.medians().map(millis);
         let mut missed = Vec::new();
-        for [_, one] in &self.rounds {
+        for one in self.rounds.iter().flatten() {
             if one.peak >= ceiling {
                 missed.push(format!("{:.1} MiB were resident", one.peak));
             }
@@ -66,7 +66,8 @@ impl Outcomes {
         [0, 1].map(|stage| {
             let mut found: Vec<Duration> = self.rounds.iter().map(|round| round[stage].p99).collect();
             found.sort_unstable();
-            found[found.len() / 2]
+            let (half, odd) = (found.len() / 2, found.len() % 2);
+            (found[half - 1 + odd] + found[half]) / 2
         })
     }
 }

@@ -32,7 +32,7 @@ const RESTED: Duration = Duration::from_secs(1);
 
 /// So many who are known are woken before others have a turn.
 const AT_ONCE: usize = 16;
-/// So many are sent away together, and while all of them are to go, or the process needs what they hold.
+/// So many are sent away together; and while all of them are to go, or the process needs what they hold.
 const TOGETHER: usize = 4;
 const MOST_TOGETHER: usize = 16;
 
@@ -209,7 +209,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             } else {
                 crowd.one_more(GOING * TOGETHER as u64).await;
             }
-            let in_a_hurry = is_draining || shortage::is_full();
+            let in_a_hurry = is_draining || shortage::level() >= Level::Tight;
             let some = numbers.by_ref().take(if in_a_hurry { MOST_TOGETHER } else { TOGETHER });
             some.for_each(|(number, until)| self.end_one(number, until));
         }

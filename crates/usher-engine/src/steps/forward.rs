@@ -84,11 +84,13 @@ pub(crate) async fn run<D: Dialer>(
     down: &mut impl Downstream,
     (route, destination): (&Route, &Destination),
 ) -> Result<Box<Forwarded<D::Stream>>, Error> {
-    let (cluster, permit) = circuit::enter(visit, exchange, destination)?;
     let clock = Clock::new(visit, exchange, (&route.retry, destination));
     if !visit.is_known {
-        waiting::until_its_turn((visit, permit.as_ref(), &clock), down).await?;
+        exchange.record.cluster = Some(destination.cluster);
+        waiting::until_its_turn(&clock, down).await?;
     }
+    // Not before: a trial of a circuit that is half open shall not wait.
+    let (cluster, permit) = circuit::enter(visit, exchange, destination)?;
     let towards = Towards { cluster: &cluster, permit: permit.as_ref(), clock: &clock, route, destination };
     let sent = send(visit, exchange, down, &towards).await;
     circuit::judge(visit, &cluster, permit, (&sent, exchange, &clock));

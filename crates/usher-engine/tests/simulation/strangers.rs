@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use crate::client::{Client, about, answer, endpoints, get, take};
 use crate::world::{Reception, World, run};
 
-/// From one turn to the next.
-const PAUSE: Duration = Duration::from_secs(10);
+/// From one turn to the next: less than anybody waits at most.
+const PAUSE: Duration = Duration::from_secs(6);
 /// So many ask in a turn that nobody has used before; the next ones have the turns after it.
 const AT_ONCE: u64 = 4;
 /// Time for all that waits for no turn.
@@ -34,12 +34,22 @@ cluster = "failing"
 [cluster.failing]
 endpoints = ["127.0.0.1:9500"]
 breaker = { min_requests = 10, open = "60s" }
+[[route]]
+path = "/replaced"
+cluster = "replaced"
+[cluster.replaced]
+endpoints = ["127.0.0.1:9501"]
+breaker = { min_requests = 10, open = "60s", fallback = "spare" }
+[cluster.spare]
+endpoints = ["127.0.0.1:9001"]
 "#;
+/// Longer than a circuit is open.
+const OPEN: Duration = Duration::from_secs(70);
 
-/// The one of the cluster that fails does so, the other one is well.
+/// Those of the clusters that fail do so, the others are well.
 fn reception() -> Reception {
     endpoints(|_, port, mut reader, mut writer| async move {
-        if port != 9500 {
+        if port < 9500 {
             return answer(port, reader, writer).await;
         }
         while take(&mut reader).await {
@@ -103,10 +113,11 @@ fn who_leaves_meanwhile_asks_nobody() {
     });
 }
 
+/// Half of the time that there is at all is left for the endpoint.
 #[test]
 fn nobody_waits_for_longer_than_the_route_says() {
     scene(async |world, _known| {
-        for (path, patience) in [("/in-time", 4), ("/impatient", 3)] {
+        for (path, patience) in [("/in-time", 2), ("/impatient", 3)] {
             let (status, took) = stranger(world, path).await.unwrap();
             let patience = Duration::from_secs(patience);
             assert!(status == 503 && about(took, patience), "{path}: {status} after {took:?}");
@@ -116,15 +127,36 @@ fn nobody_waits_for_longer_than_the_route_says() {
     });
 }
 
+/// Where another cluster takes its place, that one is asked.
 #[test]
 fn a_circuit_that_opens_meanwhile_is_open_for_who_waits() {
     scene(async |world, mut known| {
-        let waiting = stranger(world, "/failing");
+        let waiting = [stranger(world, "/failing"), stranger(world, "/replaced")];
         sleep(MOMENT).await;
+        for path in ["/failing", "/replaced"] {
+            for _ in 0..10 {
+                assert_eq!(known[0].ask(&get(path)).await, 503);
+            }
+        }
+        let [refused, served] = waiting;
+        assert_eq!((refused.await.unwrap().0, served.await.unwrap().0), (503, 200));
+        assert_eq!((world.reason("circuit_open"), world.endpoint_requests()), (1, AT_ONCE + 21));
+    });
+}
+
+/// A trial that waited would keep all others out meanwhile.
+#[test]
+fn who_waits_is_not_the_trial_of_a_circuit() {
+    scene(async |world, mut known| {
         for _ in 0..10 {
             assert_eq!(known[0].ask(&get("/failing")).await, 503);
         }
-        assert_eq!(waiting.await.unwrap().0, 503);
-        assert_eq!((world.reason("circuit_open"), world.endpoint_requests()), (1, AT_ONCE + 10));
+        sleep(OPEN).await;
+        let waiting = stranger(world, "/failing");
+        sleep(MOMENT).await;
+        assert!(!waiting.is_finished());
+        assert_eq!(known[0].ask(&get("/failing")).await, 503);
+        assert_eq!(world.endpoint_requests(), AT_ONCE + 11, "who is known was the trial");
+        waiting.await.unwrap();
     });
 }

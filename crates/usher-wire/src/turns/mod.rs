@@ -138,7 +138,8 @@ impl Turns {
         let others = OTHERS.map(|(kind, work)| (kind, (TURN / kinds.max(1) / work).max(1) as usize));
         let mut woken = [const { None }; MOST_OTHERS + MOST_FLOWS];
         let mut places = woken.iter_mut();
-        for (kind, most) in others.into_iter().chain([(Kind::Body, self.flows)]) {
+        // Bodies first, as there would be no room for any of them after the others.
+        for (kind, most) in [(Kind::Body, self.flows)].into_iter().chain(others) {
             let queue = self.queue(kind);
             let next = std::iter::from_fn(|| queue.next()).take(most);
             places.by_ref().zip(next).for_each(|(place, waker)| *place = Some(waker));

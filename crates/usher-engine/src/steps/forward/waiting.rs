@@ -11,30 +11,28 @@ use usher_net::{Dialer, Transport};
 use usher_wire::turns;
 use usher_wire::{Downstream, Source};
 
-use super::circuit;
 use super::clock::Clock;
-use crate::cluster::{Cluster, Lease, Permit, Turn};
+use crate::cluster::{Cluster, Lease, Turn};
 use crate::path::Visit;
 use crate::steps::relay::sink_error;
 
-/// Waits until somebody whom nobody knows may ask. Most of those who come anew need a new connection to an endpoint, which takes
-/// ten times as long as to ask over one that is there: of hundreds at once some go on in each pass of the loop, so that whoever
-/// is known does not stand behind all of them.
+/// The longest that a stranger stands in line: as long as others wait in the queue of a cluster unless they say otherwise.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Waits until somebody whom nobody knows may ask: a request of a connection that has not taken a whole response yet. Most of
+/// them need a new connection to an endpoint, which takes ten times as long as to ask over one that is there: of hundreds at
+/// once some go on in each pass of the loop, so that whoever is known does not stand behind all of them.
 ///
 /// # Errors
-/// The client has left, the circuit was opened meanwhile, or it took as long as an endpoint may take to answer: nobody was
-/// asked then, and no endpoint is to blame.
-pub(super) async fn until_its_turn<D: Dialer>(
-    (visit, permit, clock): (&Visit<'_, D>, Option<&Permit>, &Clock<'_>),
-    down: &mut impl Downstream,
-) -> Result<(), Error> {
+/// The client has left, or it took too long, of which more than half is left for the endpoint: nobody was asked then.
+pub(super) async fn until_its_turn(clock: &Clock<'_>, down: &mut impl Downstream) -> Result<(), Error> {
     let mut turn = turns::Turn::of_stranger();
     if poll_fn(|cx| Poll::Ready(turn.poll(cx).is_pending())).await {
         cold_path();
+        let patience = clock.left().map_or(LONGEST, |left| LONGEST.min(left / 2)).min(clock.first_byte());
         // Boxed, as it is rare: every request under way would hold room for it.
-        Box::pin(stand_in_line(turn, clock.first_byte(), down)).await?;
+        Box::pin(stand_in_line(turn, patience, down)).await?;
         clock.wait();
-        circuit::still_holds(visit, permit)?;
     }
     turns::ask();
     Ok(())
