@@ -39,7 +39,7 @@ usher-bench: what a request costs in Usher, nginx, HAProxy and Caddy, measured i
                                        one proxy as a work has it, before an endpoint of its own
   usher-bench endpoint [--port N] [--seconds N] [--send-buffer BYTES]
                                        the endpoint alone: /1k /100k /10m /sink /echo, and gRPC on a port of its own
-  usher-bench slow-clients [--clients N] [--memory SIZE] [--seconds N] [--keep FILE] [OPTIONS]
+  usher-bench slow-clients [--clients N] [--memory SIZE] [--seconds N] [--rounds N] [--keep FILE] [OPTIONS]
                                        a crowd of slow clients against a ceiling on memory, and somebody who behaves
   usher-bench load ADDRESS [--work NAME] [--certificate PATH] [--connections N] [--requests N] [--seconds N]
                                        a closed loop by hand, say beside a profiler

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use usher_api::metrics::Refusal;
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::{AcceptFault, Accepted, Address, Dialer, Listener, Peer};
-use usher_wire::turns::Batch;
+use usher_wire::turns::{COMING, Crowd};
 
 use crate::connection::{self, Door, IdleConnection, IdleConnections};
 use crate::snapshot::ListenerSpec;
@@ -19,9 +19,6 @@ use crate::worker::{Refused, Worker};
 
 pub use datagrams::run as run_quic;
 
-/// Connections that are taken before others have a turn, at least and at most: each begins with some work.
-const AT_ONCE: usize = 2;
-const MOST_AT_ONCE: usize = 16;
 /// Pause after the system ran out of descriptors or memory.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that a listener of a worker takes in each tick of 50 ms while the process is short of memory.
@@ -73,8 +70,7 @@ pub async fn run<D: Dialer>(
     let door =
         Door { listener: spec, index, peer: None, local, is_fresh: true, is_known: false, session: None };
     let mut pace = Pace::default();
-    let batch = Batch::new(AT_ONCE, MOST_AT_ONCE);
-    let mut in_a_row = 0;
+    let mut crowd = Crowd::default();
     while !stop.stopped.get() {
         if !pace.allows(&worker) {
             wait_for_room(&stop).await;
@@ -88,11 +84,7 @@ pub async fn run<D: Dialer>(
         if !take(&worker, &idle, &door, accepted).await {
             return;
         }
-        in_a_row += 1;
-        if in_a_row >= batch.size() {
-            in_a_row = 0;
-            batch.pause(tokio::task::yield_now).await;
-        }
+        crowd.one_more(COMING).await;
     }
     // Whoever began a handshake is still let in; see `Listener::refuse_new` for what the kernel allows.
     let is_closed = listener.refuse_new().is_ok();
@@ -108,11 +100,9 @@ pub async fn run<D: Dialer>(
     if let Ok(queued) = listener.drain() {
         for accepted in queued {
             take(&worker, &idle, &door, accepted).await;
-            in_a_row += 1;
             // Where newcomers still slip in, the queue is to be emptied faster than they fill it.
-            if is_closed && in_a_row >= batch.size() {
-                in_a_row = 0;
-                batch.pause(tokio::task::yield_now).await;
+            if is_closed {
+                crowd.one_more(COMING).await;
             }
         }
     }

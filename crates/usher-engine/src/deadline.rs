@@ -16,13 +16,15 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
 use usher_net::shortage::{self, Level};
-use usher_wire::turns::is_long;
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
 /// How long others go on undisturbed when the end of one took long: the shortest that the runtime can wait. Longer held more
 /// memory, and made nobody faster.
 const REST: Duration = Duration::from_millis(1);
+/// A pass of the loop that ends somebody is long if it takes more: whoever behaves waits for two or three of them in each
+/// request.
+const LONG: Duration = Duration::from_micros(300);
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
 const CUT: u64 = 0;
@@ -125,7 +127,7 @@ impl Deadlines {
                 tokio::task::yield_now().await;
                 // Where ends take so long, whoever comes meanwhile shall have to wait for one of them, not for each in a
                 // row, unless memory is so short that nobody is served anyway.
-                if is_long(woken.elapsed()) && shortage::memory() < Level::Spent {
+                if woken.elapsed() > LONG && shortage::memory() < Level::Spent {
                     tokio::time::sleep(REST).await;
                 }
             }

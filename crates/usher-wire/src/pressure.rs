@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::task::Waker;
 
-use crate::turns::Batch;
+use crate::turns::{Crowd, LOOKING, WAKING};
 
 thread_local! {
     static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
@@ -23,13 +23,15 @@ pub(crate) fn wait(waker: &Waker) {
     });
 }
 
-/// Wakes all of this thread who wait, a batch at a time: what `pause` gives is ready when the runtime has looked what else
-/// there is to do. To be called again and again while there may be some.
-pub async fn look_again(batch: &Batch, pause: impl AsyncFn()) {
-    let mut waiting = WAITING.with(RefCell::take).into_iter().peekable();
-    while waiting.peek().is_some() {
+/// Wakes all of this thread who wait, one after the other. To be called again and again while there may be some. While there is
+/// no memory, which `is_full` says, they only look: that they do keeps none here that has ended, or waits for something else.
+pub async fn look_again(crowd: &mut Crowd, is_full: impl Fn() -> bool) {
+    for waker in WAITING.with(RefCell::take) {
+        crowd.one_more(if is_full() { LOOKING } else { WAKING }).await;
         // Out of the borrow: a waker may run anything.
-        waiting.by_ref().take(batch.size()).for_each(Waker::wake);
-        batch.pause(&pause).await;
+        waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;

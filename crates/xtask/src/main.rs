@@ -48,7 +48,7 @@ cargo xtask: the repository's chores
       What visitors see while endpoints are killed, frozen, slowed, restarted and moved, through Usher, nginx and
       HAProxy; as root, seven minutes. Writes bench/CHAOS.md and a picture: bench/README.md.
 
-  cargo xtask slow-clients [--clients N] [--memory SIZE] [--seconds N]
+  cargo xtask slow-clients [--clients N] [--memory SIZE] [--seconds N] [--rounds N]
       9,000 slow clients of six kinds against a ceiling of 96 MiB, and what a client sees who behaves. The table goes to
       bench/SLOW_CLIENTS.md.
 

@@ -51,13 +51,17 @@ fn in_a_set<F: Future<Output = ()>>(scene: F) {
     LocalSet::new().block_on(&runtime, scene);
 }
 
-/// Pass after pass, until `count` gives so many; never more at once than a batch is at most.
-async fn some_at_a_time(count: impl Fn() -> u32, until: u32) {
+/// How many may go on in a pass: four are taken in a turn, and sixteen are woken, with half as many of the next one.
+const TAKEN: u32 = 6;
+const WOKEN: u32 = 24;
+
+/// Pass after pass, until `count` gives so many; never more at once than a turn has room for.
+async fn some_at_a_time(most: u32, count: impl Fn() -> u32, until: u32) {
     let mut before = count();
     while before < until {
         yield_now().await;
         let now = count();
-        assert!(now.saturating_sub(before) <= MOST_AT_ONCE as u32, "{} at once", now - before);
+        assert!(now.saturating_sub(before) <= most, "{} at once", now - before);
         before = now;
     }
 }
@@ -73,7 +77,7 @@ fn of_a_crowd_some_are_taken_and_woken_in_each_pass() {
         spawn_local(worker.clone().tend());
         spawn_local(idle.clone().run());
         let taking = spawn_local(run(worker.clone(), idle, listener, spec, 0, stop.clone()));
-        some_at_a_time(|| worker.connections(), CROWD).await;
+        some_at_a_time(TAKEN, || worker.connections(), CROWD).await;
         let at_rest = || u32::try_from(worker.metrics.connections.idle.get()).unwrap();
         while at_rest() < CROWD {
             yield_now().await;
@@ -81,7 +85,7 @@ fn of_a_crowd_some_are_taken_and_woken_in_each_pass() {
         for client in &mut crowd {
             client.write_all(b"G").unwrap();
         }
-        some_at_a_time(|| CROWD - at_rest(), CROWD).await;
+        some_at_a_time(WOKEN, || CROWD - at_rest(), CROWD).await;
         stop.stop();
         taking.await.unwrap();
     });

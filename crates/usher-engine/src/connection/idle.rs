@@ -5,7 +5,7 @@
 //! speaks again, it gets a task again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use usher_net::shortage::{self, Deed, Level};
 use usher_net::tls::Secured;
 use usher_net::{Dialer, Transport, Watch};
-use usher_wire::turns::Batch;
+use usher_wire::turns::{Crowd, GOING, WAKING};
 
 use super::{DRAIN_GRACE, Guest, IdleConnection, attend};
 use crate::worker::Worker;
@@ -25,17 +25,19 @@ use crate::worker::Worker;
 /// How often it is looked whose time is up. It passes up to this late.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// So many are woken, or sent away, before others have a turn, at least and at most.
-const AT_ONCE: usize = 4;
-const MOST_AT_ONCE: usize = 16;
-
 /// While the process is short of memory or descriptors: the part of those at rest that is closed at each look, and how
 /// long a rest must be for that.
 const PART: usize = 10;
 const RESTED: Duration = Duration::from_secs(1);
 
-/// While there is no memory, so many strangers are woken at a time, and how long the next wait. Few at a time: each has
-/// something to say, and asks an endpoint.
+/// So many who are known are woken before others have a turn.
+const AT_ONCE: usize = 16;
+/// So many are sent away together; and while all of them are to go, or the process needs what they hold.
+const TOGETHER: usize = 4;
+const MOST_TOGETHER: usize = 16;
+
+/// So many strangers are woken before it is looked whether there still is memory, and how long the next wait if not: each that
+/// is woken takes some, and of a stranger nobody knows how much.
 const WOKEN: usize = 4;
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -47,12 +49,10 @@ pub struct IdleConnections<D: Dialer, T> {
     worker: Rc<Worker<D>>,
     watch: RefCell<Watch>,
     rows: RefCell<Rows<IdleConnection<D, T>>>,
-    /// Who has spoken and is woken next.
-    ready: RefCell<VecDeque<usize>>,
-    /// Who has spoken and waits to be woken, while there is no memory.
-    spoken_to: RefCell<VecDeque<usize>>,
-    waking: Batch,
-    ending: Batch,
+    /// Who has spoken and is woken next, as it has taken a whole response before.
+    known: RefCell<VecDeque<usize>>,
+    /// The strangers who have spoken: each is woken when it is its turn, and there is memory.
+    strangers: RefCell<VecDeque<usize>>,
     somebody_waits: Notify,
     is_closed: Cell<bool>,
     begin: Instant,
@@ -69,10 +69,8 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             worker,
             watch,
             rows: RefCell::default(),
-            ready: RefCell::default(),
-            spoken_to: RefCell::default(),
-            waking: Batch::new(AT_ONCE, MOST_AT_ONCE),
-            ending: Batch::new(AT_ONCE, MOST_AT_ONCE),
+            known: RefCell::default(),
+            strangers: RefCell::default(),
             somebody_waits: Notify::new(),
             is_closed: Cell::new(false),
             begin: Instant::now(),
@@ -105,10 +103,16 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let watching = async {
             let mut ready = Vec::new();
             while poll_fn(|cx| self.poll_ready(cx, &mut ready)).await.is_ok() {
-                self.ready.borrow_mut().extend(ready.drain(..));
-                while self.wake_some() {
-                    self.waking.pause(yield_now).await;
+                for number in ready.drain(..) {
+                    self.rows.borrow_mut().speaks(number);
+                    if self.is_known(number) {
+                        self.known.borrow_mut().push_back(number);
+                    } else {
+                        self.strangers.borrow_mut().push_back(number);
+                        self.somebody_waits.notify_one();
+                    }
                 }
+                self.wake_known().await;
             }
             // The kernel would not say who is spoken to: then nobody rests, and each waits in a task of its own.
             self.is_closed.set(true);
@@ -116,6 +120,7 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
             all.for_each(|number| self.wake(number));
         };
         let looking = async {
+            let mut crowd = Crowd::default();
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut hurry = false;
@@ -125,26 +130,24 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
                     hurry = true;
                     self.rows.borrow_mut().hurry(self.now() + DRAIN_GRACE.as_millis() as u64);
                 }
-                self.end_late().await;
+                self.end_late(&mut crowd).await;
                 if shortage::level() >= Level::Tight {
                     let longest = self.longest();
                     shortage::did(Deed::ClosedIdle, longest.len() as u64);
-                    self.end(longest).await;
+                    self.end(longest, &mut crowd).await;
                 }
                 self.rows.borrow_mut().give_back();
             }
         };
         let pacing = async {
+            let mut crowd = Crowd::default();
             loop {
-                if self.spoken_to.borrow().is_empty() {
+                if self.strangers.borrow().is_empty() {
                     self.somebody_waits.notified().await;
                 }
+                self.wake_strangers(&mut crowd).await;
                 if shortage::is_full() {
-                    self.wake_strangers(WOKEN);
                     tokio::time::sleep(PAUSE).await;
-                } else {
-                    self.wake_strangers(self.waking.size());
-                    self.waking.pause(yield_now).await;
                 }
             }
         };
@@ -157,44 +160,33 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         rows.rows.get(number).is_some_and(|row| row.as_ref().is_some_and(|row| row.door.is_known))
     }
 
-    /// Wakes some of those who have spoken; false if there is nobody left.
-    fn wake_some(self: &Rc<Self>) -> bool {
-        for _ in 0..self.waking.size() {
-            let Some(number) = self.ready.borrow_mut().pop_front() else { return false };
-            // Each that is woken takes memory, and of a stranger nobody knows how much.
-            if shortage::is_full() && !self.is_known(number) {
-                self.spoken_to.borrow_mut().push_back(number);
-                self.somebody_waits.notify_one();
-            } else {
+    /// Wakes those who have spoken and are known. They wait for no turn, but for the runtime.
+    async fn wake_known(self: &Rc<Self>) {
+        loop {
+            for _ in 0..AT_ONCE {
+                let Some(number) = self.known.borrow_mut().pop_front() else { return };
                 self.wake(number);
             }
+            yield_now().await;
         }
-        true
     }
 
-    /// Wakes some of those who were held back for want of memory.
-    fn wake_strangers(self: &Rc<Self>, most: usize) {
-        for _ in 0..most {
-            let Some(number) = self.spoken_to.borrow_mut().pop_front() else { return };
+    /// Wakes some of the strangers who have spoken.
+    async fn wake_strangers(self: &Rc<Self>, crowd: &mut Crowd) {
+        for _ in 0..WOKEN {
+            if self.strangers.borrow().is_empty() {
+                return;
+            }
+            crowd.one_more(WAKING).await;
+            let Some(number) = self.strangers.borrow_mut().pop_front() else { return };
             self.wake(number);
         }
     }
 
-    /// Who has spoken already does not rest, and is not sent away.
-    fn has_spoken(&self) -> HashSet<usize> {
-        self.ready.borrow().iter().chain(&*self.spoken_to.borrow()).copied().collect()
-    }
-
     /// Sends those away whose time is up.
-    async fn end_late(&self) {
-        loop {
-            let now = self.now();
-            let late = self.rows.borrow_mut().late(now, &self.has_spoken(), self.ending.size());
-            if late.is_empty() {
-                return;
-            }
-            self.end(late).await;
-        }
+    async fn end_late(&self, crowd: &mut Crowd) {
+        let late = self.rows.borrow().late(self.now());
+        self.end(late, crowd).await;
     }
 
     /// Those who have rested longest: some of all, while the process is short of memory or descriptors; and until when they
@@ -203,24 +195,32 @@ impl<D: Dialer, T: Transport> IdleConnections<D, T> {
         let since =
             |row: &IdleConnection<D, T>, until: u64| until.saturating_sub(row.patience.as_millis() as u64);
         let latest = self.now().saturating_sub(RESTED.as_millis() as u64);
-        self.rows.borrow().longest(&self.has_spoken(), since, latest)
+        self.rows.borrow().longest(since, latest)
     }
 
     /// Sends these away, if they still rest, some at a time.
-    async fn end(&self, numbers: Vec<(usize, u64)>) {
+    async fn end(&self, numbers: Vec<(usize, u64)>, crowd: &mut Crowd) {
         let mut numbers = numbers.into_iter().peekable();
         while numbers.peek().is_some() {
-            let spoken = self.has_spoken();
-            let some = numbers.by_ref().take(self.ending.size());
-            for (number, until) in some.filter(|(number, _)| !spoken.contains(number)) {
-                let taken = self.rows.borrow_mut().take_if(number, until);
-                // Out of the borrow: the end of a connection may do anything.
-                let Some(mut connection) = taken else { continue };
-                self.worker.metrics.connections.idle.decrement();
-                connection.stream.announce_end();
+            let is_draining = self.worker.is_draining();
+            if is_draining {
+                // Nobody new comes, who would have to wait.
+                yield_now().await;
+            } else {
+                crowd.one_more(GOING * TOGETHER as u64).await;
             }
-            self.ending.pause(yield_now).await;
+            let in_a_hurry = is_draining || shortage::level() >= Level::Tight;
+            let some = numbers.by_ref().take(if in_a_hurry { MOST_TOGETHER } else { TOGETHER });
+            some.for_each(|(number, until)| self.end_one(number, until));
         }
+    }
+
+    fn end_one(&self, number: usize, until: u64) {
+        let taken = self.rows.borrow_mut().take_if(number, until);
+        // Out of the borrow: the end of a connection may do anything.
+        let Some(mut connection) = taken else { return };
+        self.worker.metrics.connections.idle.decrement();
+        connection.stream.announce_end();
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, ready: &mut Vec<usize>) -> Poll<std::io::Result<()>> {
@@ -252,6 +252,8 @@ struct Rows<R> {
 }
 
 const NEVER: u64 = u64::MAX;
+/// Added to the time of those who have spoken: they do not rest, and nobody sends them away.
+const SPOKEN: u64 = 1 << 63;
 
 impl<R> Default for Rows<R> {
     fn default() -> Self {
@@ -275,10 +277,17 @@ impl<R> Rows<R> {
         self.until[number] = until;
     }
 
+    /// A row has spoken.
+    fn speaks(&mut self, number: usize) {
+        if let Some(until) = self.until.get_mut(number) {
+            *until |= SPOKEN;
+        }
+    }
+
     /// A row, and until when it would have rested.
     fn take(&mut self, number: usize) -> Option<(R, u64)> {
         let row = self.rows.get_mut(number)?.take()?;
-        let until = std::mem::replace(&mut self.until[number], NEVER);
+        let until = std::mem::replace(&mut self.until[number], NEVER) & !SPOKEN;
         self.free.push(number);
         Some((row, until))
     }
@@ -291,11 +300,11 @@ impl<R> Rows<R> {
     }
 
     fn hurry(&mut self, until: u64) {
-        let rows = self.until.iter_mut().filter(|at| **at != NEVER);
+        let rows = self.until.iter_mut().filter(|at| **at < SPOKEN);
         rows.for_each(|at| *at = until.min(*at));
     }
 
-    /// A row, if it is the one that would have rested until then.
+    /// A row, if it is the one that would have rested until then, and still does.
     fn take_if(&mut self, number: usize, until: u64) -> Option<R> {
         if self.until.get(number) != Some(&until) {
             return None;
@@ -304,26 +313,21 @@ impl<R> Rows<R> {
     }
 
     /// One in [`PART`] of those who rest, the longest first, of those whose rest began before `latest`.
-    fn longest(
-        &self,
-        but: &HashSet<usize>,
-        since: impl Fn(&R, u64) -> u64,
-        latest: u64,
-    ) -> Vec<(usize, u64)> {
+    fn longest(&self, since: impl Fn(&R, u64) -> u64, latest: u64) -> Vec<(usize, u64)> {
         let rows = self.rows.iter().zip(&self.until).enumerate();
         let mut rested: Vec<(u64, usize, u64)> = rows
             .filter_map(|(number, (row, until))| Some((since(row.as_ref()?, *until), number, *until)))
-            .filter(|(since, number, _)| *since <= latest && !but.contains(number))
+            .filter(|(since, _, until)| *since <= latest && *until < SPOKEN)
             .collect();
         let most = rested.len().div_ceil(PART);
         rested.sort_unstable();
         rested.into_iter().take(most).map(|(_, number, until)| (number, until)).collect()
     }
 
-    /// Some of those whose time is up, at most so many.
-    fn late(&self, now: u64, but: &HashSet<usize>, most: usize) -> Vec<(usize, u64)> {
+    /// Those whose time is up.
+    fn late(&self, now: u64) -> Vec<(usize, u64)> {
         let all = self.until.iter().copied().enumerate();
-        all.filter(|(number, until)| *until <= now && !but.contains(number)).take(most).collect()
+        all.filter(|(_, until)| *until <= now).collect()
     }
 }
 

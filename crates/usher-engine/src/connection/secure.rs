@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use usher_api::metrics::Refusal;
 use usher_net::tls::{self, Peek, Secured, TlsStream};
 use usher_net::{Dialer, Transport};
-use usher_wire::turns::{Turn, spend};
+use usher_wire::turns::{self, Turn};
 
 use super::{Begun, Guest, service};
 use crate::deadline::Deadline;
@@ -17,10 +17,6 @@ use crate::steps::record;
 
 /// Bytes that are read at once while a client says hello: most say it in less.
 const HELLO: usize = 2048;
-
-/// What a handshake is among the turns of large bodies (bytes): a quarter of what is moved in one. With hundreds of clients
-/// who say hello at once, whoever asks for a small thing does not stand behind all of them.
-const WEIGHT: u64 = 768 << 10;
 
 /// A handshake under way; it makes room when dropped.
 struct Place(Arc<Trust>);
@@ -160,7 +156,8 @@ async fn shake_hands<T: Transport>(
     }
 }
 
-/// Waits until others have had their turn, which is not the client's time.
+/// Waits until others have had their turn, which is not the client's time: with hundreds of clients who say hello at once,
+/// whoever asks for a small thing does not stand behind all of them.
 async fn wait_for_turn(deadline: &Deadline, listener: &ListenerSpec) {
     let mut turn = Turn::of_handshake();
     let mut has_waited = false;
@@ -177,7 +174,7 @@ async fn wait_for_turn(deadline: &Deadline, listener: &ListenerSpec) {
         deadline.set(listener.timeouts.handshake);
         deadline.waits(deadline.pace().wait());
     }
-    spend(WEIGHT);
+    turns::sign();
 }
 
 /// Lets whoever obtains certificates get one for a name that has none.

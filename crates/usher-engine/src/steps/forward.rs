@@ -6,7 +6,7 @@
 //!
 //! - this file: one try after another, until there is a response to pass on;
 //! - `circuit.rs`: whether the cluster takes requests, and how this one ended;
-//! - `waiting.rs`: until an endpoint has room;
+//! - `waiting.rs`: until it is the turn of whoever asks for the first time, and until an endpoint has room;
 //! - `again.rs`: whether there is another try, at which endpoint, and after which pause;
 //! - `clock.rs`: how long all of that may take, and what endpoints are told of it;
 //! - `payload.rs`: the request's body over all tries;
@@ -84,8 +84,13 @@ pub(crate) async fn run<D: Dialer>(
     down: &mut impl Downstream,
     (route, destination): (&Route, &Destination),
 ) -> Result<Box<Forwarded<D::Stream>>, Error> {
-    let (cluster, permit) = circuit::enter(visit, exchange, destination)?;
     let clock = Clock::new(visit, exchange, (&route.retry, destination));
+    if !visit.is_known {
+        exchange.record.cluster = Some(destination.cluster);
+        waiting::until_its_turn(&clock, down).await?;
+    }
+    // Not before: a trial of a circuit that is half open shall not wait.
+    let (cluster, permit) = circuit::enter(visit, exchange, destination)?;
     let towards = Towards { cluster: &cluster, permit: permit.as_ref(), clock: &clock, route, destination };
     let sent = send(visit, exchange, down, &towards).await;
     circuit::judge(visit, &cluster, permit, (&sent, exchange, &clock));

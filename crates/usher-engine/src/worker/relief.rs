@@ -7,16 +7,12 @@ use std::time::Duration;
 
 use usher_net::Dialer;
 use usher_net::shortage::{self, Deed, Level};
-use usher_wire::turns::Batch;
+use usher_wire::turns::Crowd;
 
 use super::Worker;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(100);
-/// Of those who wait for room, so many are woken at a time, at least and at most: while there is none they only look, and as
-/// soon as there is some, each has work to do.
-const WOKEN: usize = 8;
-const MOST_WOKEN: usize = 32;
 /// Of connections at rest, so many are closed at each look while there is little room (thousandths).
 const IDLE_AT_ONCE: u32 = 100;
 /// Whoever has been waited for less than so long is not slow; and while nothing is left.
@@ -29,13 +25,12 @@ impl<D: Dialer> Worker<D> {
     /// Does so for as long as it is polled.
     pub(super) async fn relieve(&self) {
         let waking = async {
-            let batch = Batch::new(WOKEN, MOST_WOKEN);
+            let mut crowd = Crowd::default();
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 looks.tick().await;
-                // Whoever waits for room looks whether there is some, and looks again when the level has fallen.
-                usher_wire::pressure::look_again(&batch, tokio::task::yield_now).await;
+                usher_wire::pressure::look_again(&mut crowd, shortage::is_full).await;
             }
         };
         tokio::join!(waking, self.end_some());

@@ -4,8 +4,8 @@
 //! - `message.rs`: an HTTP/1 reader that shares no code with the proxy;
 //! - `traffic/`: random clients against random endpoints, with what must hold for every exchange;
 //! - `timeouts.rs`, `endpoints.rs`, `forwarding.rs`, `waiting.rs`, `reloads.rs`, `counts.rs`, `standing.rs`, `crowds.rs`,
-//!   `retries.rs`, `tries.rs`, `turns.rs`, `hedging.rs`, `whole.rs`, `circuits.rs`, `calls.rs`, `mirrors.rs`, `splits.rs`, `overload.rs`,
-//!   `zones.rs`, `websockets.rs`: one scene each for what random traffic meets too seldom.
+//!   `retries.rs`, `tries.rs`, `turns.rs`, `strangers.rs`, `hedging.rs`, `whole.rs`, `circuits.rs`, `calls.rs`, `mirrors.rs`,
+//!   `splits.rs`, `overload.rs`, `zones.rs`, `websockets.rs`: one scene each for what random traffic meets too seldom.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
 
@@ -27,6 +27,7 @@ mod retries;
 mod rng;
 mod splits;
 mod standing;
+mod strangers;
 mod timeouts;
 mod traffic;
 mod tries;

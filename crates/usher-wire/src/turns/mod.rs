@@ -3,16 +3,19 @@
 //! The runtime runs what is ready in order of coming. With thousands of downloads ready at once, a small request would
 //! stand behind all of them at each of its steps. So a body that is not small takes part in turns: in each, as many flows
 //! as move so much together go on, and between two turns the runtime sees what else has come (round robin with a quantum of
-//! bytes, with the event loop itself as one of the flows). TLS handshakes are flows too, with a queue of their own.
+//! bytes, with the event loop itself as one of the flows). So do the other things that take long when many do them at once: TLS
+//! handshakes, strangers who ask for something for the first time, and crowds that are woken ([`Crowd`]), each in a queue of
+//! its own.
 //!
 //! Where nobody tends the turns of a thread ([`tend`]), nobody waits.
 
-mod batch;
+mod crowd;
 mod filling;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, is_long};
+pub(crate) use crowd::LOOKING;
+pub use crowd::{COMING, Crowd, GOING, WAKING};
 pub use filling::Filling;
 
 use std::cell::RefCell;
@@ -30,10 +33,19 @@ const TURN: u64 = 3 << 20;
 const LEAST: u64 = 128 << 10;
 /// How much more work a byte is that goes through memory, and perhaps through TLS, than one that goes through a pipe.
 pub(crate) const COPY: u64 = 4;
-/// How many flows have a turn together where more of them wait, at first and at most: fewer, down to one, where they move all
+/// What the others do, in the same measure: the step of a TLS handshake that signs, and a request on a connection that is new,
+/// with a new connection to an endpoint. By time each would be half of that, but who behaves waits for two or three turns
+/// in each request, and what is given to crowds is to be less than what downloads may take.
+const SIGNING: u64 = TURN / 2;
+const STRANGER: u64 = TURN / 4;
+/// How many bodies have a turn together where more of them wait, at first and at most: fewer, down to one, where they move all
 /// of that, more where they move little, as their clients or endpoints are slow.
 const FLOWS: usize = 4;
 const MOST_FLOWS: usize = 16;
+/// The other kinds, with what one of them does, and how many of all of them have a turn at most.
+const OTHERS: [(Kind, u64); 3] =
+    [(Kind::Stranger, STRANGER), (Kind::Crowd, crowd::PART), (Kind::Handshake, SIGNING)];
+const MOST_OTHERS: usize = (TURN / STRANGER) as usize + OTHERS.len();
 
 thread_local! {
     static TURNS: RefCell<Turns> = RefCell::default();
@@ -43,12 +55,15 @@ thread_local! {
 struct Turns {
     /// Somebody begins the next turn.
     is_tended: bool,
-    /// Bytes that were moved in this turn.
+    /// Bytes of bodies that were moved in this turn, and how many more could have been while others worked.
     moved: u64,
-    /// Who waits: bodies, and handshakes.
+    worked: u64,
+    /// Who waits.
     bodies: Queue,
     handshakes: Queue,
-    /// How many have the next turn at most.
+    strangers: Queue,
+    crowds: Queue,
+    /// How many bodies have the next turn at most.
     flows: usize,
     /// Who begins the next turn, while nobody needs one.
     tender: Option<Waker>,
@@ -102,35 +117,38 @@ impl Turns {
         match kind {
             Kind::Body => &mut self.bodies,
             Kind::Handshake => &mut self.handshakes,
+            Kind::Stranger => &mut self.strangers,
+            Kind::Crowd => &mut self.crowds,
         }
     }
 
     fn somebody_waits(&self) -> bool {
-        !self.bodies.waiting.is_empty() || !self.handshakes.waiting.is_empty()
+        let queues = [&self.bodies, &self.handshakes, &self.strangers, &self.crowds];
+        queues.iter().any(|queue| !queue.waiting.is_empty())
     }
 
-    /// Begins a turn: who has it. Bodies and handshakes by turns: neither stands behind the others' queue.
-    fn next(&mut self) -> [Option<Waker>; MOST_FLOWS] {
+    /// Begins a turn: who has it. None of the queues stands behind another one; the kinds that wait beside bodies share what
+    /// is done in a turn.
+    fn next(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let half = self.flows / 2;
-        self.flows = if self.is_used_up() { half.max(1) } else { (self.flows + half.max(1)).min(MOST_FLOWS) };
-        let mut flows = [const { None }; MOST_FLOWS];
-        let mut count = 0;
-        while count < self.flows {
-            let (handshake, body) = (self.handshakes.next(), self.bodies.next());
-            if handshake.is_none() && body.is_none() {
-                break;
-            }
-            for flow in [handshake, body].into_iter().flatten() {
-                flows[count] = Some(flow);
-                count += 1;
-            }
+        self.flows =
+            if self.moved >= TURN { half.max(1) } else { (self.flows + half.max(1)).min(MOST_FLOWS) };
+        (self.moved, self.worked) = (0, 0);
+        let kinds = OTHERS.iter().filter(|(kind, _)| !self.queue(*kind).waiting.is_empty()).count() as u64;
+        let others = OTHERS.map(|(kind, work)| (kind, (TURN / kinds.max(1) / work).max(1) as usize));
+        let mut woken = [const { None }; MOST_OTHERS + MOST_FLOWS];
+        let mut places = woken.iter_mut();
+        // Bodies first, as there would be no room for any of them after the others.
+        for (kind, most) in [(Kind::Body, self.flows)].into_iter().chain(others) {
+            let queue = self.queue(kind);
+            let next = std::iter::from_fn(|| queue.next()).take(most);
+            places.by_ref().zip(next).for_each(|(place, waker)| *place = Some(waker));
         }
-        self.moved = 0;
-        flows
+        woken.into_iter().flatten()
     }
 
     fn is_used_up(&self) -> bool {
-        self.moved >= TURN
+        self.moved + self.worked >= TURN
     }
 }
 
@@ -140,6 +158,8 @@ enum Kind {
     #[default]
     Body,
     Handshake,
+    Stranger,
+    Crowd,
 }
 
 /// A flow's place among those that wait.
@@ -153,6 +173,11 @@ impl Turn {
     /// That of a TLS handshake, which waits for other handshakes rather than for all bodies.
     pub fn of_handshake() -> Self {
         Self { kind: Kind::Handshake, number: None }
+    }
+
+    /// That of somebody who asks an endpoint for something for the first time, and waits for others who do.
+    pub fn of_stranger() -> Self {
+        Self { kind: Kind::Stranger, number: None }
     }
 
     /// Ready when the flow may move something: at most how much (bytes). Says [`spend`] then.
@@ -202,9 +227,24 @@ impl Drop for Turn {
     }
 }
 
-/// Notes that so much was moved.
+/// Notes that so much of a body was moved.
 pub fn spend(bytes: u64) {
     TURNS.with(|turns| turns.borrow_mut().moved += bytes);
+}
+
+/// Notes that something else was done, by how much could have been moved meanwhile (bytes).
+fn work(bytes: u64) {
+    TURNS.with(|turns| turns.borrow_mut().worked += bytes);
+}
+
+/// Notes that a TLS handshake goes on whose turn has come.
+pub fn sign() {
+    work(SIGNING);
+}
+
+/// Notes that a stranger asks an endpoint whose turn has come.
+pub fn ask() {
+    work(STRANGER);
 }
 
 /// The runtime has done all that there was to do: what comes now is the first turn of something new.
@@ -212,7 +252,7 @@ pub fn rest() {
     TURNS.with(|turns| {
         let turns = &mut *turns.borrow_mut();
         if !turns.somebody_waits() {
-            turns.moved = 0;
+            (turns.moved, turns.worked) = (0, 0);
         }
     });
 }
@@ -236,7 +276,7 @@ pub async fn tend(pause: impl AsyncFn()) {
         pause().await;
         let flows = TURNS.with(|turns| turns.borrow_mut().next());
         // Out of the borrow: a waker may run anything.
-        flows.into_iter().flatten().for_each(Waker::wake);
+        flows.for_each(Waker::wake);
     }
 }
 
@@ -247,7 +287,8 @@ impl Tended {
     fn begin() -> Self {
         TURNS.with(|turns| {
             let turns = &mut *turns.borrow_mut();
-            (turns.is_tended, turns.moved, turns.flows) = (true, 0, FLOWS);
+            (turns.is_tended, turns.flows) = (true, FLOWS);
+            (turns.moved, turns.worked) = (0, 0);
         });
         Self
     }
@@ -260,7 +301,7 @@ impl Drop for Tended {
             let mut turns = turns.borrow_mut();
             turns.is_tended = false;
             turns.tender = None;
-            [turns.bodies.end(), turns.handshakes.end()]
+            [turns.bodies.end(), turns.handshakes.end(), turns.strangers.end(), turns.crowds.end()]
         });
         waiting.into_iter().flatten().flatten().flatten().for_each(Waker::wake);
     }

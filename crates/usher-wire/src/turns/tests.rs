@@ -1,11 +1,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::task::{LocalSet, spawn_local, yield_now};
 use usher_http::Fields;
 
-use super::batch::AIM;
 use super::*;
 use crate::body::{Plain, Source};
 use crate::error::WireError;
@@ -89,18 +87,11 @@ fn a_handshake_does_not_stand_behind_all_bodies() {
         for _ in 0..10 {
             yield_now().await;
         }
-        let passes = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&passes);
-        let counter = spawn_local(async move {
-            loop {
-                counted.set(counted.get() + 1);
-                yield_now().await;
-            }
-        });
+        let (passes, counter) = passes();
         for _ in 0..3 {
             let mut turn = Turn::of_handshake();
             poll_fn(|cx| turn.poll(cx)).await;
-            spend(TURN);
+            sign();
         }
         counter.abort();
         let passes = passes.get();
@@ -216,7 +207,7 @@ fn how_many_have_a_turn_follows_what_they_move() {
             for _ in 0..20 {
                 turns.bodies.wait(None, Waker::noop());
             }
-            turns.next().iter().flatten().count()
+            turns.next().count()
         });
         turns.bodies.end();
         sizes
@@ -269,33 +260,133 @@ fn who_waits_is_known() {
     });
 }
 
-#[test]
-fn batches_follow_how_long_the_passes_were() {
-    let batch = Batch::new(2, 40);
-    let learn = |micros| {
-        batch.learn(Duration::from_micros(micros));
-        batch.size()
-    };
-    assert_eq!(batch.size(), 2);
-    let grown: Vec<usize> = (0..14).map(|_| learn(100)).collect();
-    assert_eq!(grown, [3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 40, 40, 40]);
-    let fallen: Vec<usize> = (0..6).map(|_| learn(301)).collect();
-    assert_eq!(fallen, [20, 10, 5, 2, 2, 2]);
-    assert_eq!(learn(299), 3);
+/// Counts the passes of the loop, until it is aborted.
+fn passes() -> (Rc<Cell<u32>>, tokio::task::JoinHandle<()>) {
+    let passes: Rc<Cell<u32>> = Rc::default();
+    let counted = Rc::clone(&passes);
+    let counter = spawn_local(async move {
+        loop {
+            counted.set(counted.get() + 1);
+            yield_now().await;
+        }
+    });
+    (passes, counter)
+}
+
+/// Runs all of these, and says how many came to their end in one pass at most.
+async fn at_once<F: Future<Output = ()> + 'static>(all: impl Iterator<Item = F>) -> u64 {
+    let done: Rc<Cell<u64>> = Rc::default();
+    let all: Vec<_> = all
+        .map(|one| {
+            let done = Rc::clone(&done);
+            spawn_local(async move {
+                one.await;
+                done.set(done.get() + 1);
+            })
+        })
+        .collect();
+    let (mut most, mut before) = (0, 0);
+    while before < all.len() as u64 {
+        yield_now().await;
+        most = most.max(done.get() - before);
+        before = done.get();
+    }
+    most
+}
+
+/// Asks as a stranger does.
+async fn asked() {
+    let mut turn = Turn::of_stranger();
+    poll_fn(|cx| turn.poll(cx)).await;
+    ask();
 }
 
 #[test]
-fn a_batch_learns_from_the_pass_that_it_waited_for() {
-    run(async {
-        let batch = Batch::new(1, 100);
-        batch.pause(async || std::thread::sleep(AIM * 2)).await;
-        assert_eq!(batch.size(), 1);
-        while batch.size() < 100 {
-            batch.pause(async || ()).await;
-        }
-        batch.pause(async || std::thread::sleep(AIM * 2)).await;
-        assert_eq!(batch.size(), 50);
+fn of_many_strangers_few_ask_for_something_at_once() {
+    tended(async {
+        let most = at_once((0..200).map(|_| asked())).await;
+        // Nobody waited before the first of them, and in the pass of a turn's end the next one may begin.
+        assert!(most <= 3 * TURN / STRANGER, "{most} at once");
     });
+}
+
+#[test]
+fn of_a_crowd_few_are_woken_at_once() {
+    tended(async {
+        let woken: Rc<Cell<u64>> = Rc::default();
+        let counted = Rc::clone(&woken);
+        let waking = spawn_local(async move {
+            let mut crowd = Crowd::default();
+            for _ in 0..1000 {
+                crowd.one_more(WAKING).await;
+                counted.set(counted.get() + 1);
+            }
+        });
+        let (mut most, mut before) = (0, 0);
+        while !waking.is_finished() {
+            yield_now().await;
+            most = most.max(woken.get() - before);
+            before = woken.get();
+        }
+        assert!(before == 1000 && most <= 2 * TURN / WAKING, "{most} at once");
+    });
+}
+
+/// Large downloads use up each turn.
+#[test]
+fn neither_strangers_nor_crowds_stand_behind_all_bodies() {
+    tended(async {
+        let flows: Vec<_> = (0..1000).map(|_| spawn_local(flow(u64::MAX, Rc::default()))).collect();
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        let (passes, counter) = passes();
+        let mut crowd = Crowd::default();
+        for _ in 0..5 {
+            asked().await;
+            crowd.one_more(TURN).await;
+        }
+        counter.abort();
+        // All bodies have had a turn after 62 passes at least.
+        assert!(passes.get() < 20, "{}", passes.get());
+        flows.iter().for_each(|flow| flow.abort());
+    });
+}
+
+/// How many bodies have a turn together follows what bodies move, not what others do meanwhile.
+#[test]
+fn what_others_do_takes_no_turn_from_slow_bodies() {
+    let mut turns = Turns { is_tended: true, flows: FLOWS, ..Turns::default() };
+    for _ in 0..4 {
+        turns.worked = 2 * TURN;
+        turns.next().for_each(drop);
+    }
+    assert_eq!(turns.flows, MOST_FLOWS);
+}
+
+/// Who has the next turn, of so many who wait.
+fn next_of(waiting: &[(Kind, usize)]) -> Vec<usize> {
+    let mut turns = Turns { is_tended: true, flows: FLOWS, ..Turns::default() };
+    for (kind, many) in waiting {
+        for _ in 0..*many {
+            turns.queue(*kind).wait(None, Waker::noop());
+        }
+    }
+    let woken = turns.next().count();
+    let left: Vec<usize> =
+        waiting.iter().map(|(kind, many)| many - turns.queue(*kind).waiting.len()).collect();
+    assert_eq!(woken, left.iter().sum::<usize>(), "nobody is lost");
+    left
+}
+
+#[test]
+fn those_who_wait_beside_bodies_share_a_turn() {
+    const MANY: usize = 20;
+    assert_eq!(next_of(&[(Kind::Handshake, MANY)]), [2]);
+    assert_eq!(next_of(&[(Kind::Stranger, MANY)]), [4]);
+    assert_eq!(next_of(&[(Kind::Stranger, MANY), (Kind::Handshake, 1)]), [2, 1]);
+    let all = [Kind::Body, Kind::Handshake, Kind::Stranger, Kind::Crowd].map(|kind| (kind, MANY));
+    assert_eq!(next_of(&all), [6, 1, 1, 1]);
 }
 
 /// A body all of which is there, in parts.
@@ -362,8 +453,8 @@ fn bodies_are_taken_in_in_turns() {
         while before < MANY * BODY {
             yield_now().await;
             // To take little at a time is as much work as to take more.
-            let most = 2 * MOST / (COPY * filling::PIECE / PART);
-            assert!(taken.get() - before <= most, "{} at once", taken.get() - before);
+            let least = taken.get() - before;
+            assert!(least * COPY * filling::PIECE / PART <= 2 * MOST, "{least} at once");
             before = taken.get();
         }
         for one in all {

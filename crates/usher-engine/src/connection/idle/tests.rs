@@ -28,12 +28,10 @@ fn the_late_are_taken_and_nobody_else() {
         rows.put(number, until, until);
     }
     fn late<R>(rows: &mut Rows<R>, now: u64) -> Vec<R> {
-        let late = rows.late(now, &HashSet::new(), usize::MAX);
+        let late = rows.late(now);
         late.into_iter().filter_map(|(number, until)| rows.take_if(number, until)).collect()
     }
     assert!(late(&mut rows, 9).is_empty());
-    assert_eq!(rows.late(20, &HashSet::from([1]), usize::MAX), [(2, 20)], "who has spoken is not late");
-    assert_eq!(rows.late(20, &HashSet::new(), 1).len(), 1);
     assert_eq!(late(&mut rows, 20), [10, 20]);
     assert!(late(&mut rows, 20).is_empty());
     rows.hurry(25);
@@ -42,4 +40,21 @@ fn the_late_are_taken_and_nobody_else() {
     rows.hurry(100);
     assert_eq!(rows.take_if(0, 6), None, "another one");
     assert_eq!(late(&mut rows, 5), [1], "nobody is given more time");
+}
+
+#[test]
+fn who_has_spoken_is_not_sent_away() {
+    let mut rows = Rows::default();
+    for number in 0..2 {
+        rows.put(number, number, 10);
+    }
+    rows.speaks(1);
+    rows.speaks(7);
+    assert_eq!(rows.late(20), [(0, 10)]);
+    assert_eq!(rows.longest(|_, until| until, 20), [(0, 10)]);
+    assert_eq!(rows.take_if(1, 10), None, "it spoke after it was found to be late");
+    rows.hurry(5);
+    assert_eq!(rows.take(1), Some((1, 10)), "it has the time that it had");
+    rows.put(1, 1, 10);
+    assert_eq!(rows.take_if(1, 10), Some(1), "another one, who rests");
 }
