@@ -11,7 +11,8 @@
 //! - [`quic`]: QUIC endpoints, one per worker, whose packets find their worker.
 //! - [`tls`]: encrypted streams, certificates, and the keys of sessions.
 //! - [`shortage`], [`CountedHeap`]: how much memory and how many descriptors the process has, of how many it may.
-//! - [`pin_to_core`], [`raise_open_files`], [`trim_heap`], [`collect_heap`]: what a worker asks of the system.
+//! - [`pin_to_core`], [`raise_open_files`], [`trim_heap`], [`collect_heap`], [`release_code`]: what a worker asks of the
+//!   system.
 
 mod accepted;
 mod address;
@@ -48,6 +49,6 @@ pub use memory::MemoryStream;
 pub use options::{Keepalive, SocketOptions};
 pub use pipe::{IDLE_PIPES_PER_THREAD, MIN_PIPE_CAPACITY, PIPE_CAPACITY, Pipe};
 pub use stream::Stream;
-pub use sys::{CountedHeap, collect_heap, trim_heap};
+pub use sys::{CountedHeap, collect_heap, release_code, trim_heap};
 pub use transport::Transport;
 pub use watch::Watch;

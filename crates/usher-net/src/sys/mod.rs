@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod code;
 mod datagrams;
 mod heap;
 mod inherited;
@@ -14,6 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub use code::release_code;
 pub(crate) use datagrams::{BATCH, Received, SLOT, Sending, receive, receive_trains, send, tell_local};
 pub use heap::CountedHeap;
 pub(crate) use inherited::inherited_descriptors;

@@ -108,6 +108,8 @@ pub(super) fn start_on(
     };
     control.look_after(seen, admin)?;
     banner::show(&control, &memory, demo);
+    // Most of what ran so far never runs again. Where it cannot be given back, it stays.
+    let _ = usher_net::release_code();
     Ok(control)
 }
 
