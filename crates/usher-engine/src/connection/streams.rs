@@ -250,7 +250,8 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
         None => path::serve(&visit, &mut exchange, &mut stream).await,
         Some(reply) => refuse(&visit, &mut exchange, &mut stream, reply).await,
     };
-    if end == End::KeepAlive && exchange.record.status < 500 && stream.is_answered() {
+    // Whether the request came to its end says nothing: over HTTP/3 that is seen later than the response is sent.
+    if end != End::Abort && exchange.record.status < 500 && stream.is_answered() {
         shared.door.borrow_mut().is_known = true;
     }
     if end == End::Abort || !stream.is_answered() {
