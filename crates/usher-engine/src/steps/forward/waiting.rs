@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// once some go on in each pass of the loop, so that whoever is known does not stand behind all of them.
 ///
 /// # Errors
-/// The client has left, or it took too long, of which more than half is left for the endpoint: nobody was asked then.
+/// The client has left, or its turn did not come in time (of a deadline, half is left for the endpoint): nobody was asked then.
 pub(super) async fn until_its_turn(clock: &Clock<'_>, down: &mut impl Downstream) -> Result<(), Error> {
     let mut turn = turns::Turn::of_stranger();
     if poll_fn(|cx| Poll::Ready(turn.poll(cx).is_pending())).await {
