@@ -77,7 +77,10 @@ struct Outcomes {
 struct Outcome {
     stage: &'static str,
     p50: Duration,
+    /// Of those that the kernel's housekeeping did not disturb, and of all.
     p99: Duration,
+    p99_of_all: Duration,
+    disturbed: usize,
     /// The same of requests that go to the endpoint itself, beside the same crowd: what the machine adds, where the crowd
     /// shares a core with whoever measures.
     past: Duration,
@@ -160,8 +163,10 @@ fn stage(
     Ok(Outcome {
         stage: name,
         p50: taken.quantile(0.5),
-        p99: taken.quantile(0.99),
-        past: past.quantile(0.99),
+        p99: taken.undisturbed(0.99),
+        p99_of_all: taken.quantile(0.99),
+        disturbed: taken.disturbed(),
+        past: past.undisturbed(0.99),
         done: taken.batch.done,
         errors: taken.batch.errors,
         sampled,

@@ -42,7 +42,8 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
         socket.set_send_buffer_size(usize::try_from(bytes).map_err(io::Error::other)?)?;
     }
     println!("listening {}\ngrpc {}", listener.local_addr()?, grpc::start()?);
-    Endpoint::new(listener)?.serve(Instant::now() + Duration::from_secs(seconds))
+    let piece = ahead.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+    Endpoint::new(listener, piece)?.serve(Instant::now() + Duration::from_secs(seconds))
 }
 
 fn listen(port: u16) -> io::Result<TcpListener> {
@@ -95,14 +96,17 @@ struct Endpoint {
     free: Vec<usize>,
     pages: Pages,
     scratch: Vec<u8>,
+    /// What is written at once (bytes): a write that goes on for as long as somebody reads keeps the core meanwhile.
+    piece: usize,
 }
 
 impl Endpoint {
-    fn new(listener: TcpListener) -> io::Result<Self> {
+    fn new(listener: TcpListener, piece: usize) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         let (connections, free) = (Vec::new(), Vec::new());
-        Ok(Self { epoll, listener, connections, free, pages: Pages::new(), scratch: vec![0; READ_SIZE] })
+        let (pages, scratch) = (Pages::new(), vec![0; READ_SIZE]);
+        Ok(Self { epoll, listener, connections, free, pages, scratch, piece })
     }
 
     fn serve(&mut self, until: Instant) -> io::Result<()> {
@@ -147,7 +151,7 @@ impl Endpoint {
         let Some(connection) = slot else { return };
         connection.hangup |= flags.intersects(EventFlags::RDHUP | EventFlags::ERR | EventFlags::HUP);
         connection.readable |= connection.hangup || flags.contains(EventFlags::IN);
-        if connection.advance(&self.pages, &mut self.scratch).is_err() {
+        if connection.advance(&self.pages, &mut self.scratch, self.piece).is_err() {
             *slot = None;
             self.free.push(index);
         }
@@ -190,12 +194,12 @@ impl Connection {
     }
 
     /// Goes on until the socket would block; an error, or the end, drops the connection.
-    fn advance(&mut self, pages: &Pages, scratch: &mut [u8]) -> io::Result<()> {
+    fn advance(&mut self, pages: &Pages, scratch: &mut [u8], piece: usize) -> io::Result<()> {
         loop {
             let moved = match self.phase {
                 Phase::Head => self.read_head(pages, scratch)?,
                 Phase::Body { left } => self.read_body(left, scratch)?,
-                Phase::Reply { page, sent } => self.write_reply(pages, page, sent)?,
+                Phase::Reply { page, sent } => self.write_reply(pages, page, sent, piece)?,
             };
             if !moved {
                 return Ok(());
@@ -238,14 +242,15 @@ impl Connection {
         Ok(true)
     }
 
-    fn write_reply(&mut self, pages: &Pages, page: Page, sent: usize) -> io::Result<bool> {
+    fn write_reply(&mut self, pages: &Pages, page: Page, sent: usize, piece: usize) -> io::Result<bool> {
         let bytes = match page {
             Page::Sized(index) => &pages.sized[index].1,
             Page::Sink => &pages.sink,
             Page::Echo => &self.echo,
             Page::Missing => &pages.missing,
         };
-        match self.stream.write(&bytes[sent..]) {
+        let end = bytes.len().min(sent.saturating_add(piece));
+        match self.stream.write(&bytes[sent..end]) {
             Ok(count) if sent + count < bytes.len() => self.phase = Phase::Reply { page, sent: sent + count },
             Ok(_) if self.close => return Err(ErrorKind::ConnectionAborted.into()),
             Ok(_) => self.phase = Phase::Head,

@@ -12,6 +12,7 @@ use rustix::time::{
 };
 
 use super::connection::Step;
+use super::housekeeping::Housekeeping;
 use super::http1::Load;
 use super::{Batch, Job, MAX_ERRORS};
 
@@ -25,6 +26,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the responses of an open loop took.
 pub(crate) struct Latencies {
     sorted: Vec<Duration>,
+    /// Without those that the kernel's housekeeping may have delayed.
+    undisturbed: Vec<Duration>,
     /// How many succeeded and failed.
     pub(crate) batch: Batch,
 }
@@ -32,15 +35,29 @@ pub(crate) struct Latencies {
 impl Latencies {
     /// The time within which `share` (0 to 1) of the responses came.
     pub(crate) fn quantile(&self, share: f64) -> Duration {
-        let last = self.sorted.len().saturating_sub(1);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an index between 0 and `last`"
-        )]
-        let index = (last as f64 * share.clamp(0.0, 1.0)).round() as usize;
-        self.sorted.get(index).copied().unwrap_or_default()
+        quantile(&self.sorted, share)
     }
+
+    /// The same of the requests that the kernel's housekeeping did not disturb.
+    pub(crate) fn undisturbed(&self, share: f64) -> Duration {
+        quantile(&self.undisturbed, share)
+    }
+
+    /// How many it may have delayed.
+    pub(crate) fn disturbed(&self) -> usize {
+        self.sorted.len() - self.undisturbed.len()
+    }
+}
+
+fn quantile(sorted: &[Duration], share: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index between 0 and `last`"
+    )]
+    let index = (last as f64 * share.clamp(0.0, 1.0)).round() as usize;
+    sorted.get(index).copied().unwrap_or_default()
 }
 
 /// Offsets of arrivals whose gaps are exponentially distributed: a Poisson process.
@@ -91,7 +108,10 @@ impl Load {
             if next < length {
                 arm(&timer, (start + next).saturating_duration_since(Instant::now()))?;
             }
-            for index in self.wait()? {
+            open.housekeeping.look();
+            let ready = self.wait()?;
+            open.housekeeping.look();
+            for index in ready {
                 open.advance(self, index, job)?;
             }
         }
@@ -115,14 +135,18 @@ struct Open {
     meant: Vec<Instant>,
     /// Requests whose time has come while no connection was free.
     waiting: VecDeque<Instant>,
-    taken: Vec<Duration>,
+    /// When each request was meant to be sent, and when its response was whole.
+    taken: Vec<(Instant, Instant)>,
+    housekeeping: Housekeeping,
     batch: Batch,
 }
 
 impl Open {
     fn new(connections: usize, start: Instant) -> Self {
         let (idle, meant) = ((0..connections).collect(), vec![start; connections]);
-        Self { start, idle, meant, waiting: VecDeque::new(), taken: Vec::new(), batch: Batch::default() }
+        let housekeeping = Housekeeping::find();
+        let batch = Batch::default();
+        Self { start, idle, meant, waiting: VecDeque::new(), taken: Vec::new(), housekeeping, batch }
     }
 
     fn send_waiting(&mut self, load: &mut Load, job: &Job) -> io::Result<()> {
@@ -145,7 +169,7 @@ impl Open {
         match load.connections[index].advance(job, &mut load.scratch) {
             Ok(Step::Pending) => return Ok(()),
             Ok(Step::Done { reusable }) => {
-                self.taken.push(self.meant[index].elapsed());
+                self.taken.push((self.meant[index], Instant::now()));
                 self.batch.done += 1;
                 if !reusable {
                     load.connections[index] = load.connect(index)?;
@@ -171,8 +195,18 @@ impl Open {
             self.batch.first_error.get_or_insert_with(|| format!("{lost} responses did not come in time"));
         }
         self.batch.elapsed = self.start.elapsed();
-        self.taken.sort_unstable();
-        Latencies { sorted: self.taken, batch: self.batch }
+        self.housekeeping.look();
+        let lengths = |all: &mut dyn Iterator<Item = &(Instant, Instant)>| {
+            let mut lengths: Vec<Duration> = all.map(|(from, to)| *to - *from).collect();
+            lengths.sort_unstable();
+            lengths
+        };
+        let alone = |(from, to): &&(Instant, Instant)| !self.housekeeping.ran_between(*from, *to);
+        Latencies {
+            sorted: lengths(&mut self.taken.iter()),
+            undisturbed: lengths(&mut self.taken.iter().filter(alone)),
+            batch: self.batch,
+        }
     }
 }
 
@@ -194,7 +228,7 @@ mod tests {
     #[test]
     fn quantiles_of_a_known_set() {
         let sorted = (0..=100).map(Duration::from_millis).collect();
-        let latencies = Latencies { sorted, batch: Batch::default() };
+        let latencies = Latencies { sorted, undisturbed: Vec::new(), batch: Batch::default() };
         assert_eq!(latencies.quantile(0.5), Duration::from_millis(50));
         assert_eq!(latencies.quantile(0.99), Duration::from_millis(99));
         assert_eq!(latencies.quantile(1.0), Duration::from_millis(100));

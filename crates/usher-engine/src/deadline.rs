@@ -19,11 +19,11 @@ use usher_net::shortage::{self, Level};
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
-/// How long others go on undisturbed when the end of one took long: the shortest that the runtime can wait. Longer held more
-/// memory, and made nobody faster.
-const REST: Duration = Duration::from_millis(1);
-/// A pass of the loop that ends somebody is long if it takes more: whoever behaves waits for two or three of them in each
-/// request.
+/// Many whose time is up at once end a part at a time, and others go on undisturbed between: while a hundred end in a row,
+/// whoever behaves waits for some of them at each of its steps. Longer rests or smaller parts held more memory.
+const PART: usize = 8;
+const REST: Duration = Duration::from_millis(2);
+/// A pass of the loop that ends somebody is long if it takes more: it is the last one before a rest.
 const LONG: Duration = Duration::from_micros(300);
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
@@ -119,20 +119,31 @@ impl Deadlines {
         };
         let waking = async {
             loop {
-                if !self.wake_one() {
+                if self.due.borrow().is_empty() {
                     self.somebody_is_due.notified().await;
-                    continue;
                 }
-                let woken = std::time::Instant::now();
-                tokio::task::yield_now().await;
-                // Where ends take so long, whoever comes meanwhile shall have to wait for one of them, not for each in a
-                // row, unless memory is so short that nobody is served anyway.
-                if woken.elapsed() > LONG && shortage::memory() < Level::Spent {
+                self.wake_some().await;
+                if shortage::memory() < Level::Spent {
                     tokio::time::sleep(REST).await;
                 }
             }
         };
         tokio::join!(ticking, waking);
+    }
+
+    /// Wakes a part of those whose time is up, each in a pass of the loop of its own.
+    async fn wake_some(&self) {
+        let part = self.due.borrow().len().div_ceil(PART);
+        for _ in 0..part {
+            if !self.wake_one() {
+                return;
+            }
+            let woken = std::time::Instant::now();
+            tokio::task::yield_now().await;
+            if woken.elapsed() > LONG {
+                return;
+            }
+        }
     }
 
     /// Wakes one of those whose time is up; false if there are no more. One in each pass of the loop: most of them end, and

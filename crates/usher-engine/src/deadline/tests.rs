@@ -106,23 +106,53 @@ async fn ends_slowly(deadline: Deadline) -> Instant {
     began
 }
 
-#[tokio::test(start_paused = true)]
-async fn between_ends_that_take_long_others_go_on() {
+/// Somebody who ends at once; gives when.
+async fn ends(deadline: Deadline) -> Instant {
+    deadline.set(Duration::from_secs(60));
+    poll_fn(|cx| deadline.poll(cx)).await;
+    Instant::now()
+}
+
+/// When so many ended whose time was up at once, in order.
+async fn ended<F: Future<Output = Instant> + 'static>(
+    count: usize,
+    end: impl Fn(Deadline) -> F,
+) -> Vec<Instant> {
     let scene = LocalSet::new();
-    let began = scene.run_until(async {
+    let ended = scene.run_until(async {
         let table = Deadlines::new();
         spawn_local(table.clone().run());
-        let ends: Vec<_> = (0..3).map(|_| spawn_local(ends_slowly(table.register()))).collect();
+        let ends: Vec<_> = (0..count).map(|_| spawn_local(end(table.register()))).collect();
         tokio::task::yield_now().await;
         table.slots.borrow_mut().iter_mut().for_each(|slot| slot.at = CUT);
         table.tick();
-        let mut began = Vec::new();
+        let mut ended = Vec::new();
         for end in ends {
-            began.push(end.await.unwrap());
+            ended.push(end.await.unwrap());
         }
-        began
+        ended
     });
-    let mut began = began.await;
-    began.sort_unstable();
+    let mut ended = ended.await;
+    ended.sort_unstable();
+    ended
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_end_a_part_at_a_time() {
+    let ended = ended(8 * PART, ends).await;
+    let moments: Vec<&[Instant]> = ended.chunk_by(|one, other| one == other).collect();
+    let mut left = 8 * PART;
+    for moment in &moments {
+        // Fewer where this machine was slow.
+        assert!(moment.len() <= left.div_ceil(PART), "{} of {left}", moment.len());
+        left -= moment.len();
+    }
+    assert!(moments.len() < 8 * PART, "each alone");
+    assert!(moments.windows(2).all(|two| two[1][0] - two[0][0] >= REST), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_ends_that_take_long_others_go_on() {
+    let began = ended(2 * PART, ends_slowly).await;
     assert!(began.windows(2).all(|two| two[1] - two[0] >= REST), "{began:?}");
 }
