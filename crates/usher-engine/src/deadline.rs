@@ -4,27 +4,22 @@
 //! cancelled several times per request; here a deadline is a number in a table of the thread, and one ticker looks
 //! at all of them every [`TICK`]. They pass up to one tick late.
 
+mod due;
+
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use usher_http::date::DateCache;
-use usher_net::shortage::{self, Level};
+
+use self::due::Due;
 
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
-/// Many whose time is up at once end a part at a time, and others go on undisturbed between: while a hundred end in a row,
-/// whoever behaves waits for some of them at each of its steps. Longer rests or smaller parts held more memory.
-const PART: usize = 8;
-const REST: Duration = Duration::from_millis(2);
-/// A pass of the loop that ends somebody is long if it takes more: it is the last one before a rest.
-const LONG: Duration = Duration::from_micros(300);
 const NEVER: u64 = u64::MAX;
 /// The time of a deadline that was made to pass. No clock says it.
 const CUT: u64 = 0;
@@ -85,9 +80,9 @@ pub struct Deadlines {
     date: RefCell<DateCache>,
     slots: RefCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
-    /// Whose time is up.
-    due: RefCell<VecDeque<Waker>>,
-    somebody_is_due: Notify,
+    /// The clients whose time is up, and who waits for others than clients until now and goes on.
+    clients: Due,
+    others: Due,
 }
 
 impl Deadlines {
@@ -100,8 +95,8 @@ impl Deadlines {
             date: RefCell::new(DateCache::new()),
             slots: RefCell::default(),
             free: RefCell::default(),
-            due: RefCell::default(),
-            somebody_is_due: Notify::new(),
+            clients: Due::default(),
+            others: Due::default(),
         };
         this.update_clock();
         Rc::new(this)
@@ -117,51 +112,7 @@ impl Deadlines {
                 self.tick();
             }
         };
-        let waking = async {
-            loop {
-                if self.due.borrow().is_empty() {
-                    self.somebody_is_due.notified().await;
-                }
-                self.wake_some().await;
-                if shortage::memory() < Level::Spent {
-                    tokio::time::sleep(REST).await;
-                }
-            }
-        };
-        tokio::join!(ticking, waking);
-    }
-
-    /// Wakes a part of those whose time is up, each in a pass of the loop of its own.
-    async fn wake_some(&self) {
-        let part = self.due.borrow().len().div_ceil(PART);
-        for _ in 0..part {
-            if !self.wake_one() {
-                return;
-            }
-            let woken = std::time::Instant::now();
-            tokio::task::yield_now().await;
-            if woken.elapsed() > LONG {
-                return;
-            }
-        }
-    }
-
-    /// Wakes one of those whose time is up; false if there are no more. One in each pass of the loop: most of them end, and
-    /// the kernel may take a millisecond to close a connection with megabytes on their way.
-    fn wake_one(&self) -> bool {
-        let Some(waker) = self.due.borrow_mut().pop_front() else { return false };
-        // Out of the borrow: a waker may run anything.
-        waker.wake();
-        true
-    }
-
-    /// The time of these tasks is up.
-    fn let_pass(&self, wakers: impl IntoIterator<Item = Waker>) {
-        let mut due = self.due.borrow_mut();
-        due.extend(wakers);
-        if !due.is_empty() {
-            self.somebody_is_due.notify_one();
-        }
+        tokio::join!(ticking, self.clients.end(), self.others.go_on());
     }
 
     /// The Date field's value for now.
@@ -235,14 +186,14 @@ impl Deadlines {
         }
         // Those that have not ended yet have given nothing back: they are of the number.
         let wanted = ((ranked.len() * thousandths as usize).div_ceil(1000)).max(1);
-        let number = wanted.saturating_sub(self.due.borrow().len()).min(ranked.len());
+        let number = wanted.saturating_sub(self.clients.len()).min(ranked.len());
         if number == 0 {
             return 0;
         }
         if number < ranked.len() {
             ranked.select_nth_unstable(number);
         }
-        self.let_pass(ranked[..number].iter().filter_map(|(_, _, index)| {
+        self.clients.add(ranked[..number].iter().filter_map(|(_, _, index)| {
             slots[*index].at = CUT;
             slots[*index].waker.take()
         }));
@@ -259,7 +210,10 @@ impl Deadlines {
         self.update_clock();
         let now = self.now.get();
         let mut slots = self.slots.borrow_mut();
-        self.let_pass(slots.iter_mut().filter(|slot| slot.at <= now).filter_map(|slot| slot.waker.take()));
+        for slot in slots.iter_mut().filter(|slot| slot.at <= now) {
+            let due = if slot.wait == Wait::Other { &self.others } else { &self.clients };
+            due.add(slot.waker.take());
+        }
     }
 }
 

@@ -1,9 +1,12 @@
+use std::cell::Cell;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Wake;
 
 use tokio::task::{LocalSet, spawn_local};
 
+use super::due::{LONG, PARTS, REST};
 use super::*;
 
 /// Counts how often it is woken.
@@ -25,6 +28,7 @@ fn waiting(table: &Rc<Deadlines>, wait: Wait) -> (Deadline, Arc<Count>) {
     (deadline, count)
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
 const AFTER: Duration = Duration::from_millis(500);
 
 #[test]
@@ -47,14 +51,14 @@ fn the_slowest_go_first_and_who_is_fast_or_not_waited_for_stays() {
     assert_eq!(table.cut_slowest(1, AFTER), 1, "one at least");
     assert_eq!(cut(), [false, true, false, false, false, false, false]);
     assert_eq!(table.cut_slowest(500, AFTER), 0, "the one that has not ended yet is that half");
-    table.wake_one();
+    table.clients.wake_one();
     assert_eq!(table.cut_slowest(500, AFTER), 1, "half of the two that are left");
     assert_eq!(cut(), [true, true, false, false, false, false, false]);
-    table.wake_one();
+    table.clients.wake_one();
     assert_eq!(table.cut_slowest(u32::MAX, AFTER), 1);
     assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "nobody else is slow");
     assert_eq!(cut(), [true, true, true, false, false, false, false]);
-    table.wake_one();
+    table.clients.wake_one();
     let woken: Vec<usize> = all.iter().map(|(_, count)| count.0.load(Relaxed)).collect();
     assert_eq!(woken, [1, 1, 1, 0, 0, 0, 0]);
     let (ended, _) = &all[0];
@@ -91,14 +95,13 @@ fn those_whose_time_is_up_are_woken_one_after_the_other() {
     let woken = || all.iter().map(|(_, count)| count.0.load(Relaxed)).sum::<usize>();
     all.iter().for_each(|(deadline, _)| table.slots.borrow_mut()[deadline.index as usize].at = 0);
     table.tick();
-    let steps: Vec<(bool, usize)> = (0..4).map(|_| (table.wake_one(), woken())).collect();
+    let steps: Vec<(bool, usize)> = (0..4).map(|_| (table.others.wake_one(), woken())).collect();
     assert_eq!(steps, [(true, 1), (true, 2), (true, 3), (false, 3)]);
 }
 
 /// Somebody who takes longer to end than a pass of the loop is to take; gives when that began.
 async fn ends_slowly(deadline: Deadline) -> Instant {
-    deadline.set(Duration::from_secs(60));
-    poll_fn(|cx| deadline.poll(cx)).await;
+    let _ = deadline.limit_client(MINUTE, deadline.pace(), pending::<()>()).await;
     let (began, ends) = (Instant::now(), std::time::Instant::now());
     while ends.elapsed() / 2 <= LONG {
         std::hint::spin_loop();
@@ -106,10 +109,14 @@ async fn ends_slowly(deadline: Deadline) -> Instant {
     began
 }
 
-/// Somebody who ends at once; gives when.
+/// A client that ends at once, and somebody who waits for an endpoint; give when.
 async fn ends(deadline: Deadline) -> Instant {
-    deadline.set(Duration::from_secs(60));
-    poll_fn(|cx| deadline.poll(cx)).await;
+    let _ = deadline.limit_client(MINUTE, deadline.pace(), pending::<()>()).await;
+    Instant::now()
+}
+
+async fn goes_on(deadline: Deadline) -> Instant {
+    let _ = deadline.limit(MINUTE, pending::<()>()).await;
     Instant::now()
 }
 
@@ -123,7 +130,11 @@ async fn ended<F: Future<Output = Instant> + 'static>(
         let table = Deadlines::new();
         spawn_local(table.clone().run());
         let ends: Vec<_> = (0..count).map(|_| spawn_local(end(table.register()))).collect();
-        tokio::task::yield_now().await;
+        // The runtime lets some sixty begin at a time.
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        assert!(table.slots.borrow().iter().all(|slot| slot.waker.is_some()));
         table.slots.borrow_mut().iter_mut().for_each(|slot| slot.at = CUT);
         table.tick();
         let mut ended = Vec::new();
@@ -139,20 +150,39 @@ async fn ended<F: Future<Output = Instant> + 'static>(
 
 #[tokio::test(start_paused = true)]
 async fn many_end_a_part_at_a_time() {
-    let ended = ended(8 * PART, ends).await;
+    let ended = ended(8 * PARTS, ends).await;
     let moments: Vec<&[Instant]> = ended.chunk_by(|one, other| one == other).collect();
-    let mut left = 8 * PART;
+    let mut left = 8 * PARTS;
     for moment in &moments {
         // Fewer where this machine was slow.
-        assert!(moment.len() <= left.div_ceil(PART), "{} of {left}", moment.len());
+        assert!(moment.len() <= left.div_ceil(PARTS), "{} of {left}", moment.len());
         left -= moment.len();
     }
-    assert!(moments.len() < 8 * PART, "each alone");
+    assert!(moments.len() < 8 * PARTS, "each alone");
     assert!(moments.windows(2).all(|two| two[1][0] - two[0][0] >= REST), "{ended:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn between_ends_that_take_long_others_go_on() {
-    let began = ended(2 * PART, ends_slowly).await;
+    let began = ended(2 * PARTS, ends_slowly).await;
     assert!(began.windows(2).all(|two| two[1] - two[0] >= REST), "{began:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_endpoint_stands_behind_no_client() {
+    let number = Cell::new(0);
+    let (clients, others) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+    ended(8 * PARTS, |deadline| {
+        let is_client = number.replace(number.get() + 1) % 2 == 0;
+        let (clients, others) = (clients.clone(), others.clone());
+        async move {
+            let ended = if is_client { ends(deadline).await } else { goes_on(deadline).await };
+            (if is_client { clients } else { others }).borrow_mut().push(ended);
+            ended
+        }
+    })
+    .await;
+    let (clients, others) = (clients.borrow(), others.borrow());
+    assert_eq!(others[0], others[4 * PARTS - 1], "in a row");
+    assert!(clients[4 * PARTS - 1] - clients[0] >= 4 * REST, "{clients:?}");
 }
