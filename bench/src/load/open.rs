@@ -109,11 +109,10 @@ impl Load {
                 arm(&timer, (start + next).saturating_duration_since(Instant::now()))?;
             }
             open.housekeeping.look();
-            let ready = self.wait()?;
-            open.housekeeping.look();
-            for index in ready {
+            for index in self.wait()? {
                 open.advance(self, index, job)?;
             }
+            open.housekeeping.look();
         }
         epoll::delete(&self.epoll, &timer)?;
         Ok(open.finish(self.connections.len()))

@@ -52,6 +52,9 @@ impl Outcomes {
             if one.peak >= ceiling {
                 missed.push(format!("{:.1} MiB were resident", one.peak));
             }
+            if one.disturbed as u64 * 10 > one.done {
+                missed.push(format!("{} of {} requests were disturbed", one.disturbed, one.done));
+            }
             if one.errors > 0 {
                 missed.push(format!("{} errors", one.errors));
             }

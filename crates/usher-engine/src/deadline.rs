@@ -4,6 +4,7 @@
 //! cancelled several times per request; here a deadline is a number in a table of the thread, and one ticker looks
 //! at all of them every [`TICK`]. They pass up to one tick late.
 
+mod cuts;
 mod due;
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 use usher_http::date::DateCache;
+use usher_net::shortage::Deed;
 
+use self::cuts::Cuts;
 use self::due::Due;
 
 /// The resolution of deadlines.
@@ -67,11 +70,6 @@ impl Pace {
     }
 }
 
-/// Whoever has been idle for less than so long is not ended for it (milliseconds).
-const IDLE_AFTER: u64 = 1000;
-/// Nobody is slow who moves more than this (bytes per second).
-const FAST: u64 = 64 << 10;
-
 /// The deadlines and the coarse clock of one thread.
 pub struct Deadlines {
     begin: Instant,
@@ -80,9 +78,11 @@ pub struct Deadlines {
     date: RefCell<DateCache>,
     slots: RefCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
-    /// The clients whose time is up, and who waits for others than clients until now and goes on.
-    clients: Due,
-    others: Due,
+    /// Whose time is up.
+    passed: Due,
+    /// Which clients are ended next for want of memory or descriptors: those who are slow, and those who ask for nothing.
+    slow: Cuts,
+    idle: Cuts,
 }
 
 impl Deadlines {
@@ -95,8 +95,9 @@ impl Deadlines {
             date: RefCell::new(DateCache::new()),
             slots: RefCell::default(),
             free: RefCell::default(),
-            clients: Due::default(),
-            others: Due::default(),
+            passed: Due::default(),
+            slow: Cuts::new(Deed::EndedSlow),
+            idle: Cuts::new(Deed::ClosedIdle),
         };
         this.update_clock();
         Rc::new(this)
@@ -112,7 +113,7 @@ impl Deadlines {
                 self.tick();
             }
         };
-        tokio::join!(ticking, self.clients.end(), self.others.go_on());
+        tokio::join!(ticking, self.passed.wake(), self.end(&self.slow), self.end(&self.idle));
     }
 
     /// The Date field's value for now.
@@ -149,57 +150,6 @@ impl Deadlines {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Lets the deadlines pass of those clients who are slowest: `thousandths` of all that have been waited for so long, and
-    /// one at least. Returns how many.
-    pub(crate) fn cut_slowest(&self, thousandths: u32, after: Duration) -> usize {
-        let after = (after.as_millis() as u64).max(1);
-        self.cut(thousandths, |wait, now| match wait {
-            Wait::Client(since, moved) if now.saturating_sub(since) >= after => {
-                Some(moved.saturating_mul(1000) / (now - since)).filter(|rate| *rate < FAST)
-            }
-            _ => None,
-        })
-    }
-
-    /// The same of those who ask for nothing: the longest first.
-    pub(crate) fn cut_idle(&self, thousandths: u32) -> usize {
-        self.cut(thousandths, |wait, now| match wait {
-            Wait::Idle(since) if now.saturating_sub(since) >= IDLE_AFTER => Some(since),
-            _ => None,
-        })
-    }
-
-    /// Lets some pass: those that `rank` gives a number, the lowest first.
-    fn cut(&self, thousandths: u32, rank: impl Fn(Wait, u64) -> Option<u64>) -> usize {
-        let now = self.now.get();
-        let mut slots = self.slots.borrow_mut();
-        // Of those who are equal, the one that has waited longest.
-        let begun = |wait| match wait {
-            Wait::Idle(since) | Wait::Client(since, _) => since,
-            Wait::Other => NEVER,
-        };
-        let ranked = slots.iter().enumerate().filter(|(_, slot)| slot.at != CUT && slot.waker.is_some());
-        let mut ranked: Vec<(u64, u64, usize)> =
-            ranked.filter_map(|(at, slot)| Some((rank(slot.wait, now)?, begun(slot.wait), at))).collect();
-        if ranked.is_empty() || thousandths == 0 {
-            return 0;
-        }
-        // Those that have not ended yet have given nothing back: they are of the number.
-        let wanted = ((ranked.len() * thousandths as usize).div_ceil(1000)).max(1);
-        let number = wanted.saturating_sub(self.clients.len()).min(ranked.len());
-        if number == 0 {
-            return 0;
-        }
-        if number < ranked.len() {
-            ranked.select_nth_unstable(number);
-        }
-        self.clients.add(ranked[..number].iter().filter_map(|(_, _, index)| {
-            slots[*index].at = CUT;
-            slots[*index].waker.take()
-        }));
-        number
-    }
-
     fn update_clock(&self) {
         self.now.set(self.begin.elapsed().as_millis() as u64);
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -210,10 +160,7 @@ impl Deadlines {
         self.update_clock();
         let now = self.now.get();
         let mut slots = self.slots.borrow_mut();
-        for slot in slots.iter_mut().filter(|slot| slot.at <= now) {
-            let due = if slot.wait == Wait::Other { &self.others } else { &self.clients };
-            due.add(slot.waker.take());
-        }
+        self.passed.add(slots.iter_mut().filter(|slot| slot.at <= now).filter_map(|slot| slot.waker.take()));
     }
 }
 

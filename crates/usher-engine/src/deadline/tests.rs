@@ -1,4 +1,3 @@
-use std::cell::Cell;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -6,7 +5,7 @@ use std::task::Wake;
 
 use tokio::task::{LocalSet, spawn_local};
 
-use super::due::{LONG, PARTS, REST};
+use super::cuts::{LONG, PARTS, REST};
 use super::*;
 
 /// Counts how often it is woken.
@@ -46,19 +45,19 @@ fn the_slowest_go_first_and_who_is_fast_or_not_waited_for_stays() {
         Wait::Idle(0),
     ];
     let all: Vec<_> = waits.iter().map(|wait| waiting(&table, *wait)).collect();
-    let cut = || -> Vec<bool> { all.iter().map(|(deadline, _)| deadline.was_cut()).collect() };
-    assert_eq!(table.cut_slowest(0, AFTER), 0);
-    assert_eq!(table.cut_slowest(1, AFTER), 1, "one at least");
-    assert_eq!(cut(), [false, true, false, false, false, false, false]);
-    assert_eq!(table.cut_slowest(500, AFTER), 0, "the one that has not ended yet is that half");
-    table.clients.wake_one();
-    assert_eq!(table.cut_slowest(500, AFTER), 1, "half of the two that are left");
-    assert_eq!(cut(), [true, true, false, false, false, false, false]);
-    table.clients.wake_one();
-    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 1);
-    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "nobody else is slow");
-    assert_eq!(cut(), [true, true, true, false, false, false, false]);
-    table.clients.wake_one();
+    let slowest = |thousandths| {
+        table.cut_slowest(thousandths, AFTER);
+        cut_all(&table, &table.slow, &all)
+    };
+    assert_eq!(slowest(0), [false; 7]);
+    assert_eq!(slowest(1), [false, true, false, false, false, false, false], "one at least");
+    assert_eq!(
+        slowest(500),
+        [true, true, false, false, false, false, false],
+        "half of the two that are left"
+    );
+    assert_eq!(slowest(u32::MAX), [true, true, true, false, false, false, false]);
+    assert_eq!(slowest(u32::MAX), [true, true, true, false, false, false, false], "nobody else is slow");
     let woken: Vec<usize> = all.iter().map(|(_, count)| count.0.load(Relaxed)).collect();
     assert_eq!(woken, [1, 1, 1, 0, 0, 0, 0]);
     let (ended, _) = &all[0];
@@ -73,19 +72,48 @@ fn who_asks_for_nothing_goes_by_how_long() {
     let table = Deadlines::new();
     table.now.set(10_000);
     let all: Vec<_> = [9_500, 3_000, 1_000, 2_000].map(|since| waiting(&table, Wait::Idle(since))).into();
-    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0);
-    assert_eq!(table.cut_idle(600), 2);
-    let cut: Vec<bool> = all.iter().map(|(deadline, _)| deadline.was_cut()).collect();
+    table.cut_slowest(u32::MAX, AFTER);
+    assert_eq!(cut_all(&table, &table.slow, &all), [false; 4]);
+    table.cut_idle(600);
+    let cut = cut_all(&table, &table.idle, &all);
     assert_eq!(cut, [false, false, true, true], "the longest of those who have rested a second");
+}
+
+#[test]
+fn who_is_no_longer_waited_for_when_its_turn_comes_stays() {
+    let table = Deadlines::new();
+    table.now.set(10_000);
+    let all: Vec<_> = (0..4).map(|_| waiting(&table, Wait::Client(0, 0))).collect();
+    let [moves, gives, rests, races] = [0, 1, 2, 3].map(|index| &all[index].0);
+    table.cut_slowest(u32::MAX, AFTER);
+    // What it moves since is little: it goes nevertheless, and not for the first choice alone.
+    moves.set(MINUTE);
+    moves.waits(Wait::Client(0, 1));
+    gives.set(MINUTE);
+    rests.waits(Wait::Idle(0));
+    races.waits(Wait::Client(0, 1 << 20));
+    assert_eq!(cut_all(&table, &table.slow, &all), [true, false, false, false]);
+    // The slot is somebody else's by then.
+    gives.waits(Wait::Client(0, 0));
+    table.cut_slowest(u32::MAX, AFTER);
+    gives.waits(Wait::Client(9_000, 0));
+    assert_eq!(cut_all(&table, &table.slow, &all), [true, false, false, false]);
+}
+
+/// Ends all that are chosen; whose deadline was cut so far.
+fn cut_all(table: &Deadlines, cuts: &Cuts, all: &[(Deadline, Arc<Count>)]) -> Vec<bool> {
+    while table.end_one(cuts) {}
+    all.iter().map(|(deadline, _)| deadline.was_cut()).collect()
 }
 
 #[test]
 fn setting_a_deadline_forgets_whom_it_waited_for() {
     let table = Deadlines::new();
     table.now.set(10_000);
-    let (deadline, _) = waiting(&table, Wait::Client(0, 0));
-    deadline.set(Duration::from_secs(60));
-    assert_eq!(table.cut_slowest(u32::MAX, AFTER), 0, "it is an endpoint's time now");
+    let all = [waiting(&table, Wait::Client(0, 0))];
+    all[0].0.set(MINUTE);
+    table.cut_slowest(u32::MAX, AFTER);
+    assert_eq!(cut_all(&table, &table.slow, &all), [false], "it is an endpoint's time now");
 }
 
 #[test]
@@ -95,7 +123,7 @@ fn those_whose_time_is_up_are_woken_one_after_the_other() {
     let woken = || all.iter().map(|(_, count)| count.0.load(Relaxed)).sum::<usize>();
     all.iter().for_each(|(deadline, _)| table.slots.borrow_mut()[deadline.index as usize].at = 0);
     table.tick();
-    let steps: Vec<(bool, usize)> = (0..4).map(|_| (table.others.wake_one(), woken())).collect();
+    let steps: Vec<(bool, usize)> = (0..4).map(|_| (table.passed.wake_one(), woken())).collect();
     assert_eq!(steps, [(true, 1), (true, 2), (true, 3), (false, 3)]);
 }
 
@@ -109,18 +137,13 @@ async fn ends_slowly(deadline: Deadline) -> Instant {
     began
 }
 
-/// A client that ends at once, and somebody who waits for an endpoint; give when.
+/// A client that ends at once; gives when.
 async fn ends(deadline: Deadline) -> Instant {
     let _ = deadline.limit_client(MINUTE, deadline.pace(), pending::<()>()).await;
     Instant::now()
 }
 
-async fn goes_on(deadline: Deadline) -> Instant {
-    let _ = deadline.limit(MINUTE, pending::<()>()).await;
-    Instant::now()
-}
-
-/// When so many ended whose time was up at once, in order.
+/// When so many clients end that are chosen at once, in order.
 async fn ended<F: Future<Output = Instant> + 'static>(
     count: usize,
     end: impl Fn(Deadline) -> F,
@@ -130,13 +153,8 @@ async fn ended<F: Future<Output = Instant> + 'static>(
         let table = Deadlines::new();
         spawn_local(table.clone().run());
         let ends: Vec<_> = (0..count).map(|_| spawn_local(end(table.register()))).collect();
-        // The runtime lets some sixty begin at a time.
-        for _ in 0..8 {
-            tokio::task::yield_now().await;
-        }
-        assert!(table.slots.borrow().iter().all(|slot| slot.waker.is_some()));
-        table.slots.borrow_mut().iter_mut().for_each(|slot| slot.at = CUT);
-        table.tick();
+        tokio::time::sleep(AFTER + 2 * TICK).await;
+        table.cut_slowest(u32::MAX, AFTER);
         let mut ended = Vec::new();
         for end in ends {
             ended.push(end.await.unwrap());
@@ -158,7 +176,6 @@ async fn many_end_a_part_at_a_time() {
         assert!(moment.len() <= left.div_ceil(PARTS), "{} of {left}", moment.len());
         left -= moment.len();
     }
-    assert!(moments.len() < 8 * PARTS, "each alone");
     assert!(moments.windows(2).all(|two| two[1][0] - two[0][0] >= REST), "{ended:?}");
 }
 
@@ -166,23 +183,18 @@ async fn many_end_a_part_at_a_time() {
 async fn between_ends_that_take_long_others_go_on() {
     let began = ended(2 * PARTS, ends_slowly).await;
     assert!(began.windows(2).all(|two| two[1] - two[0] >= REST), "{began:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_waits_for_an_endpoint_stands_behind_no_client() {
-    let number = Cell::new(0);
-    let (clients, others) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
-    ended(8 * PARTS, |deadline| {
-        let is_client = number.replace(number.get() + 1) % 2 == 0;
-        let (clients, others) = (clients.clone(), others.clone());
-        async move {
-            let ended = if is_client { ends(deadline).await } else { goes_on(deadline).await };
-            (if is_client { clients } else { others }).borrow_mut().push(ended);
-            ended
+    let scene = LocalSet::new();
+    let passed = scene.run_until(async {
+        let table = Deadlines::new();
+        spawn_local(table.clone().run());
+        let ends: Vec<_> = (0..3).map(|_| spawn_local(ends_slowly(table.register()))).collect();
+        let mut began = Vec::new();
+        for end in ends {
+            began.push(end.await.unwrap());
         }
-    })
-    .await;
-    let (clients, others) = (clients.borrow(), others.borrow());
-    assert_eq!(others[0], others[4 * PARTS - 1], "in a row");
-    assert!(clients[4 * PARTS - 1] - clients[0] >= 4 * REST, "{clients:?}");
+        began
+    });
+    let mut passed = passed.await;
+    passed.sort_unstable();
+    assert!(passed.windows(2).all(|two| two[1] - two[0] >= REST), "their time has passed: {passed:?}");
 }

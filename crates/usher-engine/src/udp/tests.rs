@@ -287,8 +287,9 @@ fn sessions_at_rest_give_way_when_memory_is_short_and_those_that_wait_for_answer
                 hear(&endpoint).await;
             }
             sleep(Duration::from_secs(2)).await;
-            assert_eq!(world.worker.deadlines.cut_idle(1000), expected);
-            sleep(Duration::from_millis(1)).await;
+            world.worker.deadlines.cut_idle(1000);
+            // They go one after the other.
+            sleep(Duration::from_millis(10)).await;
             assert_eq!(world.open(), 2 - expected as u64);
             assert_eq!(world.broken("first_byte_timeout"), 0);
         });

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use usher_net::Dialer;
-use usher_net::shortage::{self, Deed, Level};
+use usher_net::shortage::{self, Level};
 use usher_wire::turns::Crowd;
 
 use super::Worker;
@@ -43,13 +43,11 @@ impl<D: Dialer> Worker<D> {
             let level = shortage::level();
             if level >= Level::Tight {
                 self.give_back();
-                let closed = self.deadlines.cut_idle(IDLE_AT_ONCE);
-                shortage::did(Deed::ClosedIdle, closed as u64);
+                self.deadlines.cut_idle(IDLE_AT_ONCE);
             }
             if level >= Level::Full {
                 let after = if level >= Level::Spent { AT_ONCE } else { SLOW };
-                let ended = self.deadlines.cut_slowest(shortage::excess().saturating_mul(MORE), after);
-                shortage::did(Deed::EndedSlow, ended as u64);
+                self.deadlines.cut_slowest(shortage::excess().saturating_mul(MORE), after);
             }
         }
     }
