@@ -250,8 +250,7 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
         None => path::serve(&visit, &mut exchange, &mut stream).await,
         Some(reply) => refuse(&visit, &mut exchange, &mut stream, reply).await,
     };
-    // Whether the request came to its end says nothing: over HTTP/3 that is seen later than the response is sent.
-    if end != End::Abort && exchange.record.status < 500 && stream.is_answered() {
+    if has_taken(end, exchange.record.status, stream.is_answered()) {
         shared.door.borrow_mut().is_known = true;
     }
     if end == End::Abort || !stream.is_answered() {
@@ -263,6 +262,12 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
     drop(stream);
     exchange.client = Client::default();
     shared.worker.give_exchange(exchange);
+}
+
+/// Whether the client has taken a whole response, by which its connection is known. That its stream is to be closed says nothing:
+/// over HTTP/3 the end of the request is seen later than the response is sent.
+fn has_taken(end: End, status: u16, is_answered: bool) -> bool {
+    end != End::Abort && status < 500 && is_answered
 }
 
 /// Throws away what the client still sends of a body that nobody needs. It could be told to stop at once, with the

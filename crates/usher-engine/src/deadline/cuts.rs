@@ -68,7 +68,8 @@ impl Cuts {
 }
 
 impl Deadlines {
-    /// Chooses those clients who are slowest: `thousandths` of all that have been waited for so long, and one at least.
+    /// Chooses those clients who are slowest: `thousandths` of all that have been waited for so long, and one at least unless
+    /// that is 0.
     pub(crate) fn cut_slowest(&self, thousandths: u32, after: Duration) {
         self.choose(&self.slow, Whom::Slow((after.as_millis() as u64).max(1)), thousandths);
     }
@@ -89,7 +90,8 @@ impl Deadlines {
             ranked.select_nth_unstable(wanted);
             ranked.truncate(wanted);
         }
-        // Who was chosen before and is still there is among the first again.
+        // Not all may have gone by the next choice, which takes the place of this one.
+        ranked.sort_unstable();
         cuts.whom.set(whom);
         *cuts.chosen.borrow_mut() = ranked.iter().map(|((_, since), index)| (*index, *since)).collect();
         if !ranked.is_empty() {

@@ -50,13 +50,11 @@ fn the_slowest_go_first_and_who_is_fast_or_not_waited_for_stays() {
         cut_all(&table, &table.slow, &all)
     };
     assert_eq!(slowest(0), [false; 7]);
-    assert_eq!(slowest(1), [false, true, false, false, false, false, false], "one at least");
-    assert_eq!(
-        slowest(500),
-        [true, true, false, false, false, false, false],
-        "half of the two that are left"
-    );
-    assert_eq!(slowest(u32::MAX), [true, true, true, false, false, false, false]);
+    table.cut_slowest(u32::MAX, AFTER);
+    table.end_one(&table.slow);
+    assert_eq!(slowest(0), [false, true, false, false, false, false, false], "in order, and nobody any more");
+    assert_eq!(slowest(1), [true, true, false, false, false, false, false], "one at least");
+    assert_eq!(slowest(500), [true, true, true, false, false, false, false], "half of the one that is left");
     assert_eq!(slowest(u32::MAX), [true, true, true, false, false, false, false], "nobody else is slow");
     let woken: Vec<usize> = all.iter().map(|(_, count)| count.0.load(Relaxed)).collect();
     assert_eq!(woken, [1, 1, 1, 0, 0, 0, 0]);

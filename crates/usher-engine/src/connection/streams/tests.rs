@@ -13,7 +13,9 @@ use usher_extensions::balancers::BALANCERS;
 use usher_extensions::filters::FILTERS;
 use usher_net::{Address, Dialer, MemoryStream};
 
+use super::has_taken;
 use crate::connection::{self, Door, IdleConnection};
+use crate::path::End;
 use crate::snapshot::Builder;
 use crate::worker::Worker;
 
@@ -92,4 +94,14 @@ fn whoever_drains_waits_for_requests_whose_client_has_gone() {
         assert_eq!(nowhere.then.get(), Some(1), "its place is kept until the request has ended");
         until("the end of the request", || worker.connections() == 0).await;
     });
+}
+
+#[test]
+fn who_has_taken_a_whole_response_is_known_whatever_becomes_of_the_stream() {
+    // Over HTTP/3 a request that was answered ends with `Close`, as its own end was not seen yet.
+    for end in [End::KeepAlive, End::Close] {
+        assert!(has_taken(end, 200, true) && has_taken(end, 404, true), "{end:?}");
+        assert!(!has_taken(end, 503, true) && !has_taken(end, 200, false), "{end:?}");
+    }
+    assert!(!has_taken(End::Abort, 200, true));
 }
