@@ -1,8 +1,9 @@
 //! The load: one thread that keeps a number of connections busy and verifies every response.
 //!
 //! A batch is a closed loop (each connection or stream sends its next request when the last response is complete);
-//! `open.rs` sends at a fixed rate, and `housekeeping.rs` tells which requests the kernel may have delayed meanwhile. A response counts when its status is 200 and its body has the right length and the
-//! right bytes; everything else is an error, and the first one is kept to be shown.
+//! `open.rs` sends at a fixed rate, and `housekeeping.rs` tells which requests the kernel may have delayed meanwhile. A
+//! response counts when its status is 200 and its body has the right length and the right bytes; everything else is an
+//! error, and the first one is kept to be shown.
 //!
 //! - `http1.rs`, `connection.rs`, `tls.rs`: HTTP/1.1 over TCP and TLS, with epoll.
 //! - `streams.rs`, `carrier.rs`: HTTP/2 and HTTP/3, with Usher's own clients.

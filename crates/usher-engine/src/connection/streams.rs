@@ -264,8 +264,8 @@ async fn serve_one<D: Dialer, S: Stream>(shared: Rc<Shared<D>>, mut exchange: Bo
     shared.worker.give_exchange(exchange);
 }
 
-/// Whether the client has taken a whole response, by which its connection is known. That its stream is to be closed says nothing:
-/// over HTTP/3 the end of the request is seen later than the response is sent.
+/// Whether the client has taken a whole response, by which its connection is known. That its stream is to be closed says
+/// nothing: over HTTP/3 the end of the request is seen later than the response is sent.
 fn has_taken(end: End, status: u16, is_answered: bool) -> bool {
     end != End::Abort && status < 500 && is_answered
 }

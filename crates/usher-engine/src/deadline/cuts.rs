@@ -99,8 +99,8 @@ impl Deadlines {
         }
     }
 
-    /// Ends those who are chosen for as long as it is polled. While memory is so short that nobody is served anyway, there are no
-    /// rests.
+    /// Ends those who are chosen for as long as it is polled. While memory is so short that nobody is served anyway, there are
+    /// no rests.
     pub(super) async fn end(&self, cuts: &Cuts) {
         loop {
             if cuts.chosen.borrow().is_empty() {

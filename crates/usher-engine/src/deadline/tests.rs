@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Wake;
 
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::cuts::{LONG, PARTS, REST};
 use super::*;
@@ -153,15 +153,19 @@ async fn ended<F: Future<Output = Instant> + 'static>(
         let ends: Vec<_> = (0..count).map(|_| spawn_local(end(table.register()))).collect();
         tokio::time::sleep(AFTER + 2 * TICK).await;
         table.cut_slowest(u32::MAX, AFTER);
-        let mut ended = Vec::new();
-        for end in ends {
-            ended.push(end.await.unwrap());
-        }
-        ended
+        in_order(ends).await
     });
-    let mut ended = ended.await;
-    ended.sort_unstable();
-    ended
+    ended.await
+}
+
+/// What all of them give, the first moment first.
+async fn in_order(ends: Vec<JoinHandle<Instant>>) -> Vec<Instant> {
+    let mut moments = Vec::new();
+    for end in ends {
+        moments.push(end.await.unwrap());
+    }
+    moments.sort_unstable();
+    moments
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,14 +189,8 @@ async fn between_ends_that_take_long_others_go_on() {
     let passed = scene.run_until(async {
         let table = Deadlines::new();
         spawn_local(table.clone().run());
-        let ends: Vec<_> = (0..3).map(|_| spawn_local(ends_slowly(table.register()))).collect();
-        let mut began = Vec::new();
-        for end in ends {
-            began.push(end.await.unwrap());
-        }
-        began
+        in_order((0..3).map(|_| spawn_local(ends_slowly(table.register()))).collect()).await
     });
-    let mut passed = passed.await;
-    passed.sort_unstable();
+    let passed = passed.await;
     assert!(passed.windows(2).all(|two| two[1] - two[0] >= REST), "their time has passed: {passed:?}");
 }
