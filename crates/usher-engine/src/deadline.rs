@@ -193,7 +193,13 @@ impl Deadline {
         self.table.slots.borrow_mut()[self.index as usize].wait = wait;
     }
 
-    /// As [`Deadline::limit`], where it is a client that is waited for, and has been since then.
+    #[cfg(test)]
+    pub(crate) fn waits_for(&self) -> Wait {
+        self.table.slots.borrow()[self.index as usize].wait
+    }
+
+    /// As [`Deadline::limit`], where it is a client that is waited for, and has been since then. Where the future waits for
+    /// somebody else meanwhile, it says so itself.
     pub(crate) async fn limit_client<F: Future>(
         &self,
         after: Duration,
@@ -201,18 +207,10 @@ impl Deadline {
         future: F,
     ) -> Result<F::Output, Elapsed> {
         self.set(after);
-        let mut future = pin!(future);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => {
-                let passed = self.poll(cx).map(Err);
-                if passed.is_pending() {
-                    self.waits(pace.wait());
-                }
-                passed
-            }
-        })
-        .await
+        self.waits(pace.wait());
+        let limited = self.wait_for(future).await;
+        self.waits(Wait::Other);
+        limited
     }
 
     /// A client begins to be waited for.
@@ -248,6 +246,11 @@ impl Deadline {
     /// Waits for `future`, at most `after`.
     pub async fn limit<F: Future>(&self, after: Duration, future: F) -> Result<F::Output, Elapsed> {
         self.set(after);
+        self.wait_for(future).await
+    }
+
+    /// Waits for `future`, until the time is up that is set.
+    async fn wait_for<F: Future>(&self, future: F) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),

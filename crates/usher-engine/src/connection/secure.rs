@@ -11,7 +11,7 @@ use usher_net::{Dialer, Transport};
 use usher_wire::turns::{self, Turn};
 
 use super::{Begun, Guest, service};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Wait};
 use crate::snapshot::{ListenerSpec, Snapshot, TlsSpec, Trust};
 use crate::steps::record;
 
@@ -129,7 +129,7 @@ async fn begin<T: Transport>(
                 if spec.passthrough.iter().any(|rule| rule.takes(name)) {
                     return First::Past(stream, ahead, name.to_owned());
                 }
-                on_demand(snapshot, name).await;
+                on_demand(&snapshot.trust, deadline, name).await;
                 break;
             }
         }
@@ -177,15 +177,16 @@ async fn wait_for_turn(deadline: &Deadline, listener: &ListenerSpec) {
     turns::sign();
 }
 
-/// Lets whoever obtains certificates get one for a name that has none.
-async fn on_demand(snapshot: &Snapshot, name: &str) {
-    let trust = &snapshot.trust;
+/// Lets whoever obtains certificates get one for a name that has none, which is not the client's doing.
+async fn on_demand(trust: &Trust, deadline: &Deadline, name: &str) {
     let Some(source) = trust.on_demand.get() else { return };
     if !name.is_empty()
         && trust.certificates.find(name).is_none()
         && let Some(wanted) = source.want(name)
     {
+        deadline.waits(Wait::Other);
         wanted.await;
+        deadline.waits(deadline.pace().wait());
     }
 }
 
@@ -196,3 +197,6 @@ async fn read<T: Transport>(stream: &mut T, ahead: &mut Vec<u8>) -> std::io::Res
     ahead.truncate(before + *read.as_ref().unwrap_or(&0));
     read
 }
+
+#[cfg(test)]
+mod tests;

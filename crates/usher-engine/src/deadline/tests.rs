@@ -115,6 +115,30 @@ fn setting_a_deadline_forgets_whom_it_waited_for() {
 }
 
 #[test]
+fn a_client_is_waited_for_unless_its_future_says_otherwise() {
+    let table = Deadlines::new();
+    let deadline = table.register();
+    let wait = || deadline.waits_for();
+    let cx = &mut Context::from_waker(Waker::noop());
+    let stands_in_line = Cell::new(true);
+    let inner = poll_fn(|_| {
+        if stands_in_line.get() {
+            deadline.waits(Wait::Other);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    });
+    let mut silent = Box::pin(deadline.limit_client(MINUTE, deadline.pace(), pending::<()>()));
+    assert!(silent.as_mut().poll(cx).is_pending() && matches!(wait(), Wait::Client(..)));
+    drop(silent);
+    let mut limited = Box::pin(deadline.limit_client(MINUTE, deadline.pace(), inner));
+    assert!(limited.as_mut().poll(cx).is_pending() && wait() == Wait::Other, "it waits for its turn");
+    deadline.waits(deadline.pace().wait());
+    stands_in_line.set(false);
+    assert!(limited.as_mut().poll(cx).is_ready() && wait() == Wait::Other, "what comes next is ours");
+}
+
+#[test]
 fn those_whose_time_is_up_are_woken_one_after_the_other() {
     let table = Deadlines::new();
     let all: Vec<_> = (0..3).map(|_| waiting(&table, Wait::Other)).collect();

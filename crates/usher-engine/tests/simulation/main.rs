@@ -5,7 +5,8 @@
 //! - `traffic/`: random clients against random endpoints, with what must hold for every exchange;
 //! - `timeouts.rs`, `endpoints.rs`, `forwarding.rs`, `waiting.rs`, `reloads.rs`, `counts.rs`, `standing.rs`, `crowds.rs`,
 //!   `retries.rs`, `tries.rs`, `turns.rs`, `strangers.rs`, `hedging.rs`, `whole.rs`, `circuits.rs`, `calls.rs`, `mirrors.rs`,
-//!   `splits.rs`, `overload.rs`, `zones.rs`, `websockets.rs`: one scene each for what random traffic meets too seldom.
+//!   `splits.rs`, `overload.rs`, `zones.rs`, `websockets.rs`: one scene each for what random traffic meets too seldom;
+//! - `quic.rs`: the exception, over sockets of the loopback and in real time, as QUIC has no other connections.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
 
@@ -22,6 +23,7 @@ mod message;
 mod mirrors;
 mod net;
 mod overload;
+mod quic;
 mod reloads;
 mod retries;
 mod rng;

@@ -85,8 +85,17 @@ impl World {
 
     /// Where large bodies wait so long for each of their turns.
     pub(crate) fn with_slow_turns(config: &str, reception: Reception, pause: Duration) -> Rc<Self> {
+        Self::with_turns(config, reception, async move || tokio::time::sleep(pause).await)
+    }
+
+    /// Where a turn comes when `pause` gives something.
+    pub(crate) fn with_turns(
+        config: &str,
+        reception: Reception,
+        pause: impl AsyncFn() + 'static,
+    ) -> Rc<Self> {
         let world = Self::untended(config, 1, reception);
-        spawn_local(world.worker.clone().tend_with_turns(async move || tokio::time::sleep(pause).await));
+        spawn_local(world.worker.clone().tend_with_turns(pause));
         world
     }
 
