@@ -43,23 +43,29 @@ async fn follow(resolver: SocketAddr, name: &str) -> Option<String> {
 async fn alias(resolver: SocketAddr, name: &str) -> Option<String> {
     let (_, parent) = name.split_once('.')?;
     let servers = servers_of(resolver, parents(parent)).await.ok()?;
-    for server in servers.into_iter().take(MAX_SERVERS) {
-        let Ok(answer) = ask(server, name, TYPE_CNAME, false).await else { continue };
-        // Neither an answer nor that there is no such name: it cannot or will not say, and another one may.
-        if !matches!(answer.code, 0 | 3) {
-            continue;
+    let (server, answer) = first_answer(&servers, name).await?;
+    let target = alias_in(&answer, name)?;
+    // One for all names of the parent that have no record of their own (RFC 4592), such as `*.example.com` to where a site
+    // is hosted, is not meant: what is written at the name itself counts instead of it.
+    let sibling = format!("_{:04x}{:04x}.{parent}", random_id(), random_id());
+    let of_sibling = ask(server, &sibling, TYPE_CNAME, false).await.ok()?;
+    Some(target).filter(|target| alias_in(&of_sibling, &sibling).as_ref() != Some(target))
+}
+
+/// What the first of a zone's servers that can say says of a name's alias.
+pub(super) async fn first_answer(servers: &[SocketAddr], name: &str) -> Option<(SocketAddr, Message)> {
+    for server in servers.iter().take(MAX_SERVERS) {
+        match ask(*server, name, TYPE_CNAME, false).await {
+            Ok(answer) if matches!(answer.code, 0 | 3) => return Some((*server, answer)),
+            // Neither an answer nor that there is no such name: it cannot or will not say, and another one may.
+            _ => {}
         }
-        let target = alias_in(&answer, name)?;
-        // One for all names of the parent that have no record of their own (RFC 4592), such as `*.example.com` to where a
-        // site is hosted, is not meant: what is written at the name itself counts instead of it.
-        let sibling = format!("_{:04x}{:04x}.{parent}", random_id(), random_id());
-        let of_sibling = ask(server, &sibling, TYPE_CNAME, false).await.ok()?;
-        return Some(target).filter(|target| alias_in(&of_sibling, &sibling).as_ref() != Some(target));
     }
     None
 }
 
-fn alias_in(answer: &Message, name: &str) -> Option<String> {
+/// Where the alias leads that an answer has of this name.
+pub(super) fn alias_in(answer: &Message, name: &str) -> Option<String> {
     let record = answer.of_type(TYPE_CNAME).find(|record| record.name.eq_ignore_ascii_case(name))?;
     match &record.data {
         Data::Name(target) => Some(target.clone()),

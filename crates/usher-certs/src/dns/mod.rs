@@ -78,6 +78,11 @@ impl DnsError {
             429 => "; it limits how often it may be asked",
             _ => "",
         };
+        Self::advised(who, doing, reply, what, advice)
+    }
+
+    /// The same with what to do next.
+    fn advised(who: &str, doing: &str, reply: &Reply, what: &str, advice: &str) -> Self {
         Self(format!("{who} answered {} when asked to {doing}: {what}{advice}", reply.status))
     }
 }

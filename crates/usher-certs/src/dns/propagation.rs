@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::DnsError;
+use super::alias::{alias_in, first_answer};
 use super::exchange::ask;
-use super::wire::{Data, Message, TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_NS, TYPE_TXT};
+use super::wire::{Data, Message, TYPE_A, TYPE_AAAA, TYPE_NS, TYPE_TXT};
 use crate::http::excerpt;
 use crate::options::Propagation;
 
@@ -23,8 +24,8 @@ const MAX_ALIASES: usize = 8;
 /// What a look gave.
 enum Look {
     Seen,
-    /// This server answered without it.
-    NotYet(SocketAddr),
+    /// This server answered without it, for the name or for where its aliases lead.
+    NotYet(SocketAddr, String),
     /// None answered.
     Silent(String),
 }
@@ -55,17 +56,29 @@ pub(crate) async fn wait(options: &Propagation, name: &str, value: &str) -> Resu
         Look::Silent(why) => {
             Ok(Some(format!("cannot look whether `{name}` is there ({why}); the CA is told to look anyway")))
         }
-        Look::NotYet(server) => Err(DnsError::new(format!(
-            "the TXT record `{name}` was written, but the name server {server} does not have it after {seconds} s: is it \
-             the right zone, or does it need longer (`propagation`)?"
-        ))),
+        Look::NotYet(server, place) => Err(missing(name, &place, server, seconds)),
         Look::Seen => Ok(None),
     }
 }
 
+fn missing(name: &str, place: &str, server: SocketAddr, seconds: u64) -> DnsError {
+    let (at, zone) = match place == name {
+        true => (", nor an alias (CNAME) to where it is".to_owned(), "it the right zone"),
+        false => (format!(" at `{place}`, where its alias (CNAME) leads"), "that where it was written"),
+    };
+    DnsError::new(format!(
+        "the TXT record `{name}` was written, but the name server {server} does not have it after {seconds} s{at}: is \
+         {zone}, or does it need longer (`propagation`)?"
+    ))
+}
+
 async fn look(options: &Propagation, name: &str, value: &str) -> Look {
     let (servers, name, recursive) = if options.resolvers.is_empty() {
-        match authoritative(name).await {
+        let resolvers = system_resolvers();
+        let Some(resolver) = resolvers.first() else {
+            return Look::Silent("no name server in /etc/resolv.conf".to_owned());
+        };
+        match authoritative(*resolver, name).await {
             Ok((servers, name)) => (servers, name, false),
             Err(why) => return Look::Silent(why),
         }
@@ -77,7 +90,9 @@ async fn look(options: &Propagation, name: &str, value: &str) -> Look {
     for server in servers {
         match ask(server, &name, TYPE_TXT, recursive).await {
             Ok(message) if has(&message, value) => answered = true,
-            Ok(message) if message.code == 0 || message.code == 3 => return Look::NotYet(server),
+            Ok(message) if message.code == 0 || message.code == 3 => {
+                return Look::NotYet(server, end_of_aliases(&message, &name));
+            }
             Ok(message) => silent = format!("{server} answered with code {}", message.code),
             Err(error) => silent = format!("{server}: {error}"),
         }
@@ -89,22 +104,45 @@ fn has(message: &Message, value: &str) -> bool {
     message.of_type(TYPE_TXT).any(|record| record.data == Data::Text(value.as_bytes().to_vec()))
 }
 
-/// The servers of the zone that has the name, and the name itself after aliases.
-async fn authoritative(name: &str) -> Result<(Vec<SocketAddr>, String), String> {
-    let resolvers = system_resolvers();
-    let resolver = *resolvers.first().ok_or("no name server in /etc/resolv.conf")?;
-    let mut name = name.to_owned();
+/// Where the aliases of a name lead, those of them that an answer has.
+fn end_of_aliases(message: &Message, name: &str) -> String {
+    let mut end = name.to_owned();
     for _ in 0..MAX_ALIASES {
-        let answer =
-            ask(resolver, &name, TYPE_CNAME, true).await.map_err(|error| format!("{resolver}: {error}"))?;
-        let alias = answer.of_type(TYPE_CNAME).find(|record| record.name == name);
-        match alias.map(|record| &record.data) {
-            Some(Data::Name(target)) => name = target.clone(),
-            _ => break,
+        match alias_in(message, &end) {
+            Some(target) => end = target,
+            None => break,
         }
     }
-    let servers = servers_of(resolver, super::parents(&name)).await?;
-    Ok((servers, name))
+    end
+}
+
+/// The servers of the zone that has the name, and the name itself after aliases. Of the name only its zone's own servers
+/// are asked: acme-dns says of all but TXT that there is no such name, which a resolver would remember for each type
+/// (RFC 2308 section 5), and the CA may ask the same one.
+async fn authoritative(resolver: SocketAddr, name: &str) -> Result<(Vec<SocketAddr>, String), String> {
+    let mut name = name.to_owned();
+    for _ in 0..MAX_ALIASES {
+        let servers = servers_above(resolver, &name).await?;
+        let answer = first_answer(&servers, &name).await.map(|(_, answer)| answer).unwrap_or_default();
+        if let Some(target) = alias_in(&answer, &name) {
+            name = target;
+            continue;
+        }
+        // They know no more than who has it where it is a zone of its own (RFC 1034 section 4.3.2).
+        let is_zone = answer.of_type(TYPE_NS).any(|record| record.name == name);
+        let own = if is_zone { servers_of(resolver, [name.as_str()].into_iter()).await? } else { servers };
+        return Ok((own, name));
+    }
+    Err(format!("`{}` has more than {MAX_ALIASES} aliases", excerpt(&name)))
+}
+
+/// The servers of the zone that its parent is in; its own where that is not known, as above a domain.
+async fn servers_above(resolver: SocketAddr, name: &str) -> Result<Vec<SocketAddr>, String> {
+    let parent = name.split_once('.').map_or("", |(_, parent)| parent);
+    match servers_of(resolver, super::parents(parent)).await {
+        Ok(servers) => Ok(servers),
+        Err(why) => servers_of(resolver, [name].into_iter()).await.map_err(|_| why),
+    }
 }
 
 /// The servers of the first of these zones that is one.
@@ -172,6 +210,7 @@ fn resolvers(text: &str) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
     use crate::dns::testing::NameServer;
+    use crate::dns::wire::TYPE_CNAME;
 
     fn options(server: &NameServer, limit: Duration) -> Propagation {
         Propagation { delay: Duration::ZERO, limit, resolvers: vec![server.address()] }
@@ -183,9 +222,68 @@ mod tests {
         server.add("_acme-challenge.a.example", "other");
         let limit = Duration::from_secs(1);
         let missing = wait(&options(&server, limit), "_acme-challenge.a.example", "value").await.unwrap_err();
-        assert!(missing.to_string().contains("does not have it"), "{missing}");
+        assert!(missing.to_string().contains("does not have it after 1 s, nor an alias"), "{missing}");
         server.add("_acme-challenge.a.example", "value");
         assert_eq!(wait(&options(&server, limit), "_acme-challenge.a.example", "value").await, Ok(None));
+    }
+
+    /// What an account at another place looks like, to whom the alias does not lead.
+    #[tokio::test]
+    async fn says_where_the_alias_leads_that_has_no_record() {
+        let server = NameServer::start().await;
+        for (name, target) in [("_acme-challenge.a.example", "b.example"), ("b.example", "d42.auth.example")]
+        {
+            server.add_record(name, TYPE_CNAME, target);
+        }
+        // As a resolver answers: with the aliases that it followed.
+        let options = Propagation { limit: Duration::from_secs(1), ..options(&server, Duration::ZERO) };
+        let missing = wait(&options, "_acme-challenge.a.example", "value").await.unwrap_err().to_string();
+        assert!(missing.contains("at `d42.auth.example`, where its alias"), "{missing}");
+    }
+
+    /// An acme-dns server says of all but TXT that there is no such name.
+    #[tokio::test]
+    async fn a_resolver_is_not_asked_for_what_it_would_remember_to_be_missing() {
+        let server = NameServer::start().await;
+        for (name, kind, value) in [
+            ("example.com", TYPE_NS, "ns.example"),
+            ("auth.example.net", TYPE_NS, "ns.example"),
+            ("ns.example", TYPE_A, "127.0.0.1"),
+            ("_acme-challenge.a.example.com", TYPE_CNAME, "d42.auth.example.net"),
+            ("_acme-challenge.b.example.com", TYPE_CNAME, "challenges.example"),
+            // Zones of their own, with another server.
+            ("challenges.example", TYPE_NS, "own.example"),
+            ("_acme-challenge.c.example.com", TYPE_NS, "own.example"),
+            ("own.example", TYPE_A, "127.0.0.2"),
+        ] {
+            server.add_record(name, kind, value);
+        }
+        let port = server.address().port();
+        for (name, last, place) in [
+            ("_acme-challenge.a.example.com", 1, "d42.auth.example.net"),
+            ("_acme-challenge.b.example.com", 2, "challenges.example"),
+            ("_acme-challenge.c.example.com", 2, "_acme-challenge.c.example.com"),
+            ("_acme-challenge.d.example.com", 1, "_acme-challenge.d.example.com"),
+        ] {
+            let servers = vec![SocketAddr::from(([127, 0, 0, last], port))];
+            assert_eq!(
+                authoritative(server.address(), name).await,
+                Ok((servers, place.to_owned())),
+                "{name}"
+            );
+        }
+        let asked = server.asked();
+        let zones =
+            ["example.com", "auth.example.net", "challenges.example", "_acme-challenge.c.example.com"];
+        let is_fine = |name: &str| {
+            zones.contains(&name)
+                || ["a", "b", "c", "d"].iter().any(|host| name == format!("{host}.example.com"))
+        };
+        let wrong: Vec<_> = asked
+            .iter()
+            .filter(|(name, recursive)| *recursive && !is_fine(name) && !name.ends_with(".example"))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use super::wire::{CLASS_IN, TYPE_A, TYPE_TXT, parse, push_name, push_text, push_u16};
+use super::wire::{CLASS_IN, TYPE_A, TYPE_CNAME, TYPE_NS, TYPE_TXT, parse, push_name, push_text, push_u16};
 
 /// A name server that knows some records: name, type, and what it says. `*` stands for a label that is not there.
 pub(crate) struct NameServer {
@@ -74,31 +74,58 @@ impl NameServer {
     }
 }
 
+/// What is known of the name, after its aliases; of another zone no more than who has it (RFC 1034 section 4.3.2).
 fn answer(question: &[u8], records: &[(String, u16, String)]) -> Vec<u8> {
     let (name, kind) = parse(question).unwrap().question.unwrap();
     let mut out = question.to_vec();
     out[2] |= 0x80;
-    let all = format!("*.{}", name.split_once('.').map_or("", |(_, parent)| parent));
-    let owner = if records.iter().any(|record| record.0 == name) { &name } else { &all };
-    let found: Vec<_> = records.iter().filter(|record| record.0 == *owner && record.1 == kind).collect();
-    out[7] = found.len() as u8;
-    for (_, _, value) in found {
-        push_name(&mut out, &name).unwrap();
-        push_u16(&mut out, kind);
-        push_u16(&mut out, CLASS_IN);
-        out.extend_from_slice(&[0, 0, 0, 60]);
-        let mut data = Vec::new();
-        match kind {
-            TYPE_TXT => push_text(&mut out, value).unwrap(),
-            TYPE_A => data.extend_from_slice(&value.parse::<std::net::Ipv4Addr>().unwrap().octets()),
-            _ => push_name(&mut data, value).unwrap(),
-        }
-        if kind != TYPE_TXT {
-            push_u16(&mut out, data.len() as u16);
-            out.extend_from_slice(&data);
-        }
+    let mut at = name.clone();
+    while let Some(target) = value_of(records, &at, TYPE_CNAME).filter(|_| kind != TYPE_CNAME) {
+        push_record(&mut out, ANSWERS, &at, TYPE_CNAME, target);
+        at = target.clone();
+    }
+    let (kind, section) = match value_of(records, &at, kind) {
+        None if at == name => (TYPE_NS, AUTHORITIES),
+        _ => (kind, ANSWERS),
+    };
+    for value in values_of(records, &at, kind) {
+        push_record(&mut out, section, &at, kind, value);
     }
     out
+}
+
+fn value_of<'a>(records: &'a [(String, u16, String)], name: &str, kind: u16) -> Option<&'a String> {
+    values_of(records, name, kind).next()
+}
+
+fn values_of<'a>(
+    records: &'a [(String, u16, String)],
+    name: &str,
+    kind: u16,
+) -> impl Iterator<Item = &'a String> {
+    let all = format!("*.{}", name.split_once('.').map_or("", |(_, parent)| parent));
+    let owner = if records.iter().any(|record| record.0 == name) { name.to_owned() } else { all };
+    records.iter().filter(move |record| record.0 == owner && record.1 == kind).map(|record| &record.2)
+}
+
+/// Where the low byte of the number of answers is, and of those who have a zone.
+const ANSWERS: usize = 7;
+const AUTHORITIES: usize = 9;
+
+fn push_record(out: &mut Vec<u8>, section: usize, name: &str, kind: u16, value: &str) {
+    out[section] += 1;
+    push_name(out, name).unwrap();
+    push_u16(out, kind);
+    push_u16(out, CLASS_IN);
+    out.extend_from_slice(&[0, 0, 0, 60]);
+    let mut data = Vec::new();
+    match kind {
+        TYPE_TXT => return push_text(out, value).unwrap(),
+        TYPE_A => data.extend_from_slice(&value.parse::<std::net::Ipv4Addr>().unwrap().octets()),
+        _ => push_name(&mut data, value).unwrap(),
+    }
+    push_u16(out, data.len() as u16);
+    out.extend_from_slice(&data);
 }
 
 /// A request as it came.

@@ -8,6 +8,7 @@ records. What is right here is told by clients of others: `dns_clients.py`.
 import http.server
 import itertools
 import json
+import math
 import re
 import sys
 import threading
@@ -25,9 +26,8 @@ LONG_AGO = "2020-01-01T00:00:00.000000Z"
 numbers = itertools.count(1)
 lock = threading.RLock()
 asked = []
-# Of Cloudflare: records by identifier. Of deSEC: sets by name. Of acme-dns: the two newest values.
-flare, sets, newest = {}, {}, []
-writes = []
+# Of Cloudflare: records by identifier. Of deSEC: sets by name. Of acme-dns: two texts, with when they were written.
+flare, sets, rows = {}, {}, [{"at": 0, "text": ""}, {"at": 0, "text": ""}]
 
 
 def texts():
@@ -37,7 +37,7 @@ def texts():
         found.setdefault(record["name"], []).append(record["content"].strip('"'))
     for name, one in sets.items():
         found.setdefault(name, []).extend(value.strip('"') for value in one["records"])
-    found.setdefault("_acme-challenge." + DELEGATED, []).extend(newest)
+    found.setdefault("_acme-challenge." + DELEGATED, []).extend(row["text"] for row in rows if row["text"])
     return found
 
 
@@ -54,7 +54,7 @@ def publish(name):
 
 
 class Answer(Exception):
-    """A status, a body that becomes JSON, and fields."""
+    """A status, a body, which becomes JSON unless it is text, and fields."""
 
     def __init__(self, status, body, **fields):
         super().__init__(status, body, fields)
@@ -82,10 +82,10 @@ class Cloudflare:
         return Answer(status, {"success": False, "errors": [error], "messages": [], "result": None})
 
     @staticmethod
-    def page(found, query):
+    def page(found, query, least):
         page, size = int(query.get("page", 1)), int(query.get("per_page", 20))
         part = found[(page - 1) * size : page * size]
-        pages = -(-len(found) // size)
+        pages = max(-(-len(found) // size), least)
         info = {"page": page, "per_page": size, "count": len(part), "total_count": len(found), "total_pages": pages}
         return Answer(200, {"success": True, "errors": [], "messages": [], "result": part, "result_info": info})
 
@@ -110,10 +110,13 @@ class Cloudflare:
             known(query, [*filters, "page", "per_page", "order", "direction", "match"], "query")
             if int(query.get("per_page", 20)) > 50:
                 raise self.failed(400, 1003, "per_page must be in the range [5, 50]")
-            raise self.page([one for one in self.all() if query.get("name", one["name"]) == one["name"]], query)
+            raise self.page([one for one in self.all() if query.get("name", one["name"]) == one["name"]], query, 0)
         found = re.fullmatch(r"/zones/(\w{32})/dns_records(?:/(\w{32}))?", path)
-        if not found or found[1] not in self.zones:
+        if not found:
+            path = self.prefix + path
             raise self.failed(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
+        if found[1] not in self.zones:
+            raise self.failed(403, 9109, "Unauthorized to access requested resource")
         with lock:
             self.records(method, found[1], found[2], query, body)
 
@@ -123,13 +126,16 @@ class Cloudflare:
             exact = {"type": "type", "name.exact": "name", "content.exact": "content"}
             known(query, [*exact, "page", "per_page", "order", "direction", "match"], "query")
             given = {exact[key]: value.strip('"') for key, value in query.items() if key in exact}
-            raise self.page([one for one in mine if all(one[key].strip('"') == value for key, value in given.items())], query)
+            found = [one for one in mine if all(one[key].strip('"') == value for key, value in given.items())]
+            raise self.page(found, query, 1)
         if method == "POST" and not record:
             known(body, ["type", "name", "content", "ttl", "proxied", "priority", "comment", "tags"], "body")
             if not (body["ttl"] == 1 or 60 <= body["ttl"] <= 86400):
-                raise self.failed(400, 9021, "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.")
-            if not body["name"].endswith(self.zones[zone]):
-                raise self.failed(400, 9007, "Content for the record is invalid.")
+                chain = [(9021, "TTL must be between 60 and 86400 seconds, or 1 for Automatic.")]
+                raise self.failed(400, 1004, "DNS Validation Error", chain)
+            # A name that is not in the zone is one below it.
+            if not ("." + body["name"]).endswith("." + self.zones[zone]):
+                body = body | {"name": f"{body['name']}.{self.zones[zone]}"}
             if any((one["name"], one["content"].strip('"')) == (body["name"], body["content"].strip('"')) for one in mine):
                 raise self.failed(400, 81058, "An identical record already exists.")
             new = {"id": f"{next(numbers):032x}", "zone_id": zone, "proxiable": False, "proxied": False, "settings": {}}
@@ -150,11 +156,16 @@ class DeSec:
 
     prefix = "/api/v1"
     domain = "sec.example"
+    # Requests in so many seconds.
+    limits = {"read": [(10, 1), (50, 60)], "write": [(2, 1), (15, 60), (100, 3600), (300, 86400)]}
+    asked = {"read": [], "write": []}
 
     def answer(self, method, path, query, fields, body):
         if fields["authorization"] != f"Token {TOKEN}":
             raise Answer(401, {"detail": "Invalid token."}, **{"WWW-Authenticate": "Token"})
+        scope = "read" if method == "GET" else "write"
         if path == "/domains/" and method == "GET":
+            self.throttle(scope)
             known(query, ["owns_qname", "cursor"], "query")
             name = query.get("owns_qname", self.domain)
             one = {"created": LONG_AGO, "published": LONG_AGO, "touched": LONG_AGO, "name": self.domain, "minimum_ttl": 3600}
@@ -163,44 +174,56 @@ class DeSec:
         if not found:
             raise Answer(404, {"detail": "Not found."})
         with lock:
-            if method != "GET":
-                self.throttle()
+            self.throttle(scope)
             self.one(method, found[1], found[2], body) if found[1] else self.many(method, body)
 
-    @staticmethod
-    def throttle():
-        """Two changes in a second."""
-        now = time.monotonic()
-        writes[:] = [at for at in writes if now - at < 1]
-        if len(writes) >= 2:
-            detail = "Request was throttled. Expected available in 1 second."
-            raise Answer(429, {"detail": detail}, **{"Retry-After": "1"})
-        writes.append(now)
+    def throttle(self, scope):
+        """What is refused does not count."""
+        with lock:
+            now, before = time.monotonic(), self.asked[scope]
+            for count, seconds in self.limits[scope]:
+                within = [at for at in before if now - at < seconds]
+                if len(within) >= count:
+                    wait = max(math.ceil(seconds - (now - within[0])), 1)
+                    detail = f"Request was throttled. Expected available in {wait} second{'s' if wait > 1 else ''}."
+                    raise Answer(429, {"detail": detail}, **{"Retry-After": str(wait)})
+            before.append(now)
 
     def name(self, subname):
         return f"{subname}.{self.domain}" if subname else self.domain
 
-    def write(self, subname, wanted, merge):
-        """One set; what is wrong with it."""
-        before = sets.get(self.name(subname))
-        if merge and before:
-            wanted = {"records": before["records"], "ttl": before["ttl"], "type": "TXT"} | wanted
-        missing = [key for key in ("records", "ttl", "type") if key not in wanted]
+    def merged(self, wanted, method):
+        before = sets.get(self.name(wanted.get("subname", "")))
+        return {key: before[key] for key in ("records", "ttl", "type")} | wanted if method == "PATCH" and before else wanted
+
+    def wrong(self, wanted, method, needed):
+        """What is wrong with a set."""
+        missing = [key for key in needed if key not in wanted]
         if missing:
             return {key: ["This field is required."] for key in missing}
         if set(wanted) - {"subname", "type", "ttl", "records", "domain", "name", "created", "touched"}:
             return {"non_field_errors": ["Unknown fields."]}
-        if wanted["ttl"] < 3600:
+        if not re.fullmatch(r"|(\*\.)?([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}", wanted.get("subname", "")):
+            return {"subname": ["This is no name."]}
+        if not 3600 <= wanted["ttl"] <= 86400:
             return {"ttl": ["Ensure this value is greater than or equal to 3600."]}
+        if method == "POST" and not wanted["records"]:
+            return {"records": ["This field must not be empty when using POST."]}
         if wanted["type"] != "TXT" or any(not re.fullmatch(r'"[^"]{1,255}"', value) for value in wanted["records"]):
-            return {"records": ["Cannot parse record contents: Data for TXT records must be given in quotation marks."]}
-        sets.pop(self.name(subname), None)
-        if wanted["records"]:
-            new = {"domain": self.domain, "subname": subname, "name": self.name(subname) + ".", "type": "TXT"}
-            new |= {"created": LONG_AGO, "touched": LONG_AGO, "ttl": wanted["ttl"], "records": wanted["records"]}
-            sets[self.name(subname)] = new
-        publish(self.name(subname))
+            return {"non_field_errors": ["Data for TXT records must be given using quotation marks."]}
+        if len(set(wanted["records"])) < len(wanted["records"]):
+            return {"non_field_errors": ["Duplicate: records must be semantically unique"]}
         return {}
+
+    def write(self, wanted):
+        name = self.name(wanted.get("subname", ""))
+        sets.pop(name, None)
+        if wanted["records"]:
+            new = {"domain": self.domain, "subname": wanted.get("subname", ""), "name": name + ".", "type": "TXT"}
+            new |= {"created": LONG_AGO, "touched": LONG_AGO, "ttl": wanted["ttl"], "records": wanted["records"]}
+            sets[name] = new
+        publish(name)
+        return sets.get(name)
 
     def one(self, method, subname, kind, body):
         subname = "" if subname == "@" else subname
@@ -210,21 +233,30 @@ class DeSec:
             raise Answer(200, sets[self.name(subname)])
         if method == "DELETE":
             body, method = {"records": []}, "PATCH"
-        wrong = self.write(subname, body, merge=method == "PATCH")
-        left = sets.get(self.name(subname))
-        raise Answer(400, wrong) if wrong else Answer(200, left) if left else Answer(204, None)
+        wanted = self.merged({"subname": subname} | body, method)
+        wrong = self.wrong(wanted, method, ["records", "ttl", "type"])
+        if wrong:
+            raise Answer(400, wrong)
+        left = self.write(wanted)
+        raise Answer(200, left) if left else Answer(204, None)
 
     def many(self, method, body):
         if method == "GET":
             raise Answer(200, list(sets.values()))
-        wanted = body if isinstance(body, list) else [body]
+        if method == "DELETE":
+            raise Answer(405, {"detail": 'Method "DELETE" not allowed.'})
+        bulk = isinstance(body, list)
+        if not bulk and method != "POST":
+            raise Answer(400, {"non_field_errors": [f"Expected a list of items but got {type(body).__name__}."]})
+        wanted = [self.merged(one, method) for one in (body if bulk else [body])]
         if method == "POST" and any(self.name(one.get("subname", "")) in sets for one in wanted):
             raise Answer(400, {"non_field_errors": ["Another RRset with the same subdomain and type exists for this domain."]})
-        wrong = [self.write(one.get("subname", ""), one, merge=method == "PATCH") for one in wanted]
+        needed = ["records", "ttl", "type"] + (["subname"] if bulk else [])
+        wrong = [self.wrong(one, method, needed) for one in wanted]
         if any(wrong):
-            raise Answer(400, wrong if isinstance(body, list) else wrong[0])
-        written = [sets[name] for name in (self.name(one.get("subname", "")) for one in wanted) if name in sets]
-        raise Answer(201 if method == "POST" else 200, written if isinstance(body, list) else written[0])
+            raise Answer(400, wrong if bulk else wrong[0])
+        written = [one for one in map(self.write, wanted) if one]
+        raise Answer(201 if method == "POST" else 200, written if bulk else written[0])
 
 
 class AcmeDns:
@@ -233,16 +265,28 @@ class AcmeDns:
     prefix = ""
 
     def answer(self, method, path, query, fields, body):
-        if (method, path) != ("POST", "/update"):
-            raise Answer(404, "404 page not found")
+        if path != "/update":
+            raise Answer(404, "404 page not found\n")
+        if method != "POST":
+            raise Answer(405, "Method Not Allowed\n", Allow="OPTIONS, POST")
+        body = body if isinstance(body, dict) else {}
         if (fields["x-api-user"], fields["x-api-key"]) != (USER, KEY) or body.get("subdomain") != SUBDOMAIN:
             raise Answer(401, {"error": "forbidden"})
         if not re.fullmatch(r"[\w-]{43}", body.get("txt", "")):
             raise Answer(400, {"error": "bad_txt"})
         with lock:
-            newest[:] = (newest + [body["txt"]])[-2:]
+            # It counts whole seconds: of two that are of the same age, the first one is overwritten.
+            min(rows, key=lambda row: row["at"]).update(at=int(time.time()), text=body["txt"])
             publish("_acme-challenge." + DELEGATED)
         raise Answer(200, {"txt": body["txt"]})
+
+
+def parsed(body):
+    """JSON; None if it is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 APIS = [Cloudflare(), DeSec(), AcmeDns()]
@@ -258,7 +302,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
         answer = None
         try:
-            body = json.loads(body) if body else None
+            body = parsed(body)
             api.answer(self.command, urllib.parse.unquote(path[len(api.prefix) :]), query, self.headers, body)
         except Answer as given:
             answer = given
@@ -268,9 +312,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock:
             what = {"method": self.command, "path": path, "query": query, "status": answer.status}
             asked.append(what | {"fields": fields, "body": body})
-        text = b"" if answer.body is None else json.dumps(answer.body).encode()
+        is_text = isinstance(answer.body, str)
+        text = answer.body if is_text else "" if answer.body is None else json.dumps(answer.body)
+        text = text.encode()
         self.send_response(answer.status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/plain" if is_text else "application/json")
         self.send_header("Content-Length", str(len(text)))
         for name, value in answer.fields.items():
             self.send_header(name, value)

@@ -4,15 +4,21 @@
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::limited::{is_limit, patiently};
 use super::{DnsError, DnsFuture, DnsProvider};
-use crate::http::Http;
+use crate::http::{Http, Reply};
 
 const WHO: &str = "acme-dns";
+/// Between two records. It lets resolvers keep them for 1 s, so that a CA that has just looked would miss the next one; and
+/// it tells by whole seconds which of its two records is the older one.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// An account at an acme-dns server, as its `/register` gave it.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,14 +43,18 @@ impl fmt::Debug for AcmeDnsOptions {
 pub(super) struct AcmeDns {
     options: AcmeDnsOptions,
     http: Http,
+    has_written: Cell<bool>,
 }
 
 impl AcmeDns {
     pub(super) fn new(options: AcmeDnsOptions, http: Http) -> Self {
-        Self { options, http }
+        Self { options, http, has_written: Cell::new(false) }
     }
 
     async fn update(&self, value: &str) -> Result<(), DnsError> {
+        if self.has_written.replace(true) {
+            sleep(PAUSE).await;
+        }
         let options = &self.options;
         let fields = [
             ("x-api-user", options.username.as_str()),
@@ -56,8 +66,20 @@ impl AcmeDns {
         let body = body.into_bytes();
         let call = async || Ok(self.http.call("POST", &url, &fields, body.clone()).await?);
         let reply = patiently(call, is_limit).await?;
-        if reply.is_success() { Ok(()) } else { Err(DnsError::status(WHO, "write the record", &reply)) }
+        if reply.is_success() { Ok(()) } else { Err(failure(&reply)) }
     }
+}
+
+/// It says `forbidden` of everything that is wrong with an account, and why in its own log only.
+fn failure(reply: &Reply) -> DnsError {
+    let advice = match reply.status {
+        401 => {
+            "; check `username`, `password` and `subdomain` (one label), and that the account's `allowfrom` has this machine"
+        }
+        404 | 405 => "; check `url`",
+        _ => return DnsError::status(WHO, "write the record", reply),
+    };
+    DnsError::advised(WHO, "write the record", reply, &reply.excerpt(), advice)
 }
 
 impl DnsProvider for AcmeDns {

@@ -1,3 +1,5 @@
+use std::task::Poll;
+
 use super::*;
 use crate::dns::testing::Api;
 
@@ -24,11 +26,35 @@ async fn updates_its_subdomain() {
     assert_eq!(asked[0].body, r#"{"subdomain":"d42","txt":"v1"}"#);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_looked_up_is_forgotten_before_the_next_record() {
+    let api = Api::start(&[(200, "{}"), (200, "{}")]).await;
+    let provider = provider(&api);
+    provider.set("_acme-challenge.example.com", "v1").await.unwrap();
+    let mut second = provider.set("_acme-challenge.example.com", "v2");
+    for _ in 0..1000 {
+        // Whoever is busy sees no time pass.
+        let is_pending =
+            std::future::poll_fn(|context| Poll::Ready(second.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending && api.asked().len() == 1);
+        tokio::task::yield_now().await;
+    }
+    second.await.unwrap();
+    assert_eq!(api.asked().len(), 2);
+}
+
 #[tokio::test]
 async fn says_why_it_failed() {
-    for (status, body) in [(401, r#"{"error":"forbidden"}"#), (400, r#"{"error":"bad_txt"}"#)] {
+    let cases = [
+        // It says no more, whichever it is.
+        (401, r#"{"error": "forbidden"}"#, "; check `username`, `password` and `subdomain`"),
+        (400, r#"{"error": "bad_txt"}"#, r#""bad_txt"}"#),
+        (404, "404 page not found\n", "404 page not found; check `url`"),
+    ];
+    for (status, body, expected) in cases {
         let api = Api::start(&[(status, body)]).await;
         let error = provider(&api).set("n", "v").await.unwrap_err().to_string();
-        assert!(error.contains(body) && error.contains(&status.to_string()), "{error}");
+        assert!(error.contains(body.trim()) && error.contains(&status.to_string()), "{error}");
+        assert!(error.contains(expected) && !error.contains("token"), "{error}");
     }
 }

@@ -16,6 +16,8 @@ const WHO: &str = "Cloudflare";
 const IS_THERE: [u64; 2] = [81057, 81058];
 /// The fields of the request are not valid; the authorization among them is not.
 const BAD_TOKEN: [u64; 2] = [6003, 6111];
+/// What is in the place of an identifier is none; there is no such zone.
+const BAD_ZONE: [u64; 2] = [7003, 1001];
 /// Zones or records that are asked for at once; it gives no more zones.
 const PER_PAGE: u32 = 50;
 /// How many times that.
@@ -183,10 +185,17 @@ fn failure(doing: &str, reply: &Reply) -> DnsError {
     if said.is_empty() {
         return DnsError::status(WHO, doing, reply);
     }
+    let said = excerpt(&said.join(", "));
+    let is_of = |codes: [u64; 2]| errors(&answer).any(|(code, _)| codes.contains(&code));
     // A token that is not even of the right form is a bad request to it.
-    let of_token = errors(&answer).any(|(code, _)| BAD_TOKEN.contains(&code));
-    let advice = if of_token && reply.status == 400 { "; check the token" } else { "" };
-    DnsError::said(WHO, doing, reply, &format!("{}{advice}", excerpt(&said.join(", "))))
+    if reply.status == 400 && is_of(BAD_TOKEN) {
+        return DnsError::advised(WHO, doing, reply, &said, "; check the token");
+    }
+    if is_of(BAD_ZONE) {
+        let advice = "; `zone` is to be the identifier of the zone, not its name";
+        return DnsError::advised(WHO, doing, reply, &said, advice);
+    }
+    DnsError::said(WHO, doing, reply, &said)
 }
 
 impl DnsProvider for Cloudflare {

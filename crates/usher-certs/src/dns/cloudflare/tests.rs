@@ -107,6 +107,23 @@ async fn says_what_is_wrong() {
     }
 }
 
+/// The zone's name instead of its identifier.
+#[tokio::test]
+async fn says_that_the_zone_is_not_an_identifier() {
+    let route = r#"{"errors":[{"code":7003,"message":"Could not route to /x, perhaps it is invalid?"}]}"#;
+    let zone =
+        r#"{"success":false,"errors":[{"code":1001,"message":"Invalid zone identifier"}],"result":null}"#;
+    for (status, body) in [(404, route), (400, route), (404, zone)] {
+        let api = Api::start(&[(status, body)]).await;
+        let zone_id = Some("example.com".to_owned());
+        let options =
+            CloudflareOptions { base: api.base.clone(), zone_id, ..CloudflareOptions::new("secret") };
+        let provider = Cloudflare::new(options, Http::new(None).unwrap());
+        let error = provider.set(NAME, "v").await.unwrap_err().to_string();
+        assert!(error.ends_with("; `zone` is to be the identifier of the zone, not its name"), "{error}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn comes_back_where_it_asked_too_often() {
     let limit = (429, r#"{"success":false,"errors":[{"code":971,"message":"Please wait."}]}"#);
