@@ -25,14 +25,14 @@ use std::task::{Context, Poll, Waker};
 
 /// A body of which so much was moved takes part (bytes).
 pub(crate) const SMALL: u64 = 16 << 10;
-/// What is moved in a turn, and what a flow may move when it is its turn (bytes): as much as a pass of the loop has time for.
-/// A flow may move it at once, as many small `splice`s cost far more than a large one: with 64 KiB each, downloads of 10 MiB
-/// took twice the CPU time, with 256 KiB uploads of 1 MiB took a fourth more, and with 1 MiB downloads a tenth more.
-const TURN: u64 = 3 << 20;
-/// What a flow may move whose turn has come when others have moved all of that (bytes).
-const LEAST: u64 = 128 << 10;
-/// How much more work a byte is that goes through memory, and perhaps through TLS, than one that goes through a pipe.
-pub(crate) const COPY: u64 = 4;
+/// What is moved in a turn (bytes): as much as a pass of the loop has time for. A flow may move all of it at once, as many
+/// small `splice`s cost far more than a large one: with 64 KiB each, downloads of 10 MiB took twice the CPU time, with 256 KiB
+/// uploads of 1 MiB took a fourth more, with 1 MiB downloads a tenth more, and with 3 MiB a thirtieth more.
+const TURN: u64 = 8 << 20;
+/// What a flow may move whose turn has come when others have moved all of that, or nearly (bytes).
+const LEAST: u64 = 256 << 10;
+/// As how many bytes one counts that goes through memory, and perhaps through TLS, rather than through a pipe.
+pub(crate) const COPY: u64 = 10;
 /// What the others do, in the same measure: the step of a TLS handshake that signs, and a request on a connection that is new,
 /// with a new connection to an endpoint. By time each would be half of that, but who behaves waits for two or three turns
 /// in each request, and what is given to crowds is to be less than what downloads may take.
@@ -147,6 +147,11 @@ impl Turns {
         woken.into_iter().flatten()
     }
 
+    /// How much a flow may move whose turn it is.
+    fn left(&self) -> u64 {
+        TURN.saturating_sub(self.moved + self.worked).max(LEAST)
+    }
+
     fn is_used_up(&self) -> bool {
         self.moved + self.worked >= TURN
     }
@@ -188,13 +193,13 @@ impl Turn {
                 self.number = None;
                 return Poll::Ready(TURN);
             }
-            let is_used_up = turns.is_used_up();
+            let (left, is_used_up) = (turns.left(), turns.is_used_up());
             let queue = turns.queue(self.kind);
             if self.number.take_if(|number| *number < queue.first).is_some() {
-                return Poll::Ready(if is_used_up { LEAST } else { TURN });
+                return Poll::Ready(left);
             }
             if self.number.is_none() && queue.waiting.is_empty() && !is_used_up {
-                return Poll::Ready(TURN);
+                return Poll::Ready(left);
             }
             self.number = Some(queue.wait(self.number, cx.waker()));
             if let Some(tender) = turns.tender.take() {

@@ -9,8 +9,8 @@ use crate::body::{Plain, Source};
 use crate::error::WireError;
 use crate::testing::run;
 
-/// What is moved in a turn at most: somebody uses it up but for a little, another one has as much, and all others the rest.
-const MOST: u64 = 2 * TURN + MOST_FLOWS as u64 * LEAST;
+/// What is moved in a turn at most: some use it up but for a little, and all others have the least.
+const MOST: u64 = TURN + (MOST_FLOWS as u64 + 1) * LEAST;
 
 /// Moves `bytes` in turns, and counts what it moved.
 async fn flow(mut bytes: u64, moved: Rc<Cell<u64>>) {
