@@ -9,7 +9,7 @@ use usher_net::Pipe;
 
 use crate::body::{Sink, Source};
 use crate::error::WireError;
-use crate::turns::{self, COPY, SMALL, Turn};
+use crate::turns::{self, SMALL, Turn, Way};
 
 /// Bodies with at least so many bytes still to come go through a pipe inside the kernel (bytes).
 pub const SPLICE_FROM: u64 = 64 << 10;
@@ -162,7 +162,7 @@ impl Pump {
                     };
                     if self.is_large {
                         let bytes = (self.moved - before.0).max(self.taken - before.1);
-                        let work = bytes * if splices { 1 } else { COPY };
+                        let work = turns::cost(bytes, if splices { Way::Piped } else { Way::Copied });
                         turns::spend(work);
                         most = Some(left.saturating_sub(work));
                     }

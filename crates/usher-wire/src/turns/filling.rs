@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::{COPY, SMALL, Turn, spend};
+use super::{SMALL, Turn, Way, cost, spend};
 use crate::body::Source;
 use crate::error::WireError;
 
@@ -34,7 +34,7 @@ impl Filling {
         let len = len?;
         self.taken += len as u64;
         if is_large {
-            let work = (len as u64).max(PIECE) * COPY;
+            let work = cost((len as u64).max(PIECE), Way::Copied);
             spend(work);
             self.left = self.left.saturating_sub(work);
         }

@@ -27,12 +27,15 @@ use std::task::{Context, Poll, Waker};
 pub(crate) const SMALL: u64 = 16 << 10;
 /// What is moved in a turn (bytes): as much as a pass of the loop has time for. A flow may move all of it at once, as many
 /// small `splice`s cost far more than a large one: with 64 KiB each, downloads of 10 MiB took twice the CPU time, with 256 KiB
-/// uploads of 1 MiB took a fourth more, with 1 MiB downloads a tenth more, and with 3 MiB a thirtieth more.
-const TURN: u64 = 8 << 20;
+/// uploads of 1 MiB took a fourth more, and with 1 MiB downloads a tenth more.
+const TURN: u64 = 3 << 20;
 /// What a flow may move whose turn has come when others have moved all of that, or nearly (bytes).
-const LEAST: u64 = 256 << 10;
-/// As how many bytes one counts that goes through memory, and perhaps through TLS, rather than through a pipe.
-pub(crate) const COPY: u64 = 10;
+const LEAST: u64 = 128 << 10;
+/// As how many bytes one counts that goes through memory, and perhaps through TLS.
+const COPY: u64 = 4;
+/// As what share of a byte one counts that goes through a pipe while there is nobody but bodies: with turns of 3 MiB downloads
+/// of 10 MiB took a thirtieth more, as each turn looks at the event loop, and polls whoever is ready but has to wait.
+const PIPED: (u64, u64) = (3, 8);
 /// What the others do, in the same measure: the step of a TLS handshake that signs, and a request on a connection that is new,
 /// with a new connection to an endpoint. By time each would be half of that, but who behaves waits for two or three turns
 /// in each request, and what is given to crowds is to be less than what downloads may take.
@@ -157,6 +160,13 @@ impl Turns {
     }
 }
 
+/// Through what a body goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    Copied,
+    Piped,
+}
+
 /// What takes turns.
 #[derive(Clone, Copy, Debug, Default)]
 enum Kind {
@@ -232,7 +242,16 @@ impl Drop for Turn {
     }
 }
 
-/// Notes that so much of a body was moved.
+/// How much of a turn it is to move so much of a body (bytes).
+pub(crate) fn cost(bytes: u64, way: Way) -> u64 {
+    match way {
+        Way::Copied => bytes * COPY,
+        Way::Piped if TURNS.with(|turns| turns.borrow().worked) > 0 => bytes,
+        Way::Piped => bytes * PIPED.0 / PIPED.1,
+    }
+}
+
+/// Notes that so much of a turn was used to move a body.
 pub fn spend(bytes: u64) {
     TURNS.with(|turns| turns.borrow_mut().moved += bytes);
 }
