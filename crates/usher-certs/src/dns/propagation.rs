@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::DnsError;
 use super::alias::{alias_in, first_answer};
 use super::exchange::ask;
-use super::wire::{Data, Message, TYPE_A, TYPE_AAAA, TYPE_NS, TYPE_TXT};
+use super::wire::{Data, Message, TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_NS, TYPE_SOA, TYPE_TXT};
 use crate::http::excerpt;
 use crate::options::Propagation;
 
@@ -121,27 +121,32 @@ fn end_of_aliases(message: &Message, name: &str) -> String {
 /// (RFC 2308 section 5), and the CA may ask the same one.
 async fn authoritative(resolver: SocketAddr, name: &str) -> Result<(Vec<SocketAddr>, String), String> {
     let mut name = name.to_owned();
-    for _ in 0..MAX_ALIASES {
+    for _ in 0..=MAX_ALIASES {
         let servers = servers_above(resolver, &name).await?;
-        let answer = first_answer(&servers, &name).await.map(|(_, answer)| answer).unwrap_or_default();
+        let answer = match first_answer(&servers, &name).await {
+            Some((_, answer)) => answer,
+            // None of them can be asked from here, or says anything: better the resolver than to know of no alias.
+            None => ask(resolver, &name, TYPE_CNAME, true).await.unwrap_or_default(),
+        };
         if let Some(target) = alias_in(&answer, &name) {
             name = target;
             continue;
         }
         // They know no more than who has it where it is a zone of its own (RFC 1034 section 4.3.2).
-        let is_zone = answer.of_type(TYPE_NS).any(|record| record.name == name);
+        let of_zone = [TYPE_NS, TYPE_SOA];
+        let is_zone = of_zone.iter().any(|kind| answer.of_type(*kind).any(|record| record.name == name));
         let own = if is_zone { servers_of(resolver, [name.as_str()].into_iter()).await? } else { servers };
         return Ok((own, name));
     }
     Err(format!("`{}` has more than {MAX_ALIASES} aliases", excerpt(&name)))
 }
 
-/// The servers of the zone that its parent is in; its own where that is not known, as above a domain.
+/// The servers of the zone that its parent is in; its own where that is above all domains.
 async fn servers_above(resolver: SocketAddr, name: &str) -> Result<Vec<SocketAddr>, String> {
     let parent = name.split_once('.').map_or("", |(_, parent)| parent);
-    match servers_of(resolver, super::parents(parent)).await {
-        Ok(servers) => Ok(servers),
-        Err(why) => servers_of(resolver, [name].into_iter()).await.map_err(|_| why),
+    match super::parents(parent).next() {
+        Some(_) => servers_of(resolver, super::parents(parent)).await,
+        None => servers_of(resolver, [name].into_iter()).await,
     }
 }
 
@@ -210,7 +215,6 @@ fn resolvers(text: &str) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
     use crate::dns::testing::NameServer;
-    use crate::dns::wire::TYPE_CNAME;
 
     fn options(server: &NameServer, limit: Duration) -> Propagation {
         Propagation { delay: Duration::ZERO, limit, resolvers: vec![server.address()] }
@@ -284,6 +288,22 @@ mod tests {
             .filter(|(name, recursive)| *recursive && !is_fine(name) && !name.ends_with(".example"))
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[tokio::test]
+    async fn the_resolver_is_asked_for_an_alias_where_nobody_else_can_be() {
+        let server = NameServer::start().await;
+        for (name, kind, value) in [
+            ("example.com", TYPE_NS, "dead.example"),
+            ("dead.example", TYPE_A, "127.0.0.3"),
+            ("_acme-challenge.example.com", TYPE_CNAME, "d42.auth.example.net"),
+            ("auth.example.net", TYPE_NS, "ns.example"),
+            ("ns.example", TYPE_A, "127.0.0.1"),
+        ] {
+            server.add_record(name, kind, value);
+        }
+        let found = authoritative(server.address(), "_acme-challenge.example.com").await;
+        assert_eq!(found, Ok((vec![server.address()], "d42.auth.example.net".to_owned())));
     }
 
     #[tokio::test]

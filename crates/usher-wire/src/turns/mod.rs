@@ -31,6 +31,8 @@ pub(crate) const SMALL: u64 = 16 << 10;
 const TURN: u64 = 3 << 20;
 /// What a flow may move whose turn has come when others have moved all of that, or nearly (bytes).
 const LEAST: u64 = 128 << 10;
+/// What is left of a turn is not worth a system call if it is less (bytes).
+pub(crate) const REST: u64 = 4 << 10;
 /// As how many bytes one counts that goes through memory, and perhaps through TLS.
 const COPY: u64 = 4;
 /// As what share of a byte one counts that goes through a pipe while there is nobody but bodies: with turns of 3 MiB downloads
@@ -61,6 +63,8 @@ struct Turns {
     /// Bytes of bodies that were moved in this turn, and how many more could have been while others worked.
     moved: u64,
     worked: u64,
+    /// Whether others than bodies waited when it began: bodies come before them.
+    others_wait: bool,
     /// Who waits.
     bodies: Queue,
     handshakes: Queue,
@@ -138,6 +142,7 @@ impl Turns {
             if self.moved >= TURN { half.max(1) } else { (self.flows + half.max(1)).min(MOST_FLOWS) };
         (self.moved, self.worked) = (0, 0);
         let kinds = OTHERS.iter().filter(|(kind, _)| !self.queue(*kind).waiting.is_empty()).count() as u64;
+        self.others_wait = kinds > 0;
         let others = OTHERS.map(|(kind, work)| (kind, (TURN / kinds.max(1) / work).max(1) as usize));
         let mut woken = [const { None }; MOST_OTHERS + MOST_FLOWS];
         let mut places = woken.iter_mut();
@@ -153,6 +158,11 @@ impl Turns {
     /// How much a flow may move whose turn it is.
     fn left(&self) -> u64 {
         TURN.saturating_sub(self.moved + self.worked).max(LEAST)
+    }
+
+    /// Whether others than bodies have a part in this turn, or had.
+    fn has_others(&self) -> bool {
+        self.others_wait || self.worked > 0
     }
 
     fn is_used_up(&self) -> bool {
@@ -246,9 +256,15 @@ impl Drop for Turn {
 pub(crate) fn cost(bytes: u64, way: Way) -> u64 {
     match way {
         Way::Copied => bytes * COPY,
-        Way::Piped if TURNS.with(|turns| turns.borrow().worked) > 0 => bytes,
-        Way::Piped => bytes * PIPED.0 / PIPED.1,
+        Way::Piped if TURNS.with(|turns| turns.borrow().has_others()) => bytes,
+        Way::Piped => (bytes * PIPED.0).div_ceil(PIPED.1),
     }
+}
+
+/// How much can be moved through a pipe with so much of a turn (bytes).
+pub(crate) fn piped(left: u64) -> u64 {
+    let has_others = TURNS.with(|turns| turns.borrow().has_others());
+    if has_others { left } else { left.saturating_mul(PIPED.1) / PIPED.0 }
 }
 
 /// Notes that so much of a turn was used to move a body.
@@ -276,7 +292,7 @@ pub fn rest() {
     TURNS.with(|turns| {
         let turns = &mut *turns.borrow_mut();
         if !turns.somebody_waits() {
-            (turns.moved, turns.worked) = (0, 0);
+            (turns.moved, turns.worked, turns.others_wait) = (0, 0, false);
         }
     });
 }

@@ -1,3 +1,5 @@
+mod piped;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -77,17 +79,6 @@ fn many_flows_leave_room_for_others() {
         for flow in flows {
             flow.await.unwrap();
         }
-    });
-}
-
-/// What alone is a turn for them.
-#[test]
-fn downloads_move_less_in_a_turn_beside_others() {
-    tended(async {
-        let turn_of_all = TURN * PIPED.1 / PIPED.0;
-        assert_eq!((cost(turn_of_all, Way::Piped), cost(1, Way::Copied)), (TURN, COPY));
-        sign();
-        assert_eq!((cost(turn_of_all, Way::Piped), cost(1, Way::Copied)), (turn_of_all, COPY));
     });
 }
 
