@@ -41,16 +41,26 @@ def texts():
     return found
 
 
+published = {}
+
+
 def publish(name):
-    """Has the name server say what was written. The alias of acme-dns was followed for it."""
+    """Has the name server say what was written. The alias of acme-dns was followed for it. What was removed elsewhere stays
+    while there is more at the name: it could only be taken away together with what an authority is about to look for."""
 
     def manage(path, **body):
         body = json.dumps({"host": name + ".", **body}).encode()
         urllib.request.urlopen(f"http://{sys.argv[1]}/{path}", body).read()
 
-    manage("clear-txt")
-    for value in texts().get(name, []):
+    now = set(texts().get(name, []))
+    before = published.pop(name, set())
+    if not now or name.endswith(DELEGATED):
+        manage("clear-txt")
+        before = set()
+    for value in now - before:
         manage("set-txt", value=value)
+    if now:
+        published[name] = before | now
 
 
 class Answer(Exception):

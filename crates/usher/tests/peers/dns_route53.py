@@ -68,7 +68,8 @@ def application(environ, start_response):
     if b"<ChangeBatch>" in body:
         counts["changes"] += 1
         for name in set(re.findall(r"<Name>(_acme-challenge\.[^<]*?)\.?</Name>", body.decode())):
-            publish(name)
+            with publishing:
+                publish(name)
     return answer
 
 
@@ -85,15 +86,26 @@ def sets():
     return found
 
 
+published = {}
+publishing = threading.Lock()
+
+
 def publish(name):
+    """Has the name server say what was written. What was removed stays while there is more at the name: it could only be
+    taken away together with what an authority is about to look for."""
+
     def manage(path, **body):
         text = json.dumps({"host": name + ".", **body}).encode()
         urllib.request.urlopen(f"http://{sys.argv[1]}/{path}", text).read()
 
-    manage("clear-txt")
-    for _, (where, _), values in [one for one in sets() if one[0] == name]:
-        for value in values if where != "private" else []:
-            manage("set-txt", value=value.strip('"'))
+    of_name = [values for found, (where, _), values in sets() if found == name and where != "private"]
+    now = {value.strip('"') for values in of_name for value in values}
+    before = published.pop(name, set())
+    if not now:
+        return manage("clear-txt")
+    for value in now - before:
+        manage("set-txt", value=value)
+    published[name] = before | now
 
 
 def fill():
