@@ -9,7 +9,7 @@ use usher_net::Pipe;
 
 use crate::body::{Sink, Source};
 use crate::error::WireError;
-use crate::turns::{self, REST, SMALL, Turn, Way};
+use crate::turns::{self, SMALL, TOO_LITTLE, Turn, Way};
 
 /// Bodies with at least so many bytes still to come go through a pipe inside the kernel (bytes).
 pub const SPLICE_FROM: u64 = 64 << 10;
@@ -149,7 +149,7 @@ impl Pump {
                         None if self.is_large => ready!(self.poll_turn(cx, sink)),
                         None => u64::MAX,
                     };
-                    if left < REST {
+                    if left < TOO_LITTLE {
                         break;
                     }
                     // Not before: who waits for its first turn has no pipe, and the next one finds the last one's, still warm.

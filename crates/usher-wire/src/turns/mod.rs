@@ -32,7 +32,7 @@ const TURN: u64 = 3 << 20;
 /// What a flow may move whose turn has come when others have moved all of that, or nearly (bytes).
 const LEAST: u64 = 128 << 10;
 /// What is left of a turn is not worth a system call if it is less (bytes).
-pub(crate) const REST: u64 = 4 << 10;
+pub(crate) const TOO_LITTLE: u64 = 4 << 10;
 /// As how many bytes one counts that goes through memory, and perhaps through TLS.
 const COPY: u64 = 4;
 /// As what share of a byte one counts that goes through a pipe while there is nobody but bodies: with turns of 3 MiB downloads
@@ -60,7 +60,7 @@ thread_local! {
 struct Turns {
     /// Somebody begins the next turn.
     is_tended: bool,
-    /// Bytes of bodies that were moved in this turn, and how many more could have been while others worked.
+    /// How much of this turn bodies have used, by [`cost`], and how much others, by what could have been moved meanwhile.
     moved: u64,
     worked: u64,
     /// Whether others than bodies waited when it began: bodies come before them.

@@ -7,9 +7,9 @@ fn downloads_move_less_in_a_turn_beside_others() {
     tended(async {
         let alone = TURN * PIPED.1 / PIPED.0;
         assert_eq!((cost(alone, Way::Piped), cost(1, Way::Copied)), (TURN, COPY));
-        for left in [REST, LEAST, LEAST + 1, TURN - 1, TURN] {
+        for left in [TOO_LITTLE, LEAST, LEAST + 1, TURN - 1, TURN] {
             let rest = left - cost(piped(left), Way::Piped);
-            assert!(rest < REST, "{rest} of {left}");
+            assert!(rest < TOO_LITTLE, "{rest} of {left}");
         }
         // A handshake waits that comes after the bodies of the next turn.
         spend(TURN);
