@@ -1,5 +1,9 @@
 //! What the tests of this crate share: plain reading and writing of a stream, without a [`crate::Connection`].
 
+mod sealing;
+
+pub(crate) use sealing::Sealing;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 

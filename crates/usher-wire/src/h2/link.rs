@@ -209,7 +209,10 @@ impl<T: Transport> Link<T> {
         let mut failed = None;
         while output.waiting() > 0 {
             match self.stream.poll_write(cx, output.bytes()) {
-                Poll::Pending => break,
+                Poll::Pending => {
+                    output.offered();
+                    break;
+                }
                 Poll::Ready(Ok(len @ 1..)) => {
                     output.sent(len);
                     self.counts.1 += len as u64;

@@ -29,6 +29,8 @@ pub(super) struct Output {
     sent: usize,
     /// What was sent before the first byte of `bytes`.
     before: u64,
+    /// Up to where a write was given bytes that it did not take: it may have sealed them, and gets the same ones again.
+    offered: u64,
     /// Something was added that the driver does not know of.
     pub(super) is_news: bool,
 }
@@ -60,21 +62,22 @@ impl Output {
 
     /// Turns a frame of DATA that begins at `at` into the last of its stream; false if it is on its way already.
     pub(super) fn end_stream(&mut self, at: u64) -> bool {
-        let Some(at) = at.checked_sub(self.before).and_then(|at| usize::try_from(at).ok()) else {
+        if at < self.offered.max(self.before + self.sent as u64) {
             return false;
-        };
-        match self.bytes.get_mut(at + 4) {
-            Some(flags) if at >= self.sent => {
-                *flags |= flag::END_STREAM;
-                true
-            }
-            _ => false,
         }
+        let flags = usize::try_from(at - self.before).ok().and_then(|at| self.bytes.get_mut(at + 4));
+        flags.map(|flags| *flags |= flag::END_STREAM).is_some()
     }
 
     /// The bytes that wait.
     pub(super) fn bytes(&self) -> &[u8] {
         self.bytes.get(self.sent..).unwrap_or_default()
+    }
+
+    /// Notes that a write waits that was given all bytes ([`Transport::poll_write`](usher_net::Transport::poll_write)): none of
+    /// them changes any more.
+    pub(super) fn offered(&mut self) {
+        self.offered = self.end();
     }
 
     /// Notes that `len` bytes were sent.

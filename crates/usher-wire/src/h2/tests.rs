@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use tokio::task::LocalSet;
 use usher_http::parse::HeadLimits;
 use usher_http::{Fields, Framing, Request, Response, Version};
-use usher_net::MemoryStream;
+use usher_net::{MemoryStream, Transport};
 
 use super::frame::{self, FrameHead, PREFACE, flag, kind};
 use super::*;
@@ -72,7 +72,6 @@ impl Wire {
 
     /// Takes what a client says first, which is no frame.
     async fn skip_preface(&mut self) {
-        use usher_net::Transport;
         let mut preface = [0; 24];
         for byte in &mut preface {
             poll_fn(|cx| self.stream.poll_read(cx, std::slice::from_mut(byte))).await.expect("a byte");
@@ -82,7 +81,6 @@ impl Wire {
 
     /// The next frame; none at the end of the stream.
     async fn frame(&mut self) -> Option<Frame> {
-        use usher_net::Transport;
         loop {
             if let Some(head) = FrameHead::read(&self.held)
                 && self.held.len() >= frame::HEAD + head.len
@@ -238,7 +236,7 @@ async fn echo(stream: &mut ServerStream) -> Result<(), WireError> {
 }
 
 /// Serves a connection, every request in a task of its own. Gives how it ended.
-async fn serve(mut server: Server<MemoryStream>) -> Result<(), WireError> {
+async fn serve(mut server: Server<impl Transport>) -> Result<(), WireError> {
     let outcome = loop {
         let mut request = Request::default();
         match poll_fn(|cx| server.poll_request(cx, &mut request)).await {

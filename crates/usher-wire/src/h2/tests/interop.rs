@@ -47,7 +47,7 @@ fn ask(method: Method, path: &str) -> http::Request<()> {
 /// A client of the other kind, connected to our server.
 async fn connect(builder: &h2::client::Builder) -> h2::client::SendRequest<Bytes> {
     let (near, far) = tokio::io::duplex(50_000);
-    spawn_local(serve(Server::new(far.into(), &[], Limits::default())));
+    spawn_local(serve(Server::new(MemoryStream::from(far), &[], Limits::default())));
     let (client, connection) = builder.handshake::<_, Bytes>(near).await.expect("a connection");
     spawn_local(async move { _ = connection.await });
     client.ready().await.expect("ready")

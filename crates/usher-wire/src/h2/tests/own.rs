@@ -5,13 +5,13 @@ use tokio::task::spawn_local;
 use super::*;
 use crate::h1::RequestContext;
 use crate::pump::Pump;
-use crate::testing::pattern;
+use crate::testing::{Sealing, once, pattern};
 use crate::upstream::Upstream;
 
-fn connect(capacity: usize, limits: Limits) -> Client {
+fn connect<T: Transport + From<MemoryStream>>(capacity: usize, limits: Limits) -> Client {
     let (near, far) = MemoryStream::pair(capacity);
-    spawn_local(serve(Server::new(far, &[], limits)));
-    let (client, driver) = Client::new(near, limits);
+    spawn_local(serve(Server::new(T::from(far), &[], limits)));
+    let (client, driver) = Client::new(T::from(near), limits);
     spawn_local(driver);
     client
 }
@@ -56,6 +56,15 @@ async fn echoed(mut stream: ClientStream, body: &[u8], framing: Framing) -> Resu
 
 #[test]
 fn bodies_come_back_through_streams_of_any_size() {
+    bodies_come_back::<MemoryStream>();
+}
+
+#[test]
+fn bodies_come_back_through_streams_that_take_before_they_say_so() {
+    bodies_come_back::<Sealing>();
+}
+
+fn bodies_come_back<T: Transport + From<MemoryStream>>() {
     for (capacity, len, window) in [
         (1, 500, 1 << 18),
         (7, 5_000, 1 << 18),
@@ -65,7 +74,7 @@ fn bodies_come_back_through_streams_of_any_size() {
     ] {
         local(async {
             let limits = Limits { stream_window: window, connection_window: 2 * window, ..limits() };
-            let client = connect(capacity, limits);
+            let client = connect::<T>(capacity, limits);
             let data = pattern(len);
             let one = |number: usize| {
                 let stream = client.open().expect("a stream");
@@ -84,6 +93,30 @@ fn bodies_come_back_through_streams_of_any_size() {
             assert_eq!(client.streams(), 0);
         });
     }
+}
+
+/// TLS has sealed the last of a body when its end comes, and waits for the client to take it: the end is a frame of its own.
+#[test]
+fn the_end_of_a_body_changes_nothing_that_was_written() {
+    local(async {
+        let (near, far) = MemoryStream::pair(1000);
+        let mut server = Server::new(Sealing::from(far), &[], limits());
+        let mut wire = Wire::new(near);
+        wire.write(&[greeting(), get(1, "/")].concat()).await;
+        let mut asked = Request::default();
+        let request = poll_fn(|cx| server.poll_request(cx, &mut asked)).await.expect("alive");
+        let mut stream = request.expect("a request");
+        let trailers = all_trailers();
+        stream.begin_response(&response(200, &[]), Framing::Chunked, reply(&trailers));
+        send(&mut stream, &pattern(5000)).await.expect("sent");
+        assert!(once(|cx| server.poll_request(cx, &mut asked)).is_pending() && server.queued() > 5000);
+        finish(&mut stream, None).await.expect("ended");
+        spawn_local(async move { poll_fn(|cx| server.poll_request(cx, &mut asked)).await.map(|_| ()) });
+        let data = wire.until(kind::DATA, 1).await;
+        assert_eq!((&data.payload, data.flags), (&pattern(5000), 0));
+        let end = wire.frame().await.expect("another frame");
+        assert!(end.is(kind::DATA, 1) && end.payload.is_empty() && end.flags == flag::END_STREAM);
+    });
 }
 
 /// A tunnel: bytes both ways at once, each direction with its own end.
@@ -131,7 +164,7 @@ fn an_extended_connect_becomes_a_tunnel() {
 #[test]
 fn heads_that_repeat_are_short() {
     local(async {
-        let client = connect(CAPACITY, limits());
+        let client = connect::<MemoryStream>(CAPACITY, limits());
         let mut sizes = Vec::new();
         for _ in 0..5 {
             let mut stream = client.open().expect("a stream");

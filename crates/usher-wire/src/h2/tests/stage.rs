@@ -2,8 +2,6 @@
 
 use std::task::Poll;
 
-use usher_net::Transport;
-
 use super::*;
 use crate::body::Sink;
 use crate::testing::once;
