@@ -39,11 +39,13 @@ const MODULES: &[tools::Module] = &[
     ("certbot_dns_desec", "certbot-dns-desec"),
     ("cryptography", "cryptography"),
     ("curl_cffi", "curl-cffi"),
+    ("desec", "desec-dns"),
     ("flask_cors", "flask-cors"),
     ("grpc", "grpcio"),
     ("h2", "h2"),
     ("moto", "moto"),
     ("pycurl", "pycurl"),
+    ("yaml", "pyyaml"),
 ];
 
 /// How long each fuzz target runs, unless told.
@@ -61,6 +63,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         let wheels: Vec<&str> = MODULES.iter().map(|(_, distribution)| *distribution).collect();
         steps.run("python modules", &format!("pip install {}", wheels.join(" ")), || {
             tools::pypi(MODULES).map_or_else(Verdict::Skipped, |()| step::chore(Ok(())))
+        });
+        steps.run("recordings", "recorded answers of DNS hosts, from Debian and PyPI", || {
+            tools::recordings().map_or_else(Verdict::Skipped, |()| step::chore(Ok(())))
         });
     }
     inner_loop(&mut steps, quick);

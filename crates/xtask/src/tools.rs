@@ -81,6 +81,18 @@ pub(crate) fn pypi(modules: &[Module]) -> Result<(), String> {
     still.map_or(Ok(()), |(module, wheel)| Err(format!("`{wheel}` is installed but brings no `{module}`")))
 }
 
+/// Brings recorded answers of DNS hosts into `target/tools/recordings`, by the Python of [`pypi`].
+pub(crate) fn recordings() -> Result<(), String> {
+    let recordings = folder().join("recordings");
+    if recordings.is_dir() {
+        return Ok(());
+    }
+    let python = folder().join("python/bin/python3");
+    let mut bring = Command::new(&python);
+    bring.args(["-c", include_str!("recordings.py")]).arg(&recordings).stdin(Stdio::null());
+    if succeeds(&mut bring) { Ok(()) } else { Err(format!("`{}` could not bring them", python.display())) }
+}
+
 /// Makes `cargo NAME` available: from the path, from `target/tools`, or installed there.
 pub(crate) fn cargo_tool(name: &str) -> Result<(), String> {
     let program = format!("cargo-{name}");

@@ -185,7 +185,7 @@ class DeSec:
             raise Answer(404, {"detail": "Not found."})
         with lock:
             self.throttle(scope)
-            self.one(method, found[1], found[2], body) if found[1] else self.many(method, body)
+            self.one(method, found[1], found[2], body) if found[1] else self.many(method, query, body)
 
     def throttle(self, scope):
         """What is refused does not count."""
@@ -250,9 +250,10 @@ class DeSec:
         left = self.write(wanted)
         raise Answer(200, left) if left else Answer(204, None)
 
-    def many(self, method, body):
+    def many(self, method, query, body):
         if method == "GET":
-            raise Answer(200, list(sets.values()))
+            known(query, ["subname", "type", "cursor"], "query")
+            raise Answer(200, [one for one in sets.values() if all(one[key] == query.get(key, one[key]) for key in ("subname", "type"))])
         if method == "DELETE":
             raise Answer(405, {"detail": 'Method "DELETE" not allowed.'})
         bulk = isinstance(body, list)

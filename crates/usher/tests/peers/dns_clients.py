@@ -1,4 +1,5 @@
-"""The plugins of certbot for Cloudflare, deSEC and acme-dns, with what they are made of, against the APIs at an address.
+"""The plugins of certbot for Cloudflare, deSEC and acme-dns, with what they are made of, and another client of deSEC, against
+the APIs at an address.
 
 Cloudflare's own library is made from its description of the API and is told to take nothing else; deSEC's plugin is its own.
 """
@@ -6,6 +7,7 @@ Cloudflare's own library is made from its description of the API and is told to 
 import sys
 
 import cloudflare
+import desec.api
 from certbot_acme_dns._internal.acme_dns import AcmeDns, AcmeDnsAccount
 from certbot_dns_cloudflare._internal.dns_cloudflare import _CloudflareClient
 from certbot_dns_desec.dns_desec import _DesecConfigClient
@@ -48,12 +50,23 @@ def at_desec():
     assert client.get_txt_rrset(zone, "_acme-challenge.a") == set()
 
 
+def at_desec_by_lists():
+    desec.api.API_BASE_URL = f"{BASE}/api/v1"
+    client = desec.api.APIClient(TOKEN)
+    [zone] = [domain["name"] for domain in client.list_domains()]
+    name = "_acme-challenge.b"
+    for records in (['"one"'], ['"one"', '"two"'], []):
+        client.update_bulk_record(zone, [{"subname": name, "type": "TXT", "ttl": 3600, "records": records}])
+        found = [one["records"] for one in client.get_records(zone, rtype="TXT", subname=name)]
+        assert found == [records] * bool(records), found
+
+
 def at_acme_dns():
     account = AcmeDnsAccount(BASE, USER, KEY, f"{SUBDOMAIN}.auth.example", SUBDOMAIN)
     for value in ("x" * 43, "y" * 43):
         AcmeDns(account).update(value)
 
 
-for client in (at_cloudflare, at_desec, at_acme_dns):
+for client in (at_cloudflare, at_desec, at_desec_by_lists, at_acme_dns):
     client()
 print("done")

@@ -2,20 +2,17 @@
 //!
 //! Route 53 is moto, behind a check of signatures by Amazon's own library. The other services have no such double to be
 //! had, so theirs is ours (`dns_apis.py`); but clients of others are used to the real ones, and go through the same: what
-//! they take as an answer, and what they ask, is what Usher is measured by.
+//! they take as an answer, and what they ask, is what Usher is measured by. What two of them really said is in
+//! `dns_recorded.rs`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use usher_testkit::{Client, Endpoint, Reply, Usher};
+use usher_testkit::{Endpoint, Reply, Usher};
 
-use crate::acme::{Addresses, authority};
-use crate::peer::{PATIENCE, Peer, until, usher, wheels};
-use crate::secure::Pki;
+use crate::dns_world::{World, obtained};
+use crate::peer::{Peer, until, wheels};
 
 const APIS: &str = include_str!("dns_apis.py");
 const CLIENTS: &str = include_str!("dns_clients.py");
@@ -27,91 +24,10 @@ const USER: &str = "c36f50e8-4632-44f0-83fe-e070fef28a10";
 const KEY: &str = "0123456789012345678901234567890123456789";
 const SUBDOMAIN: &str = "8e5700ea-a4bf-41c7-8a77-e990661dcc6a";
 
-const CONFIG: &str = r#"
-workers = 1
-admin = "$ADMIN"
-access_log = "off"
-[automatic_https]
-storage = "certificates"
-challenges = "dns-01"
-ca = { directory = "https://DIRECTORY/dir", roots = "ca.pem" }
-[automatic_https.dns]
-resolvers = "NAMES"
-follow_cname = false
-PROVIDER
-[[listener]]
-bind = "$LISTEN"
-tls = true
-[[route]]
-host = HOSTS
-to = "$ENDPOINT"
-"#;
-
-/// Pebble, its name server, and a service.
-struct World {
-    pki: Pki,
-    at: Addresses,
-    _authority: (Peer, Peer),
-    service: Peer,
-    /// Where the service is.
-    url: String,
-    questions: usize,
-}
-
-impl World {
-    fn start(python: &Path, script: &str) -> Option<Self> {
-        let (pki, at) = (Pki::new(), Addresses::reserve());
-        pki.write("pebble", &pki.authority.server(&["127.0.0.1"]).unwrap());
-        let authority = authority(&at, &pki.path(""))?;
-        let records = at.records.address();
-        until("the name server", || std::net::TcpStream::connect(records).is_ok());
-        until("pebble", || std::net::TcpStream::connect(at.directory.address()).is_ok());
-        let mut command = Command::new(python);
-        let mut service = Peer::start(command.args(["-u", "-c", script, &records.to_string()]));
-        let url = format!("http://127.0.0.1:{}", service.line_after("port "));
-        Some(Self { pki, at, _authority: authority, service, url, questions: 0 })
-    }
-
-    /// A proxy that obtains a certificate for each of these hosts.
-    fn usher(&self, endpoint: &Endpoint, provider: &str, hosts: &[&str]) -> Usher {
-        let config = CONFIG
-            .replace("DIRECTORY", &self.at.directory.address().to_string())
-            .replace("NAMES", &self.at.names.address().to_string())
-            .replace("PROVIDER", provider)
-            .replace("HOSTS", &format!("{hosts:?}"));
-        let root = std::fs::read(self.pki.path("ca.pem")).unwrap();
-        usher(&config).endpoint(endpoint).file("ca.pem", root).start().unwrap()
-    }
-
-    /// What the service says of what it has and was asked.
-    fn state(&mut self) -> Value {
-        self.questions += 1;
-        let word = format!("state-{} ", self.questions);
-        self.service.say(word.trim());
-        serde_json::from_str(&self.service.line_after(&word)).expect("JSON")
-    }
-}
-
-/// Waits until all certificates are there.
-fn obtained(usher: &Usher, count: usize) {
-    let mut last = String::new();
-    let deadline = Instant::now() + PATIENCE;
-    let is_valid = |text: &str| {
-        let all: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-        all.len() == count && all.iter().all(|one| one["state"] == "valid")
-    };
-    while !is_valid(&last) {
-        assert!(Instant::now() < deadline, "there are only the certificates {last}");
-        thread::sleep(Duration::from_millis(20));
-        let mut client = Client::connect(usher.admin().unwrap()).unwrap();
-        last = client.request("GET", "/certificates", &[("Host", "localhost")], b"").unwrap().text();
-    }
-}
-
 #[test]
 fn route_53_takes_what_we_sign_and_write() {
     let Some(python) = wheels("boto3, flask_cors, moto.server") else { return };
-    let Some(mut world) = World::start(&python, ROUTE53) else { return };
+    let Some(mut world) = World::start(&python, ROUTE53, &[]) else { return };
     let before = world.state()["sets"].clone();
     let endpoint = Endpoint::start(|_| Reply::ok("hello")).unwrap();
     let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -203,9 +119,9 @@ fn request(asked: &Value) -> (String, String) {
 
 #[test]
 fn clients_of_others_ask_cloudflare_desec_and_acme_dns_the_same() {
-    let imports = "cloudflare, certbot_acme_dns, certbot_dns_cloudflare, certbot_dns_desec";
+    let imports = "cloudflare, certbot_acme_dns, certbot_dns_cloudflare, certbot_dns_desec, desec.api";
     let Some(python) = wheels(imports) else { return };
-    let Some(mut world) = World::start(&python, APIS) else { return };
+    let Some(mut world) = World::start(&python, APIS, &[]) else { return };
     let mut command = Command::new(&python);
     command.args(["-c", CLIENTS, &world.url, TOKEN, USER, KEY, SUBDOMAIN]);
     assert_eq!(Peer::start(&mut command).finish(), "done\n");
@@ -221,12 +137,12 @@ fn clients_of_others_ask_cloudflare_desec_and_acme_dns_the_same() {
     let all = [
         "DELETE /client/v4/zones/{id}/dns_records/{id}",
         "GET /api/v1/domains/",
-        "GET /api/v1/domains/sec.example/rrsets/{name}/TXT/",
+        "GET /api/v1/domains/sec.example/rrsets/",
         "GET /client/v4/zones",
         "GET /client/v4/zones/{id}/dns_records",
         "POST /client/v4/zones/{id}/dns_records",
         "POST /update",
-        "PUT /api/v1/domains/sec.example/rrsets/",
+        "PATCH /api/v1/domains/sec.example/rrsets/",
     ];
     assert_eq!(methods, BTreeSet::from(all));
 }

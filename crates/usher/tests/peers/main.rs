@@ -19,6 +19,8 @@ mod chromium;
 mod curl;
 mod curl_tls;
 mod dns_hosts;
+mod dns_recorded;
+mod dns_world;
 mod dnsmasq;
 mod front;
 mod grpc;

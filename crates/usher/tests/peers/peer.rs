@@ -63,7 +63,7 @@ fn missing(what: &str, package: &str) {
     say_missing(what, &format!("apt-get install {package}"));
 }
 
-fn say_missing(what: &str, remedy: &str) {
+pub(crate) fn say_missing(what: &str, remedy: &str) {
     let message = format!("`{what}` is missing; try `{remedy}`");
     assert!(std::env::var_os("CI").is_none(), "{message}");
     println!("skipped: {message}");

@@ -77,14 +77,12 @@ impl DeSec {
     async fn change(&self, name: &str, change: impl Fn(&mut Vec<String>)) -> Result<(), DnsError> {
         let _turn = self.turn.lock().await;
         let Domain { sets, subname, ttl } = self.domain(name).await?;
-        // The domain itself has no name below it, which has another form in a path.
-        let place = if subname.is_empty() { "@" } else { &subname };
-        let reply = self.call("GET", &format!("{sets}{}/TXT/", escape(place)), None).await?;
-        if !reply.is_success() && reply.status != 404 {
+        let reply = self.call("GET", &format!("{sets}?subname={}&type=TXT", escape(&subname)), None).await?;
+        if !reply.is_success() {
             return Err(DnsError::status(WHO, "read the records", &reply));
         }
         let found = reply.json();
-        let records = found["records"].as_array().into_iter().flatten();
+        let records = found[0]["records"].as_array().into_iter().flatten();
         let before: Vec<String> = records.filter_map(|one| one.as_str().map(str::to_owned)).collect();
         let mut records = before.clone();
         change(&mut records);
@@ -94,7 +92,7 @@ impl DeSec {
         }
         // An empty set is removed.
         let set = json!([{ "subname": subname, "type": "TXT", "ttl": ttl, "records": records }]);
-        let reply = self.call("PUT", &sets, Some(set)).await?;
+        let reply = self.call("PATCH", &sets, Some(set)).await?;
         if reply.is_success() { Ok(()) } else { Err(DnsError::status(WHO, "write the records", &reply)) }
     }
 }

@@ -6,10 +6,12 @@ fn provider(api: &Api) -> DeSec {
 }
 
 const DOMAIN: (u16, &str) = (200, r#"[{"name":"example.com"}]"#);
+/// There are no records of that name.
+const NONE: (u16, &str) = (200, "[]");
 
 #[tokio::test]
 async fn keeps_the_other_records_of_the_name() {
-    let api = Api::start(&[DOMAIN, (200, r#"{"records":["\"old\""]}"#), (200, "[]")]).await;
+    let api = Api::start(&[DOMAIN, (200, r#"[{"records":["\"old\""]}]"#), (200, "[]")]).await;
     provider(&api).set("_acme-challenge.a.example.com", "v1").await.unwrap();
     let asked = api.asked();
     let targets: Vec<_> = asked.iter().map(|one| format!("{} {}", one.method, one.target)).collect();
@@ -17,8 +19,8 @@ async fn keeps_the_other_records_of_the_name() {
         targets,
         [
             "GET /domains/?owns_qname=_acme-challenge.a.example.com",
-            "GET /domains/example.com/rrsets/_acme-challenge.a/TXT/",
-            "PUT /domains/example.com/rrsets/",
+            "GET /domains/example.com/rrsets/?subname=_acme-challenge.a&type=TXT",
+            "PATCH /domains/example.com/rrsets/",
         ]
     );
     assert!(asked.iter().all(|one| one.field("authorization") == "Token secret"));
@@ -29,7 +31,7 @@ async fn keeps_the_other_records_of_the_name() {
 
 #[tokio::test]
 async fn removes_the_set_with_its_last_record() {
-    let api = Api::start(&[DOMAIN, (200, r#"{"records":["\"v1\""]}"#), (200, "[]")]).await;
+    let api = Api::start(&[DOMAIN, (200, r#"[{"records":["\"v1\""]}]"#), (200, "[]")]).await;
     provider(&api).remove("_acme-challenge.example.com", "v1").await.unwrap();
     let body: Value = serde_json::from_str(&api.asked()[2].body).unwrap();
     assert_eq!((&body[0]["records"], &body[0]["subname"]), (&json!([]), &json!("_acme-challenge")));
@@ -38,11 +40,10 @@ async fn removes_the_set_with_its_last_record() {
 #[tokio::test]
 async fn the_domain_itself_has_a_place_and_a_lifetime_of_its_own() {
     let domain = (200, r#"[{"name":"challenges.example","minimum_ttl":60}]"#);
-    let none = (404, r#"{"detail":"Not found."}"#);
-    let api = Api::start(&[domain, none, (200, "[]")]).await;
+    let api = Api::start(&[domain, NONE, (200, "[]")]).await;
     provider(&api).set("challenges.example", "v1").await.unwrap();
     let asked = api.asked();
-    assert_eq!(asked[1].target, "/domains/challenges.example/rrsets/%40/TXT/");
+    assert_eq!(asked[1].target, "/domains/challenges.example/rrsets/?subname=&type=TXT");
     let body: Value = serde_json::from_str(&asked[2].body).unwrap();
     assert_eq!(body, json!([{"subname": "", "type": "TXT", "ttl": 60, "records": ["\"v1\""]}]));
 }
@@ -50,10 +51,10 @@ async fn the_domain_itself_has_a_place_and_a_lifetime_of_its_own() {
 /// Changes are what it limits most.
 #[tokio::test]
 async fn writes_nothing_where_nothing_changes() {
-    let api = Api::start(&[DOMAIN, (200, r#"{"records":["\"v1\""]}"#)]).await;
+    let api = Api::start(&[DOMAIN, (200, r#"[{"records":["\"v1\""]}]"#)]).await;
     provider(&api).set("_acme-challenge.example.com", "v1").await.unwrap();
     assert_eq!(api.asked().len(), 2);
-    let api = Api::start(&[DOMAIN, (404, r#"{"detail":"Not found."}"#)]).await;
+    let api = Api::start(&[DOMAIN, NONE]).await;
     provider(&api).remove("_acme-challenge.example.com", "v1").await.unwrap();
     assert_eq!(api.asked().len(), 2);
 }
@@ -65,8 +66,9 @@ async fn says_why_it_failed() {
     let cases = [
         (vec![(200, "[]")], "no domain"),
         (vec![(401, r#"{"detail":"Invalid token."}"#)], "Invalid token.\"}; check the token"),
-        (vec![DOMAIN, (404, "{}"), alias], "conflicting type"),
-        ([&[DOMAIN, (404, "{}")][..], &[slow; 6]].concat(), "throttled"),
+        (vec![DOMAIN, (404, r#"{"detail":"Not found."}"#)], "Not found"),
+        (vec![DOMAIN, NONE, alias], "conflicting type"),
+        ([&[DOMAIN, NONE][..], &[slow; 6]].concat(), "throttled"),
     ];
     for (answers, expected) in cases {
         let api = Api::start(&answers).await;
@@ -74,6 +76,6 @@ async fn says_why_it_failed() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(api.asked().len(), answers.len(), "{error}");
     }
-    let api = Api::start(&[slow, DOMAIN, slow, (404, "{}"), slow, slow, (200, "[]")]).await;
+    let api = Api::start(&[slow, DOMAIN, slow, NONE, slow, slow, (200, "[]")]).await;
     provider(&api).set("_acme-challenge.example.com", "v").await.unwrap();
 }
