@@ -31,7 +31,7 @@ pub trait Upstream: Source + Sink {
     /// Turns the rest into a tunnel, in both directions, after 101.
     fn begin_tunnel(&mut self);
 
-    /// Whether the request was sent to its end.
+    /// Whether the request was sent to its end, and nothing of it waits for a flush.
     fn is_send_done(&self) -> bool;
 
     /// Whether something of the response was received that was not taken yet.
@@ -68,7 +68,7 @@ impl<T: Transport> Upstream for Connection<T> {
     }
 
     fn is_send_done(&self) -> bool {
-        Self::is_send_done(self)
+        Self::is_send_done(self) && self.is_flushed()
     }
 
     fn has_input(&self) -> bool {

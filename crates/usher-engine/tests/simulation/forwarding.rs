@@ -309,6 +309,33 @@ fn an_endpoint_that_answers_early_may_still_take_the_whole_body() {
     }
 }
 
+/// All of the body has left the client, and the last of it waits for the endpoint, when the response begins.
+#[test]
+fn an_endpoint_that_answers_early_gets_the_tail_that_waits_for_it() {
+    for len in (56_000..150_000).step_by(1000) {
+        let body = tempting(len);
+        let early = move || {
+            endpoints(move |_, _, mut reader, mut writer| async move {
+                let head = reader.head().await.expect("a request");
+                sleep(secs(1)).await;
+                let _ = writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha").await;
+                sleep(secs(1)).await;
+                let body = reader.body(head.framing(true).expect("framing")).await.expect("a body").0;
+                let same: &[u8] = if body.len() == len { b"lf" } else { b"!!" };
+                let _ = writer.write(same).await;
+                let _ = reader.rest().await;
+            })
+        };
+        scene(early, async |world: Rc<World>| {
+            let mut client = Client::new(&world);
+            let (head, body) = sent("/", true, &body);
+            client.send(&(head + &body)).await;
+            let got = client.receive().await.expect("a response");
+            assert_eq!(got.body.expect("whole"), b"half", "{len}");
+        });
+    }
+}
+
 #[test]
 fn what_the_client_does_wrong_is_no_error_of_the_endpoint() {
     let silent: fn() -> Reception = || {

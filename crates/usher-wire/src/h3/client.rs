@@ -257,7 +257,7 @@ impl Upstream for ClientStream {
     }
 
     fn is_send_done(&self) -> bool {
-        self.exchange.output.is_done()
+        self.exchange.output.is_sent()
     }
 
     fn has_input(&self) -> bool {

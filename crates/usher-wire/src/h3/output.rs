@@ -179,9 +179,9 @@ impl Output {
         self.gathered.len() + self.waiting.len()
     }
 
-    /// Whether the end was written, if not yet handed over.
-    pub(super) fn is_done(&self) -> bool {
-        self.ends || self.switching
+    /// Whether all there is was handed over, up to the end: nobody needs to flush it any more.
+    pub(super) fn is_sent(&self) -> bool {
+        self.finished || self.switching && self.queued() == 0
     }
 
     /// Whether the end was handed over.

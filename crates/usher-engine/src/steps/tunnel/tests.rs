@@ -174,6 +174,65 @@ fn a_close_goes_behind_what_the_receiver_has_in_hand() {
     assert!(frames.is_between() && !messages.is_empty());
 }
 
+/// Between two frames of a message, when no more of it passes: but not before what the receiver has in hand.
+#[test]
+fn a_message_is_not_interrupted_while_the_receiver_has_some_of_it_in_hand() {
+    // Two fragments; the second one comes later.
+    let first = [0x02, 1, 7];
+    let second = [&[0x00, 126, 0x03, 0xe8][..], &[7; 1000]].concat();
+    let (mut sink, mut way) = (Sealing { has_room: true, ..Sealing::default() }, Way::new());
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut arrived = Arriving(Vec::new());
+    arrived.0.extend(first);
+    assert!(way.poll(&mut cx, (&mut arrived, &mut sink), 1).is_pending());
+    let close = CloseFrame::to_client(1001);
+    way.close(close, 1);
+    assert!(way.poll(&mut cx, (&mut arrived, &mut sink), 2).is_pending());
+    sink.has_room = false;
+    arrived.0.extend(&second);
+    assert!(way.poll(&mut cx, (&mut arrived, &mut sink), 3).is_pending());
+    assert!(!way.interrupt(4), "the second fragment is on its way");
+    sink.has_room = true;
+    assert!(way.poll(&mut cx, (&mut arrived, &mut sink), 5).is_pending());
+    assert_eq!(sink.sent, [&first[..], &second].concat());
+    assert!(way.interrupt(6));
+    assert!(way.poll(&mut cx, (&mut arrived, &mut sink), 7).is_pending());
+    assert!(sink.sent.ends_with(close.bytes()) && way.is_told() && !way.is_whole());
+}
+
+/// A sender of whom more comes now and then.
+struct Arriving(Vec<u8>);
+
+impl Source for Arriving {
+    fn poll_fill(&mut self, _: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
+        if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Ok(self.0.len())) }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn consume(&mut self, len: usize) {
+        self.0.drain(..len);
+    }
+
+    fn trailers(&self) -> Option<&Fields> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    fn plain(&mut self) -> Option<Plain<'_>> {
+        None
+    }
+
+    fn took_plain(&mut self, _: u64) -> Result<(), WireError> {
+        Ok(())
+    }
+}
+
 /// Its own direction shows that it is gone; what the other side says up to its Close is read.
 #[test]
 fn whoever_cannot_be_told_any_more_is_no_reason_to_break_off() {

@@ -18,6 +18,8 @@ pub(super) struct Way {
     stage: Stage,
     /// The receiver was offered something, and may have taken some of it without saying so: a TLS record is made of it, for
     /// which there is no room yet. Nothing else can be sent before.
+    offered: bool,
+    /// That was more than what passes now: it has to be offered the same.
     owed: bool,
     /// What the receiver is told, now that Usher closes: also if the sender goes without a word.
     close: Option<CloseFrame>,
@@ -56,6 +58,7 @@ impl Way {
             pump: Pump::without_splice(),
             frames: Frames::default(),
             stage: Stage::Passing,
+            offered: false,
             owed: false,
             close: None,
             gone: false,
@@ -90,7 +93,11 @@ impl Way {
                 }
                 Stage::Told if self.gone => Stage::Over,
                 Stage::Told => {
+                    // What the sender closed with may still be on its way.
+                    let flushed = sink.poll_flush(cx);
                     ready!(self.throw_away(cx, source));
+                    // Whoever cannot be told is gone.
+                    _ = ready!(flushed);
                     Stage::Over
                 }
                 Stage::Ending => {
@@ -116,9 +123,9 @@ impl Way {
         let ended = self.close.is_some().then_some(&mut self.gone);
         let mut source = Followed { source, frames: &mut self.frames, held, owed: &mut self.owed, ended };
         let polled = self.pump.poll(cx, &mut source, sink);
+        self.offered = polled.is_pending() && self.pump.waits_for_sink() && !source.chunk().is_empty();
         if !held {
-            *source.owed =
-                polled.is_pending() && self.pump.waits_for_sink() && !source.source.chunk().is_empty();
+            *source.owed = self.offered;
         }
         if self.pump.moved() == before.0 {
             return polled;
@@ -202,7 +209,7 @@ impl Way {
     /// possible.
     pub(super) fn interrupt(&mut self, now: u64) -> bool {
         let Some(close) = self.close.filter(|_| matches!(self.stage, Stage::Held)) else { return false };
-        if self.owed || !self.frames.is_at_border() {
+        if self.offered || !self.frames.is_at_border() {
             return false;
         }
         self.stop();
