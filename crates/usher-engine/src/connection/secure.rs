@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use usher_api::metrics::Refusal;
 use usher_net::tls::{self, Peek, Secured, TlsStream};
@@ -11,7 +12,7 @@ use usher_net::{Dialer, Transport};
 use usher_wire::turns::{self, Turn};
 
 use super::{Begun, Guest, service};
-use crate::deadline::{Deadline, Wait};
+use crate::deadline::{Deadline, Pace, Wait};
 use crate::snapshot::{ListenerSpec, Snapshot, TlsSpec, Trust};
 use crate::steps::record;
 
@@ -117,6 +118,7 @@ async fn begin<T: Transport>(
     local: Option<IpAddr>,
 ) -> First<T> {
     let Some(spec) = &listener.tls else { return First::Plain(stream, ahead) };
+    let pace = deadline.pace();
     loop {
         match tls::peek(&ahead) {
             Peek::NeedMore => {}
@@ -140,39 +142,43 @@ async fn begin<T: Transport>(
             Err(error) => return First::Failed("io", error.to_string()),
         }
     }
-    shake_hands((spec, listener, deadline), stream, ahead, local).await
+    shake_hands((spec, listener), (deadline, pace), (stream, ahead), local).await
 }
 
 async fn shake_hands<T: Transport>(
-    (spec, listener, deadline): (&TlsSpec, &ListenerSpec, &Deadline),
-    stream: T,
-    ahead: Vec<u8>,
+    (spec, listener): (&TlsSpec, &ListenerSpec),
+    (deadline, pace): (&Deadline, Pace),
+    (stream, ahead): (T, Vec<u8>),
     local: Option<IpAddr>,
 ) -> First<T> {
-    wait_for_turn(deadline, listener).await;
+    wait_for_turn(deadline, pace, listener.timeouts.handshake).await;
     match tls::accept_at(stream, ahead, &spec.acceptor, local).await {
         Ok(stream) => First::Ours(Box::new(stream)),
         Err(error) => First::Failed(error.kind().as_str(), error.text().to_owned()),
     }
 }
 
-/// Waits until others have had their turn, which is not the client's time: with hundreds of clients who say hello at once,
-/// whoever asks for a small thing does not stand behind all of them.
-async fn wait_for_turn(deadline: &Deadline, listener: &ListenerSpec) {
+/// Waits until others have had their turn: with hundreds of clients who say hello at once, whoever asks for a small thing does
+/// not stand behind all of them. It takes nothing of the client's `patience`; but while memory is short, who stands in line is
+/// ended like those who are slow, before the handshake costs anything.
+async fn wait_for_turn(deadline: &Deadline, pace: Pace, patience: Duration) {
     let mut turn = Turn::of_handshake();
+    let anew = || {
+        deadline.set(patience);
+        deadline.waits(pace.wait());
+    };
     let mut has_waited = false;
     poll_fn(|cx| {
         let polled = turn.poll(cx);
-        if polled.is_pending() {
+        if polled.is_pending() && !deadline.was_cut() {
             has_waited = true;
-            deadline.set(listener.timeouts.handshake);
+            anew();
         }
         polled
     })
     .await;
     if has_waited {
-        deadline.set(listener.timeouts.handshake);
-        deadline.waits(deadline.pace().wait());
+        anew();
     }
     turns::sign();
 }
