@@ -49,12 +49,16 @@ impl DeSec {
         Self { options, http, turn: tokio::sync::Mutex::new(()) }
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, DnsError> {
+    async fn call_once(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, DnsError> {
         let authorization = format!("Token {}", self.options.token);
         let fields = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let url = format!("{}{path}", self.options.base);
-        patiently(async || Ok(self.http.call(method, &url, &fields, body.clone()).await?), is_limit).await
+        Ok(self.http.call(method, &url, &fields, body).await?)
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, DnsError> {
+        patiently(async || self.call_once(method, path, body.clone()).await, is_limit).await
     }
 
     async fn domain(&self, name: &str) -> Result<Domain, DnsError> {
@@ -76,25 +80,39 @@ impl DeSec {
 
     async fn change(&self, name: &str, change: impl Fn(&mut Vec<String>)) -> Result<(), DnsError> {
         let _turn = self.turn.lock().await;
-        let Domain { sets, subname, ttl } = self.domain(name).await?;
-        let reply = self.call("GET", &format!("{sets}?subname={}&type=TXT", escape(&subname)), None).await?;
+        let domain = self.domain(name).await?;
+        // What was read is old after a wait: others may have written meanwhile.
+        let written = patiently(async || self.exchange(&domain, &change).await, is_contended).await?;
+        if written.is_success() { Ok(()) } else { Err(DnsError::status(WHO, "write the records", &written)) }
+    }
+
+    /// Reads the set and writes it changed, once.
+    async fn exchange(&self, domain: &Domain, change: &impl Fn(&mut Vec<String>)) -> Result<Reply, DnsError> {
+        let Domain { sets, subname, ttl } = domain;
+        let reply = self.call("GET", &format!("{sets}?subname={}&type=TXT", escape(subname)), None).await?;
         if !reply.is_success() {
             return Err(DnsError::status(WHO, "read the records", &reply));
         }
-        let found = reply.json();
-        let records = found[0]["records"].as_array().into_iter().flatten();
+        let found = &reply.json()[0];
+        let records = found["records"].as_array().into_iter().flatten();
         let before: Vec<String> = records.filter_map(|one| one.as_str().map(str::to_owned)).collect();
         let mut records = before.clone();
         change(&mut records);
         // Changes are what is limited most: to 15 per minute and 100 per hour.
         if records == before {
-            return Ok(());
+            return Ok(reply);
         }
+        // That of a set which is there stays.
+        let ttl = found["ttl"].as_u64().unwrap_or_default().max(*ttl);
         // An empty set is removed.
         let set = json!([{ "subname": subname, "type": "TXT", "ttl": ttl, "records": records }]);
-        let reply = self.call("PATCH", &sets, Some(set)).await?;
-        if reply.is_success() { Ok(()) } else { Err(DnsError::status(WHO, "write the records", &reply)) }
+        self.call_once("PATCH", sets, Some(set)).await
     }
+}
+
+/// Whether it was asked too often, or somebody else wrote the same set at the same moment.
+fn is_contended(reply: &Reply) -> bool {
+    is_limit(reply) || reply.status == 409
 }
 
 /// Where the records of a name are.

@@ -68,7 +68,7 @@ async fn says_why_it_failed() {
         (vec![(401, r#"{"detail":"Invalid token."}"#)], "Invalid token.\"}; check the token"),
         (vec![DOMAIN, (404, r#"{"detail":"Not found."}"#)], "Not found"),
         (vec![DOMAIN, NONE, alias], "conflicting type"),
-        ([&[DOMAIN, NONE][..], &[slow; 6]].concat(), "throttled"),
+        ([&[DOMAIN][..], &[NONE, slow].repeat(6)].concat(), "throttled"),
     ];
     for (answers, expected) in cases {
         let api = Api::start(&answers).await;
@@ -76,6 +76,21 @@ async fn says_why_it_failed() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(api.asked().len(), answers.len(), "{error}");
     }
-    let api = Api::start(&[slow, DOMAIN, slow, NONE, slow, slow, (200, "[]")]).await;
+}
+
+/// After each wait, and where others wrote at the same moment, the set is read again: theirs would be lost otherwise.
+#[tokio::test(start_paused = true)]
+async fn what_others_write_meanwhile_stays() {
+    let slow = (429, r#"{"detail":"Request was throttled. Expected available in 1 second."}"#);
+    let conflict = (409, r#"{"detail":"Conflict: duplicate key value violates unique constraint"}"#);
+    let theirs = (200, r#"[{"ttl":86400,"records":["\"theirs\""]}]"#);
+    let answers = [slow, DOMAIN, slow, NONE, slow, NONE, conflict, theirs, (200, "[]")];
+    let api = Api::start(&answers).await;
     provider(&api).set("_acme-challenge.example.com", "v").await.unwrap();
+    let asked = api.asked();
+    assert_eq!(asked.len(), answers.len());
+    let wanted = |at: usize| serde_json::from_str::<Value>(&asked[at].body).unwrap()[0].clone();
+    assert_eq!((&wanted(4)["records"], &wanted(4)["ttl"]), (&json!(["\"v\""]), &json!(3600)));
+    // Their lifetime stays, too.
+    assert_eq!((&wanted(8)["records"], &wanted(8)["ttl"]), (&json!(["\"theirs\"", "\"v\""]), &json!(86400)));
 }
