@@ -48,9 +48,11 @@ impl<'a> Answers<'a> {
         Self { around, options, tokens: Vec::new(), servers: Vec::new(), turn: None, records: Vec::new() }
     }
 
-    /// Takes over records that an earlier run has written.
-    pub(super) fn adopt(&mut self, records: Vec<(String, String)>) {
-        self.records.extend(records);
+    /// Takes over a record that an earlier run has written.
+    pub(super) fn adopting(around: &'a Surroundings, options: &'a Options, record: (String, String)) -> Self {
+        let mut this = Self::new(around, options);
+        this.records.push(record);
+        this
     }
 
     /// The records that giving this answer will write.
@@ -128,8 +130,9 @@ impl<'a> Answers<'a> {
         Ok(())
     }
 
-    /// Takes all answers back. A record that stays does no harm, so that this only warns.
-    pub(super) async fn take_back(mut self) {
+    /// Takes all answers back. Gives the records that could not be removed: they do no harm, so that this only warns.
+    pub(super) async fn take_back(mut self) -> Vec<(String, String)> {
+        let mut left = Vec::new();
         for (name, value) in std::mem::take(&mut self.records) {
             let removed = match self.provider() {
                 Ok(shared) => {
@@ -142,8 +145,10 @@ impl<'a> Answers<'a> {
                 self.options
                     .log
                     .write(Level::Warn, &format!("cannot remove the TXT record `{name}`: {error}"));
+                left.push((name, value));
             }
         }
+        left
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Surroundings, limits, steady, window};
 use crate::http::HttpError;
 use crate::options::{Authority, ChallengeKind, Level, Options};
 use crate::plan::{Target, has_dns};
-use crate::storage::{Meta, PendingOrder, remember};
+use crate::storage::{MAX_RECORDS, Meta, PendingOrder, remember};
 
 /// How long a CA may take to look at the answers, and to sign.
 pub(super) const POLL: RetryPolicy = RetryPolicy::new()
@@ -87,6 +87,7 @@ impl Order<'_> {
         session: &Session,
         kinds: &[ChallengeKind],
     ) -> Result<Arc<Certificate>, Failure> {
+        self.clean_up().await?;
         let mut resumed = self.resume(session).await?;
         let mut last = Failure::local("no challenge is allowed");
         for kind in kinds {
@@ -124,14 +125,23 @@ impl Order<'_> {
         saved.map_err(|error| Failure::local(error.to_string()))
     }
 
+    /// Removes records that an earlier run has left, or could not remove; what cannot be removed now either holds nothing up.
+    async fn clean_up(&mut self) -> Result<(), Failure> {
+        while let Some(record) = self.meta.records.pop() {
+            let left = Answers::adopting(self.around, self.options, record).take_back().await;
+            let has_failed = !left.is_empty();
+            self.meta.records.extend(left);
+            self.save()?;
+            if has_failed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The order of an earlier run, if it can still lead to a certificate.
     async fn resume(&mut self, session: &Session) -> Result<Option<instant_acme::Order>, Failure> {
         let Some(pending) = self.meta.order.clone() else { return Ok(None) };
-        if !pending.records.is_empty() {
-            let mut leftover = Answers::new(self.around, self.options);
-            leftover.adopt(pending.records.clone());
-            leftover.take_back().await;
-        }
         let mine = pending.authority == self.authority.url() && pending.names == self.target.names;
         if mine {
             match steady!(session.account.order(pending.url.clone())) {
@@ -187,7 +197,6 @@ impl Order<'_> {
             url: order.url().to_owned(),
             authority: self.authority.url().to_owned(),
             names: self.target.names.clone(),
-            records: Vec::new(),
         });
         self.save()?;
         Ok(order)
@@ -229,17 +238,17 @@ impl Order<'_> {
             return Ok(());
         }
         let questions = self.questions(session, order, kind).await?;
-        let records = questions.iter().filter_map(|question| Answers::record_of(kind, question)).collect();
-        if let Some(pending) = &mut self.meta.order {
-            pending.records = records;
-        }
+        let before = self.meta.records.len();
+        let records = questions.iter().filter_map(|question| Answers::record_of(kind, question));
+        self.meta.records.extend(records);
         self.save()?;
         let mut answers = Answers::new(self.around, self.options);
         let seen = self.answer(session, order, (kind, &questions, &mut answers)).await;
-        answers.take_back().await;
-        if let Some(pending) = &mut self.meta.order {
-            pending.records.clear();
-        }
+        let left = answers.take_back().await;
+        self.meta.records.truncate(before);
+        self.meta.records.extend(left);
+        let surplus = self.meta.records.len().saturating_sub(MAX_RECORDS);
+        self.meta.records.drain(..surplus);
         self.save()?;
         seen
     }

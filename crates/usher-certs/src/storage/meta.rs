@@ -9,8 +9,8 @@ use crate::time::{from_unix, unix_seconds};
 
 /// How many moments are remembered for a limit.
 const MAX_MOMENTS: usize = 20;
-/// How many DNS records of an order are remembered, to be removed after a crash.
-const MAX_RECORDS: usize = 100;
+/// How many DNS records are remembered that are to be removed.
+pub(crate) const MAX_RECORDS: usize = 100;
 /// The last second of the year 9999: what is later was not written by us, and could not be reckoned with.
 const LAST_SECOND: i64 = 253_402_300_799;
 /// Longer than any wait that is ever asked for: what is further ahead was written while the clock was wrong.
@@ -34,8 +34,6 @@ pub(crate) struct PendingOrder {
     /// The directory of its CA.
     pub(crate) authority: String,
     pub(crate) names: Vec<String>,
-    /// DNS records that were written for it: name and value.
-    pub(crate) records: Vec<(String, String)>,
 }
 
 /// What is remembered of a certificate. Times have the precision of a second.
@@ -61,6 +59,8 @@ pub(crate) struct Meta {
     /// The challenge that worked last.
     pub(crate) challenge: Option<String>,
     pub(crate) order: Option<PendingOrder>,
+    /// DNS records that were written and are to be removed: name and value.
+    pub(crate) records: Vec<(String, String)>,
     pub(crate) window: Option<Window>,
 }
 
@@ -118,8 +118,8 @@ impl Meta {
                 "url": order.url,
                 "authority": order.authority,
                 "names": order.names,
-                "records": order.records,
             })),
+            "records": self.records,
             "window": self.window.as_ref().map(|window| json!({
                 "start": unix_seconds(window.start),
                 "end": unix_seconds(window.end),
@@ -152,6 +152,7 @@ impl Meta {
             failed_validations: moments(&value["failed_validations"]),
             challenge: value["challenge"].as_str().map(str::to_owned),
             order: read_order(&value["order"]),
+            records: read_records(&value["records"]),
             window: read_window(&value["window"]),
         })
     }
@@ -170,15 +171,18 @@ fn moments(value: &Value) -> Vec<SystemTime> {
 }
 
 fn read_order(value: &Value) -> Option<PendingOrder> {
-    let records = value["records"].as_array().into_iter().flatten().filter_map(|record| {
-        Some((record.get(0)?.as_str()?.to_owned(), record.get(1)?.as_str()?.to_owned()))
-    });
     Some(PendingOrder {
         url: value["url"].as_str()?.to_owned(),
         authority: value["authority"].as_str()?.to_owned(),
         names: strings(&value["names"]),
-        records: records.take(MAX_RECORDS).collect(),
     })
+}
+
+fn read_records(value: &Value) -> Vec<(String, String)> {
+    let records = value.as_array().into_iter().flatten().filter_map(|record| {
+        Some((record.get(0)?.as_str()?.to_owned(), record.get(1)?.as_str()?.to_owned()))
+    });
+    records.take(MAX_RECORDS).collect()
 }
 
 fn read_window(value: &Value) -> Option<Window> {

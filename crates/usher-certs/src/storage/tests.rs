@@ -93,8 +93,8 @@ fn meta_survives_a_round_trip() {
             names: vec!["a.example".to_owned()],
             url: "https://ca.example/order/1".to_owned(),
             authority: "https://ca.example/directory".to_owned(),
-            records: vec![("_acme-challenge.a.example".to_owned(), "v".to_owned())],
         }),
+        records: vec![("_acme-challenge.a.example".to_owned(), "v".to_owned())],
         window: Some(Window { start: at(10), end: at(20), chosen: at(15), check: at(12) }),
     };
     assert_eq!(Meta::from_json(&serde_json::to_vec(&meta.to_json()).unwrap()), Some(meta));

@@ -37,8 +37,8 @@ fn an_order_is_gone_on_with_after_a_kill() {
     stuck.propagation.delay = Duration::from_secs(3600);
     let manager = world.start(stuck);
     let order = eventually("the record is about to be written", || {
-        let order = meta(&world)["order"].clone();
-        (order["records"][0][0] == "_acme-challenge.a.example.com").then_some(order)
+        let meta = meta(&world);
+        (meta["records"][0][0] == "_acme-challenge.a.example.com").then(|| meta["order"].clone())
     });
     manager.stop();
     assert!(world.served("a.example.com").is_none());
@@ -162,6 +162,30 @@ fn what_another_process_has_noted_is_not_overwritten() {
         Some(meta(&world)).filter(|meta| meta["window"]["end"] != other["window"]["end"])
     });
     assert_eq!(after["failed_validations"], other["failed_validations"]);
+}
+
+/// A DNS host that is asked too often refuses for an hour: the record is removed the next time that it is asked at all.
+#[test]
+fn a_record_that_could_not_be_removed_is_removed_later() {
+    let Some(pebble) = Pebble::start(&Settings::default()) else { return };
+    let world = World::new();
+    let mut options = dns_options(&world, &pebble);
+    let (hook, refuses) = (pebble.hook(), world.folder.path().join("refuses"));
+    std::fs::write(&refuses, "").unwrap();
+    let script =
+        format!("[ $1 = set ] || [ ! -e {} ] || exit 9; exec {} \"$@\"", refuses.display(), hook.display());
+    let mut command = CommandOptions::new("/bin/sh");
+    command.arguments = ["-c", &script, "hook"].map(str::to_owned).to_vec();
+    options.dns = Some(DnsOptions::Command(command));
+    let manager = world.start(options);
+    world.obtained("a.example.com");
+    let left = eventually("the order is over", || Some(meta(&world)).filter(|meta| meta["order"].is_null()));
+    assert_eq!(left["records"][0][0], "_acme-challenge.a.example.com", "{left}");
+    std::fs::remove_file(&refuses).unwrap();
+    manager.renew("a.example.com").unwrap();
+    eventually("nothing is left", || {
+        meta(&world)["records"].as_array().filter(|left| left.is_empty()).map(drop)
+    });
 }
 
 /// Records of two orders at the same name, by a program that can only do one thing at a time.
