@@ -60,6 +60,11 @@ impl Pace {
         Self { moved, ..self }
     }
 
+    /// It has been waited for no longer than so, of what it was until `now`.
+    pub(crate) fn since_at_most(self, length: Duration, now: Self) -> Self {
+        Self { since: self.since.max(now.since.saturating_sub(length.as_millis() as u64)), ..self }
+    }
+
     pub(crate) fn wait(self) -> Wait {
         Wait::Client(self.since, self.moved)
     }

@@ -20,10 +20,11 @@ DEBIAN = "https://deb.debian.org/debian"
 # As in a release of Debian in the making: if it has moved on, the list of its sources knows where to.
 LEXICON = ("pool/main/l/lexicon/lexicon_3.21.1.orig.tar.gz", "6fbfd33ca5e18897d75bbd530a853ca577e202b57dc8e67b06a5f0547e64eed6")
 SOURCES = "dists/sid/main/source/Sources.xz"
+DESEC_DNS = ("desec-dns==1.5.0", "70106ae478f39acf881130fcd7fc88fae57b5014e9c9b672ef31b5102f8a0fa8")
 
 
 def fetch(path):
-    with urllib.request.urlopen(f"{DEBIAN}/{path}", timeout=120) as answer:
+    with urllib.request.urlopen(f"{DEBIAN}/{path}", timeout=30) as answer:
         return answer.read()
 
 
@@ -43,16 +44,21 @@ def lexicon():
     except OSError:
         path, hash = current()
         archive = fetch(path)
-    if hashlib.sha256(archive).hexdigest() != hash:
-        raise SystemExit(f"{DEBIAN}/{path} is not what it should be")
-    return archive
+    return checked(archive, hash)
 
 
 def desec_dns():
+    what, hash = DESEC_DNS
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--no-binary", ":all:", "--dest", folder, "desec-dns==1.5.0"], check=True)
-        return next(pathlib.Path(folder).iterdir()).read_bytes()
+        subprocess.run([*pip, "--no-binary", "desec-dns", "--dest", folder, what], check=True)
+        return checked(next(pathlib.Path(folder).iterdir()).read_bytes(), hash)
+
+
+def checked(archive, hash):
+    if hashlib.sha256(archive).hexdigest() != hash:
+        raise SystemExit("what came is not what was asked for")
+    return archive
 
 
 def unpack(archive, within, folder):

@@ -125,12 +125,17 @@ impl Order<'_> {
         saved.map_err(|error| Failure::local(error.to_string()))
     }
 
-    /// Removes records that an earlier run has left, or could not remove; what cannot be removed now either holds nothing up.
+    /// Removes records that an earlier run has left, or could not remove. The first one that still cannot be removed is the last
+    /// one that is tried, and the last one next time.
     async fn clean_up(&mut self) -> Result<(), Failure> {
+        if !has_dns(self.options) {
+            // Nobody is left who could.
+            self.meta.records.clear();
+        }
         while let Some(record) = self.meta.records.pop() {
             let left = Answers::adopting(self.around, self.options, record).take_back().await;
             let has_failed = !left.is_empty();
-            self.meta.records.extend(left);
+            self.meta.records.splice(0..0, left);
             self.save()?;
             if has_failed {
                 break;
@@ -238,17 +243,18 @@ impl Order<'_> {
             return Ok(());
         }
         let questions = self.questions(session, order, kind).await?;
-        let before = self.meta.records.len();
-        let records = questions.iter().filter_map(|question| Answers::record_of(kind, question));
-        self.meta.records.extend(records);
+        let records: Vec<_> =
+            questions.iter().filter_map(|question| Answers::record_of(kind, question)).collect();
+        // Written again, it is not left over any more.
+        self.meta.records.retain(|one| !records.contains(one));
+        self.meta.records.extend(records.iter().cloned());
+        let surplus = self.meta.records.len().saturating_sub(MAX_RECORDS);
+        self.meta.records.drain(..surplus);
         self.save()?;
         let mut answers = Answers::new(self.around, self.options);
         let seen = self.answer(session, order, (kind, &questions, &mut answers)).await;
         let left = answers.take_back().await;
-        self.meta.records.truncate(before);
-        self.meta.records.extend(left);
-        let surplus = self.meta.records.len().saturating_sub(MAX_RECORDS);
-        self.meta.records.drain(..surplus);
+        self.meta.records.retain(|one| !records.contains(one) || left.contains(one));
         self.save()?;
         seen
     }

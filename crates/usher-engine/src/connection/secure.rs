@@ -18,6 +18,9 @@ use crate::steps::record;
 
 /// Bytes that are read at once while a client says hello: most say it in less.
 const HELLO: usize = 2048;
+/// Who has stood in the line of handshakes for long has been waited for this long when its turn comes: before it counts as slow
+/// there is time for its answer to go there and back.
+const STOOD: Duration = Duration::from_millis(300);
 
 /// A handshake under way; it makes room when dropped.
 struct Place(Arc<Trust>);
@@ -142,7 +145,7 @@ async fn begin<T: Transport>(
             Err(error) => return First::Failed("io", error.to_string()),
         }
     }
-    shake_hands((spec, listener), (deadline, pace), (stream, ahead), local).await
+    shake_hands((spec, listener), (deadline, pace.moved(ahead.len() as u64)), (stream, ahead), local).await
 }
 
 async fn shake_hands<T: Transport>(
@@ -163,7 +166,7 @@ async fn shake_hands<T: Transport>(
 /// ended like those who are slow, before the handshake costs anything.
 async fn wait_for_turn(deadline: &Deadline, pace: Pace, patience: Duration) {
     let mut turn = Turn::of_handshake();
-    let anew = || {
+    let anew = |pace: Pace| {
         deadline.set(patience);
         deadline.waits(pace.wait());
     };
@@ -172,13 +175,13 @@ async fn wait_for_turn(deadline: &Deadline, pace: Pace, patience: Duration) {
         let polled = turn.poll(cx);
         if polled.is_pending() && !deadline.was_cut() {
             has_waited = true;
-            anew();
+            anew(pace);
         }
         polled
     })
     .await;
-    if has_waited {
-        anew();
+    if has_waited && !deadline.was_cut() {
+        anew(pace.since_at_most(STOOD, deadline.pace()));
     }
     turns::sign();
 }

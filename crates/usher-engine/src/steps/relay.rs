@@ -125,9 +125,9 @@ pub(crate) async fn response<D: Dialer>(
             }
         }
         loop {
-            // While the request's body is on its way, that the client has gone shows by itself.
+            // While the request's body is still to come, that the client has gone shows by itself.
             if watching
-                && bodies.request_body.is_none()
+                && (bodies.request_body.is_none() || down.is_done())
                 && let Poll::Ready(error) = down.poll_gone(cx)
             {
                 return Poll::Ready(Err(sink_error(error)));

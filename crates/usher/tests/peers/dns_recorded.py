@@ -21,17 +21,23 @@ FOLDER, MANAGEMENT = sys.argv[1:]
 # Who may write, and who may not; who is refused whatever is written; everybody else is nobody.
 TOKEN, READER, REFUSED = "secret-token", "reader-token", "refused-token"
 lock = threading.Lock()
-asked, strange = [], []
+asked, strange, published = [], [], {}
 
 
 def publish(name, values):
+    """Has the name server say what was written. What was removed stays while there is more at the name: it could only be taken
+    away together with what an authority is about to look for."""
+
     def manage(path, **body):
         body = json.dumps({"host": f"{name}.", **body}).encode()
         urllib.request.urlopen(f"http://{MANAGEMENT}/{path}", body).read()
 
-    manage("clear-txt")
-    for value in values:
-        manage("set-txt", value=value.strip('"'))
+    now, before = {value.strip('"') for value in values}, published.pop(name, set())
+    if not now:
+        return manage("clear-txt")
+    for value in now - before:
+        manage("set-txt", value=value)
+    published[name] = before | now
 
 
 class Recorded:

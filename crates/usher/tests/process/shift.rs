@@ -11,8 +11,10 @@ use usher_testkit::{Client, Endpoint, Reply, Signal, Usher};
 use crate::harness::{PATIENCE, Running, binary, reload, run, until, usher};
 use crate::upgrade::Line;
 
+// Without the access log: what is kept of a process's output would be full of it on a fast machine.
 const CONFIG: &str = r#"
 admin = "$ADMIN"
+access_log = "off"
 workers = 2
 automatic_https = { storage = "$DIR/state" }
 [[listener]]

@@ -49,7 +49,7 @@ impl DeSec {
         Self { options, http, turn: tokio::sync::Mutex::new(()) }
     }
 
-    async fn call_once(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, DnsError> {
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, DnsError> {
         let authorization = format!("Token {}", self.options.token);
         let fields = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
@@ -57,12 +57,9 @@ impl DeSec {
         Ok(self.http.call(method, &url, &fields, body).await?)
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, DnsError> {
-        patiently(async || self.call_once(method, path, body.clone()).await, is_limit).await
-    }
-
     async fn domain(&self, name: &str) -> Result<Domain, DnsError> {
-        let reply = self.call("GET", &format!("/domains/?owns_qname={}", escape(name)), None).await?;
+        let path = format!("/domains/?owns_qname={}", escape(name));
+        let reply = patiently(async || self.call("GET", &path, None).await, is_limit).await?;
         if !reply.is_success() {
             return Err(DnsError::status(WHO, "find the domain", &reply));
         }
@@ -89,7 +86,11 @@ impl DeSec {
     /// Reads the set and writes it changed, once.
     async fn exchange(&self, domain: &Domain, change: &impl Fn(&mut Vec<String>)) -> Result<Reply, DnsError> {
         let Domain { sets, subname, ttl } = domain;
-        let reply = self.call("GET", &format!("{sets}?subname={}&type=TXT", escape(subname)), None).await?;
+        let query = format!("{sets}?subname={}&type=TXT", escape(subname));
+        let reply = self.call("GET", &query, None).await?;
+        if is_contended(&reply) {
+            return Ok(reply);
+        }
         if !reply.is_success() {
             return Err(DnsError::status(WHO, "read the records", &reply));
         }
@@ -106,7 +107,7 @@ impl DeSec {
         let ttl = found["ttl"].as_u64().unwrap_or_default().max(*ttl);
         // An empty set is removed.
         let set = json!([{ "subname": subname, "type": "TXT", "ttl": ttl, "records": records }]);
-        self.call_once("PATCH", sets, Some(set)).await
+        self.call("PATCH", sets, Some(set)).await
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Way {
     /// The receiver was offered something, and may have taken some of it without saying so: a TLS record is made of it, for
     /// which there is no room yet. Nothing else can be sent before.
     offered: bool,
-    /// That was more than what passes now: it has to be offered the same.
+    /// That was before it was held, and perhaps more than what passes now: the same is offered until some of it is taken.
     owed: bool,
     /// What the receiver is told, now that Usher closes: also if the sender goes without a word.
     close: Option<CloseFrame>,
