@@ -68,24 +68,29 @@ impl Cuts {
 }
 
 impl Deadlines {
-    /// Chooses those clients who are slowest: `thousandths` of all that have been waited for so long, and one at least unless
-    /// that is 0.
+    /// Chooses those clients who are slowest, of those that have been waited for so long: as many as `thousandths` of all waits
+    /// are, whomever they are for, as others hold memory too; one at least unless that is 0.
     pub(crate) fn cut_slowest(&self, thousandths: u32, after: Duration) {
-        self.choose(&self.slow, Whom::Slow((after.as_millis() as u64).max(1)), thousandths);
+        let whom = Whom::Slow((after.as_millis() as u64).max(1));
+        self.choose(&self.slow, whom, |_, all| share(all, thousandths));
     }
 
-    /// The same of those who ask for nothing.
+    /// Chooses so many of those who ask for nothing, the longest first; one at least unless that is 0.
     pub(crate) fn cut_idle(&self, thousandths: u32) {
-        self.choose(&self.idle, Whom::Idle, thousandths);
+        self.choose(&self.idle, Whom::Idle, |idle, _| share(idle, thousandths));
     }
 
-    fn choose(&self, cuts: &Cuts, whom: Whom, thousandths: u32) {
+    /// `wanted` says how many, of those that it is about and of all waits.
+    fn choose(&self, cuts: &Cuts, whom: Whom, wanted: impl Fn(usize, usize) -> usize) {
         let now = self.now.get();
         let slots = self.slots.borrow();
+        let mut all = 0;
         let waiting = slots.iter().enumerate().filter(|(_, slot)| slot.at != CUT && slot.waker.is_some());
-        let mut ranked: Vec<((u64, u64), usize)> =
-            waiting.filter_map(|(index, slot)| Some((whom.rank(slot.wait, now)?, index))).collect();
-        let wanted = (ranked.len() * thousandths as usize).div_ceil(1000);
+        let mut ranked: Vec<((u64, u64), usize)> = waiting
+            .inspect(|_| all += 1)
+            .filter_map(|(index, slot)| Some((whom.rank(slot.wait, now)?, index)))
+            .collect();
+        let wanted = wanted(ranked.len(), all);
         if wanted < ranked.len() {
             ranked.select_nth_unstable(wanted);
             ranked.truncate(wanted);
@@ -151,4 +156,8 @@ impl Deadlines {
             }
         }
     }
+}
+
+fn share(count: usize, thousandths: u32) -> usize {
+    (count * thousandths as usize).div_ceil(1000)
 }

@@ -65,6 +65,18 @@ fn the_slowest_go_first_and_who_is_fast_or_not_waited_for_stays() {
     assert!(ended.poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
+/// What has to be given back is held by all, but only those who are slow can give it.
+#[test]
+fn as_many_of_the_slow_go_as_would_be_enough_of_all() {
+    let table = Deadlines::new();
+    table.now.set(10_000);
+    let waits = [Wait::Client(0, 0), Wait::Client(1, 0), Wait::Client(2, 0)];
+    let waits = waits.into_iter().chain([Wait::Other; 7]);
+    let all: Vec<_> = waits.map(|wait| waiting(&table, wait)).collect();
+    table.cut_slowest(200, AFTER);
+    assert_eq!(cut_all(&table, &table.slow, &all)[..4], [true, true, false, false]);
+}
+
 #[test]
 fn who_asks_for_nothing_goes_by_how_long() {
     let table = Deadlines::new();

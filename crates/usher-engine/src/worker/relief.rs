@@ -19,7 +19,7 @@ const IDLE_AT_ONCE: u32 = 100;
 /// Whoever has been waited for less than so long is not slow; and while nothing is left.
 const SLOW: Duration = Duration::from_millis(500);
 const AT_ONCE: Duration = Duration::from_millis(100);
-/// Of the clients that are slow, so many more are ended than would be enough if all held the same.
+/// Of the slowest clients, so many more are ended than would be enough if all held the same.
 const MORE: u32 = 2;
 
 impl<D: Dialer> Worker<D> {
