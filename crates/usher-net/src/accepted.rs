@@ -3,7 +3,7 @@
 mod ahead;
 
 use std::hint::cold_path;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
@@ -15,7 +15,7 @@ use self::ahead::Ahead;
 pub(crate) use self::ahead::begin_with_little;
 use crate::address::{Address, canonical};
 use crate::pipe::Pipe;
-use crate::stream::Stream;
+use crate::stream::{Stream, receive, send};
 use crate::transport::Transport;
 
 /// The client's end of a connection.
@@ -163,14 +163,14 @@ impl Transport for Accepted {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.used = true;
-        match self.attempt(|socket| socket.read(buf)) {
+        match self.attempt(|socket| receive(&*socket, buf)) {
             Some(done) => Poll::Ready(done),
             None => self.state.registered()?.poll_read(cx, buf),
         }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.attempt(|socket| socket.write(buf)) {
+        match self.attempt(|socket| send(&*socket, buf)) {
             Some(done) => Poll::Ready(done),
             None => self.write_through(|stream| stream.poll_write(cx, buf)),
         }

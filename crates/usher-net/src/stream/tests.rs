@@ -47,6 +47,53 @@ fn readiness_consumes_nothing() {
 }
 
 #[test]
+fn what_was_read_short_of_the_buffer_was_all() {
+    run(async {
+        let listener = listener(&loopback());
+        let (mut stream, mut client) = pair(&listener).await;
+        client.write_all(b"hello").expect("written");
+        let mut buf = [0; 4];
+        assert_eq!(read(&mut stream, &mut buf).await.expect("read"), 4);
+        assert!(stream.is_readable(), "the buffer was full: there may be more");
+        assert_eq!(read(&mut stream, &mut buf).await.expect("read"), 1);
+        assert!(!stream.is_readable(), "the buffer was not full: there is no more");
+        // What comes then is noticed all the same, and so is the end.
+        let late = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            client.write_all(b" and more").expect("written");
+        });
+        let mut told = read(&mut stream, &mut buf).await.expect("read");
+        loop {
+            match read(&mut stream, &mut buf).await.expect("read") {
+                0 => break,
+                len => told += len,
+            }
+        }
+        assert_eq!(told, 9);
+        late.join().expect("written");
+    });
+}
+
+#[test]
+fn who_always_finds_something_to_read_lets_others_have_their_turn() {
+    run(async {
+        let (mut left, mut right) = unix_pair();
+        write_all(&mut right, &[7; 4096]).await.expect("written");
+        poll_fn(|cx| left.poll_read_ready(cx)).await.expect("ready");
+        // Within one turn of a task: the bytes are there, and still it has to wait once.
+        let reads = poll_fn(|cx| {
+            let mut reads = 0;
+            while reads < 4096 && left.poll_read(cx, &mut [0]).is_ready() {
+                reads += 1;
+            }
+            Poll::Ready(reads)
+        })
+        .await;
+        assert!((1..4096).contains(&reads), "{reads}");
+    });
+}
+
+#[test]
 fn writes_many_buffers_at_once() {
     run(async {
         let (mut left, mut right) = unix_pair();

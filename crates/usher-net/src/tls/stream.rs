@@ -106,6 +106,13 @@ impl<T: Transport> TlsStream<T> {
         }
     }
 
+    /// Whether there is text that was opened, or a record that can be.
+    #[inline]
+    fn has_input(&self) -> bool {
+        !self.input.is_bare()
+            && (self.input.has_plain() || self.input.next(self.opener.max_payload()) != Next::Incomplete)
+    }
+
     /// Opens records into `buf`, as many as fit; says how much. 0 when the peer has to say more, the stream is over,
     /// or what was opened waits in the input.
     fn open(&mut self, buf: &mut [u8]) -> usize {
@@ -351,8 +358,7 @@ impl<T: Transport> Transport for TlsStream<T> {
     fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let is_over = self.is_read_closed || self.failure.is_some();
-            let has_record = self.input.next(self.opener.max_payload()) != Next::Incomplete;
-            if is_over || self.input.has_plain() || has_record {
+            if is_over || self.has_input() {
                 return Poll::Ready(Ok(()));
             }
             self.input.release();

@@ -26,6 +26,8 @@ pub struct Connection<T> {
     pub(super) parser: HeadParser,
     pub(super) trailer_limits: HeadLimits,
     pub(super) ended: bool,
+    /// It was asked whether something can be read since the last message was sent.
+    asked: bool,
     received_bytes: u64,
     sent_bytes: u64,
 }
@@ -55,6 +57,7 @@ impl<T: Transport> Connection<T> {
             parser: HeadParser::default(),
             trailer_limits: HeadLimits { line: 0, head: 8 << 10, fields: 32 },
             ended: false,
+            asked: false,
             received_bytes: 0,
             sent_bytes: 0,
         }
@@ -130,6 +133,7 @@ impl<T: Transport> Connection<T> {
         if self.has_input() {
             return Poll::Ready(Ok(()));
         }
+        self.asked = true;
         let ready = self.stream.poll_read_ready(cx).map_err(WireError::Io);
         if ready.is_pending() {
             self.input.release();
@@ -197,6 +201,14 @@ impl<T: Transport> Connection<T> {
             pressure::wait(cx.waker());
             return Poll::Pending;
         }
+        // Nobody has answered what was sent just now: to hear that takes no buffer.
+        if !self.asked {
+            self.asked = true;
+            if self.stream.poll_read_ready(cx)?.is_pending() {
+                self.input.release();
+                return Poll::Pending;
+            }
+        }
         let room = self.input.room(limit);
         if room.is_empty() {
             return Poll::Ready(Err(WireError::Parse(ParseError::HeadTooLarge)));
@@ -250,6 +262,7 @@ impl<T: Transport> Connection<T> {
             if self.ended || self.input.len() >= LARGE / 4 {
                 return Poll::Pending;
             }
+            self.asked = true;
             match self.stream.poll_read_ready(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
@@ -308,6 +321,7 @@ impl<T: Transport> Connection<T> {
     /// Empties the output after all of it was sent.
     pub(super) fn output_done(&mut self) {
         self.sent = 0;
+        self.asked = false;
         self.output.clear();
         if self.output.capacity() > OUTPUT_KEPT * 4 {
             cold_path();

@@ -36,6 +36,12 @@ impl Input {
         Self { plain: (0, middle), start: middle, end: plain.len(), bytes: plain.into_boxed_slice() }
     }
 
+    /// Whether it holds no memory, and so nothing.
+    #[inline]
+    pub(super) fn is_bare(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Opened text that waits.
     pub(super) fn has_plain(&self) -> bool {
         self.plain.0 < self.plain.1
@@ -91,7 +97,7 @@ impl Input {
             let mut bytes = buffers::take();
             self.copy_to(&mut bytes);
             self.bytes = bytes;
-        } else {
+        } else if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
         }
         (self.start, self.end) = (0, self.end - self.start);
@@ -106,11 +112,21 @@ impl Input {
 
     /// Gives the buffer back; of a record that is not complete, only what is there is kept.
     pub(super) fn release(&mut self) {
-        if self.bytes.is_empty() || self.has_plain() {
+        if self.is_bare() || self.has_plain() {
             return;
         }
+        if self.is_drained() {
+            buffers::give(std::mem::take(&mut self.bytes));
+            (self.start, self.end, self.plain) = (0, 0, (0, 0));
+        } else {
+            self.keep_part();
+        }
+    }
+
+    #[cold]
+    fn keep_part(&mut self) {
         let kept = self.end - self.start;
-        if kept > 0 && self.bytes.len() < BUFFER && self.start == 0 {
+        if self.bytes.len() < BUFFER && self.start == 0 {
             return;
         }
         let mut bytes = vec![0; kept].into_boxed_slice();
@@ -131,7 +147,7 @@ impl Input {
 
     fn copy_to(&self, bytes: &mut [u8]) {
         let kept = self.bytes.get(self.start..self.end).unwrap_or_default();
-        if let Some(to) = bytes.get_mut(..kept.len()) {
+        if let Some(to) = bytes.get_mut(..kept.len()).filter(|to| !to.is_empty()) {
             to.copy_from_slice(kept);
         }
     }

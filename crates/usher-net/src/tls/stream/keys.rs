@@ -233,7 +233,9 @@ impl Keys {
         let (head_out, rest) = record.split_first_chunk_mut::<RECORD_HEAD>()?;
         *head_out = head;
         let (explicit, rest) = rest.split_at_mut_checked(prefix)?;
-        explicit.copy_from_slice(nonce.get(NONCE_LEN - prefix..)?);
+        if prefix > 0 {
+            explicit.copy_from_slice(nonce.get(NONCE_LEN - prefix..)?);
+        }
         let (body, tail) = rest.split_at_mut_checked(len)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let inner = &[typ][..extra];
