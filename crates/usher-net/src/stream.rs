@@ -99,16 +99,17 @@ impl Transport for Stream {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        // Whoever always finds something is not to keep others from their turn.
-        let budget = ready!(poll_proceed(cx));
         loop {
+            // Whoever always finds something is not to keep others from their turn.
+            let budget = ready!(poll_proceed(cx));
             match either!(&*self, socket => try_receive!(socket, buf)) {
-                Err(error) if may_wait(&error) => ready!(self.poll_readable(cx))?,
+                Err(error) if may_wait(&error) => drop(budget),
                 done => {
                     budget.made_progress();
                     return Poll::Ready(done);
                 }
             }
+            ready!(self.poll_readable(cx))?;
         }
     }
 

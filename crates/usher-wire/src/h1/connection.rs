@@ -202,7 +202,7 @@ impl<T: Transport> Connection<T> {
             return Poll::Pending;
         }
         // Nobody has answered what was sent just now: to hear that takes no buffer.
-        if !self.asked {
+        if !self.asked && self.input.is_empty() {
             self.asked = true;
             if self.stream.poll_read_ready(cx)?.is_pending() {
                 self.input.release();
