@@ -4,6 +4,7 @@ use usher_net::MemoryStream;
 use super::*;
 use crate::testing::{run, write_and_end};
 
+mod asking;
 mod heads;
 mod receiving;
 mod sending;
