@@ -19,7 +19,7 @@ use super::{Surroundings, limits, steady, window};
 use crate::http::HttpError;
 use crate::options::{Authority, ChallengeKind, Level, Options};
 use crate::plan::{Target, has_dns};
-use crate::storage::{MAX_RECORDS, Meta, PendingOrder, remember};
+use crate::storage::{Meta, PendingOrder, remember};
 
 /// How long a CA may take to look at the answers, and to sign.
 pub(super) const POLL: RetryPolicy = RetryPolicy::new()
@@ -245,11 +245,7 @@ impl Order<'_> {
         let questions = self.questions(session, order, kind).await?;
         let records: Vec<_> =
             questions.iter().filter_map(|question| Answers::record_of(kind, question)).collect();
-        // Written again, it is not left over any more.
-        self.meta.records.retain(|one| !records.contains(one));
-        self.meta.records.extend(records.iter().cloned());
-        let surplus = self.meta.records.len().saturating_sub(MAX_RECORDS);
-        self.meta.records.drain(..surplus);
+        self.meta.note_records(&records);
         self.save()?;
         let mut answers = Answers::new(self.around, self.options);
         let seen = self.answer(session, order, (kind, &questions, &mut answers)).await;

@@ -10,7 +10,7 @@ use crate::time::{from_unix, unix_seconds};
 /// How many moments are remembered for a limit.
 const MAX_MOMENTS: usize = 20;
 /// How many DNS records are remembered that are to be removed.
-pub(crate) const MAX_RECORDS: usize = 100;
+pub(super) const MAX_RECORDS: usize = 100;
 /// The last second of the year 9999: what is later was not written by us, and could not be reckoned with.
 const LAST_SECOND: i64 = 253_402_300_799;
 /// Longer than any wait that is ever asked for: what is further ahead was written while the clock was wrong.
@@ -94,6 +94,14 @@ impl Meta {
         if let Some(window) = &mut self.window {
             window.check = window.check.min(end);
         }
+    }
+
+    /// Notes records that are about to be written: so they are not left over any more, and the last to be forgotten.
+    pub(crate) fn note_records(&mut self, records: &[(String, String)]) {
+        self.records.retain(|one| !records.contains(one));
+        self.records.extend_from_slice(records);
+        let surplus = self.records.len().saturating_sub(MAX_RECORDS);
+        self.records.drain(..surplus);
     }
 
     pub(crate) fn to_json(&self) -> Value {

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub(crate) use meta::{MAX_RECORDS, Meta, PendingOrder, Window, count_since, is_recent, remember};
+pub(crate) use meta::{Meta, PendingOrder, Window, count_since, is_recent, remember};
 
 use crate::time::unix_seconds;
 

@@ -112,6 +112,22 @@ fn moments_are_bounded_and_counted() {
 }
 
 #[test]
+fn records_to_be_removed_are_bounded_and_the_oldest_forgotten_first() {
+    let record = |number: usize| ("_acme-challenge.example.com".to_owned(), format!("text {number}"));
+    let mut meta = Meta::default();
+    (0..meta::MAX_RECORDS).for_each(|number| meta.note_records(&[record(number)]));
+    // Written again, the first one is not the oldest any more, nor is it there twice.
+    meta.note_records(&[record(0)]);
+    assert_eq!(meta.records.len(), meta::MAX_RECORDS);
+    meta.note_records(&[record(1000), record(1001)]);
+    assert_eq!(meta.records.len(), meta::MAX_RECORDS);
+    assert_eq!(meta.records.first(), Some(&record(3)));
+    assert_eq!(meta.records[meta::MAX_RECORDS - 3..], [record(0), record(1000), record(1001)]);
+    let read = Meta::from_json(&serde_json::to_vec(&meta.to_json()).unwrap()).unwrap();
+    assert_eq!(read.records, meta.records);
+}
+
+#[test]
 fn waits_of_a_clock_that_was_ahead_are_forgotten() {
     let at = |days: u64| UNIX_EPOCH + Duration::from_secs(86_400 * days);
     let window = |check| Some(Window { start: at(10), end: at(20), chosen: at(15), check });
